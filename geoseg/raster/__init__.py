@@ -1,0 +1,1 @@
+"""Georeferenced pixels: the only floor that reads and writes rasters."""

@@ -1,0 +1,208 @@
+"""What one file says of itself, and which files a user means. Opens files; reads no pixels."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affine import Affine
+
+from geoseg.errors import GridError, RasterReadError
+from geoseg.raster.bands import Source
+from geoseg.raster.grid import Grid
+from geoseg.raster.handles import environment, is_local_file, open_dataset
+
+RASTER_SUFFIXES = frozenset(
+    {".tif", ".tiff", ".gtif", ".gtiff", ".vrt", ".jp2", ".j2k", ".img", ".jpg", ".jpeg", ".png"}
+    | {".bmp", ".webp", ".bil", ".bip", ".bsq", ".asc", ".kea", ".nc", ".grd", ".dat"}
+)
+"""Files of a folder that are taken for rasters; a file named by itself may end as it likes."""
+
+_COLOURS = frozenset({"red", "green", "blue"})
+_DECODED_FROM_THE_TOP = frozenset({"PNG", "JPEG", "GIF", "WEBP"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileBand:
+    """One band of one file."""
+
+    index: int
+    dtype: str
+    nodata: float | None
+    description: str | None
+    colour: str | None
+    """"red", "green" or "blue" where the file says so."""
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileHead:
+    """What a file says of itself."""
+
+    path: str
+    grid: Grid
+    bands: tuple[FileBand, ...]
+    """Its bands, the alpha band left out."""
+    alpha: int | None
+    """Number of the alpha band."""
+    mask: str
+    """See `geoseg.raster.bands.Source`."""
+    block_shape: tuple[int, int]
+    in_order: bool
+    """Whether the format can only be decoded from the top."""
+    palette: bool
+    """Whether the pixels are codes into a colour table."""
+    tags: dict[str, str]
+
+    def source(self, band: FileBand) -> Source:
+        """One of its bands, as something to read."""
+        return Source(
+            path=self.path,
+            indexes=(band.index,),
+            positions=(0,),
+            dtype=band.dtype,
+            nodata=(band.nodata,),
+            alpha=self.alpha,
+            mask=self.mask,
+        )
+
+
+def read_head(path: str, *, alpha_is_band: bool = False) -> FileHead:
+    """Open a file and note what it is.
+
+    An alpha band is a mask and no band, unless `alpha_is_band`, or unless it has a description:
+    writers take the fourth of four bytes for alpha, though it be near infrared.
+
+    Raises
+    ------
+    RasterReadError
+        The file cannot be opened, or holds no band that can be used.
+    GridError
+        The file's place is given by points or by a camera model, not by a transform.
+    """
+    with environment(path), open_dataset(path) as dataset:
+        if dataset.count == 0:
+            inside = dataset.subdatasets
+            what = f"holds several rasters; name one, as {inside[0]}" if inside else "has no bands"
+            raise RasterReadError(f"{path}: {what}")
+        _check_place(path, dataset)
+        alpha = None if alpha_is_band else _alpha(dataset)
+        indexes = [i for i in dataset.indexes if i != alpha]
+        return FileHead(
+            path=path,
+            grid=Grid.of(dataset),
+            bands=tuple(_band(path, dataset, i) for i in indexes),
+            alpha=alpha,
+            mask=_mask(dataset, indexes),
+            block_shape=tuple(dataset.block_shapes[0]),
+            in_order=dataset.driver in _DECODED_FROM_THE_TOP,
+            palette=dataset.colorinterp[0].name == "palette",
+            tags=dict(dataset.tags()),
+        )
+
+
+def _check_place(path: str, dataset: Any) -> None:
+    if dataset.crs or dataset.transform != Affine.identity():
+        return
+    if dataset.gcps[0]:
+        raise GridError(
+            f"{path}: is placed by ground control points; bring it to a grid first (gdalwarp)"
+        )
+    if dataset.rpcs is not None:
+        raise GridError(
+            f"{path}: is placed by a camera model (RPC); bring it to a grid first (gdalwarp -rpc)"
+        )
+
+
+def _alpha(dataset: Any) -> int | None:
+    for index, colour, description in zip(
+        dataset.indexes, dataset.colorinterp, dataset.descriptions, strict=True
+    ):
+        unnamed = (description or "").strip().casefold() in {"", "alpha"}
+        if colour.name == "alpha" and unnamed and dataset.count > 1:
+            return int(index)
+    return None
+
+
+def _band(path: str, dataset: Any, index: int) -> FileBand:
+    k = index - 1
+    dtype = str(dataset.dtypes[k])
+    if "complex" in dtype or "cint" in dtype.casefold():
+        raise RasterReadError(
+            f"{path}: band {index} holds complex numbers; give their amplitude or intensity"
+        )
+    colour = dataset.colorinterp[k].name
+    return FileBand(
+        index=index,
+        dtype=dtype,
+        nodata=dataset.nodatavals[k],
+        description=(dataset.descriptions[k] or "").strip() or None,
+        colour=colour if colour in _COLOURS else None,
+        scale=float(dataset.scales[k]),
+        offset=float(dataset.offsets[k]),
+    )
+
+
+def _mask(dataset: Any, indexes: Iterable[int]) -> str:
+    flags = [{flag.name for flag in dataset.mask_flag_enums[i - 1]} for i in indexes]
+    if any(not found for found in flags):
+        return "band"
+    if any("per_dataset" in found and "alpha" not in found for found in flags):
+        return "dataset"
+    return "none"
+
+
+def expand(sources: Iterable[str | Path]) -> list[str]:
+    """Replace folders by the rasters in them and patterns by what they match; leave the rest.
+
+    Raises
+    ------
+    RasterReadError
+        A folder holds no raster, or a pattern matches none.
+    """
+    paths: list[str] = []
+    for source in sources:
+        text = str(source)
+        if not is_local_file(text) or Path(text).is_file():
+            paths.append(text)
+        elif Path(text).is_dir():
+            paths += rasters_in(Path(text))
+        elif glob.has_magic(text):
+            found = sorted(p for p in glob.glob(text, recursive=True) if _is_raster(Path(p)))
+            if not found:
+                raise RasterReadError(f"{text}: no raster matches this pattern; check it")
+            paths += found
+        else:
+            paths.append(text)
+    return list(dict.fromkeys(paths))
+
+
+def rasters_in(folder: Path) -> list[str]:
+    """Return the rasters in a folder itself, but for those that a VRT beside them is made of.
+
+    Raises
+    ------
+    RasterReadError
+        There are none, or the folder cannot be read.
+    """
+    try:
+        found = sorted(p for p in folder.iterdir() if _is_raster(p) and not p.name.startswith("."))
+    except OSError as error:
+        raise RasterReadError(f"{folder}: cannot be listed ({error.strerror})") from error
+    if not found:
+        raise RasterReadError(
+            f"{folder}: holds no rasters (.tif, .vrt, .jp2, …); name the folder that does, or files"
+        )
+    inside: set[Path] = set()
+    for vrt in (p for p in found if p.suffix.casefold() == ".vrt"):
+        with environment(str(vrt)), open_dataset(str(vrt)) as dataset:
+            inside |= {Path(file).resolve() for file in dataset.files} - {vrt.resolve()}
+    return [str(p) for p in found if p.resolve() not in inside]
+
+
+def _is_raster(path: Path) -> bool:
+    return path.suffix.casefold() in RASTER_SUFFIXES and path.is_file()

@@ -1,0 +1,396 @@
+"""Legends as people and programs write them: inline, CSV, JSON, QML, CLR, and in rasters."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from geoseg.errors import InputError, LabelError
+from geoseg.raster.legend import NODATA, Legend
+from geoseg.raster.palette import Color, parse_color
+from geoseg.raster.style import parse_xml
+
+Row = tuple[int, str, Color | None, tuple[int, ...]]
+
+_RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".png")
+_FILE_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".qml", ".clr", *_RASTER_SUFFIXES)
+_MAX_BYTES = 16 << 20  # no list of at most 255 classes is longer
+
+# Spellings of the header of a CSV file, folded to lower case.
+_COLUMNS = {
+    "id": ("id", "class_id", "classid", "value", "class", "code", "pixel"),
+    "name": ("name", "class_name", "classname", "label", "description", "class"),
+    "color": ("color", "colour", "hex", "rgb"),
+    "values": ("values", "label_values"),
+    "red": ("red", "r"),
+    "green": ("green", "g"),
+    "blue": ("blue", "b"),
+}
+
+
+def parse_legend(text_or_path: str | Path) -> Legend:
+    """See `Legend.parse`."""
+    text = str(text_or_path).strip()
+    if isinstance(text_or_path, str):
+        if text.startswith(("[", "{")):
+            return _of_json(text, "the classes given")
+        if re.match(r"[+-]?[0-9]+\s*=", text):
+            return _named(_inline_rows(text), "the classes given")
+    path = Path(text_or_path)
+    if not os.path.isfile(path):  # Path.is_file raises where a text is too long for a name
+        if os.path.isdir(path):
+            raise LabelError(f"{path} is a folder, not a list of classes")
+        if path.suffix.lower() in _FILE_SUFFIXES:
+            raise LabelError(f"{path}: no such file with classes")
+        raise LabelError(
+            f"{text[:60]!r} is no list of classes: write 1=water,2=forest:#1a9641, or name a file "
+            "(CSV or JSON)"
+        )
+    suffix = path.suffix.lower()
+    if suffix in _RASTER_SUFFIXES:
+        legend = raster_legend(path)
+        if legend is None:
+            raise LabelError(
+                f"{path} names no classes: neither an .aux.xml nor a .qml beside it does"
+            )
+        return legend
+    data = _read(path)
+    if suffix == ".qml":
+        return _named(_qml_rows(_xml(data, path)), path)
+    content = _decode(data, path)
+    if suffix == ".json" or content.lstrip().startswith(("[", "{")):
+        return _of_json(content, path)
+    if suffix == ".clr" or (suffix == ".txt" and not _looks_like_csv(content)):
+        return _named(_clr_rows(content, path), path)
+    return _named(_csv_rows(content, path), path)
+
+
+def _named(rows: Iterable[Row], where: str | Path) -> Legend:
+    """Legend of rows; errors say where they come from."""
+    found = list(rows)
+    if not found:
+        raise LabelError(f"{where}: no classes in it")
+    try:
+        return Legend.of(found)
+    except LabelError as error:
+        raise LabelError(f"{where}: {error}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise LabelError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > _MAX_BYTES:
+        raise LabelError(f"{path} is too large to be a list of classes")
+    return data
+
+
+def _decode(data: bytes, path: Path) -> str:
+    # Excel's "Unicode text" is UTF-16, its "CSV UTF-8" has a mark in front.
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        raise LabelError(f"{path} is not UTF-8 text: save it as CSV UTF-8") from None
+
+
+def _xml(data: bytes, path: Path) -> ET.Element:
+    try:
+        return parse_xml(data)
+    except InputError as error:
+        raise LabelError(f"{path}: {error}") from None
+
+
+# -- inline ---------------------------------------------------------------------------------------
+
+
+def _inline_rows(text: str) -> Iterable[Row]:
+    """Rows of ``1=water,2="bare, or sand":#c0a080``."""
+    for item in _split(text):
+        key, equals, rest = item.partition("=")
+        key, rest = key.strip(), rest.strip()
+        if not equals or not re.fullmatch(r"[0-9]{1,9}", key):
+            raise LabelError(f"{item.strip()!r}: write a class as 1=water or 2=forest:#1a9641")
+        quoted = re.fullmatch(r'"((?:[^"]|"")*)"\s*(?::(.*))?', rest)
+        if quoted:
+            name, color = quoted[1].replace('""', '"'), quoted[2]
+        else:
+            before, colon, after = rest.rpartition(":")
+            is_color = bool(colon) and after.strip().startswith("#")
+            name, color = (before, after) if is_color else (rest, None)
+        try:
+            parsed = parse_color(color) if color is not None else None
+        except ValueError as error:
+            raise LabelError(f"class {key}: {error}") from None
+        yield int(key), name, parsed, ()
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas, semicolons and line ends that are not between double quotes."""
+    items, item, quoted = [], "", False
+    for character in text:
+        if character == '"':
+            quoted = not quoted
+        if character in ",;\n" and not quoted:
+            items.append(item)
+            item = ""
+        else:
+            item += character
+    if quoted:
+        raise LabelError(f"a double quote is not closed in {text!r}")
+    return [i for i in [*items, item] if i.strip()]
+
+
+# -- JSON -----------------------------------------------------------------------------------------
+
+
+def _of_json(text: str, where: str | Path) -> Legend:
+    try:
+        obj = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise LabelError(f"{where}: line {error.lineno}: not JSON: {error.msg}") from None
+    except RecursionError:
+        raise LabelError(f"{where}: not a list of classes in JSON") from None
+    try:
+        return Legend.from_json(obj)
+    except LabelError as error:
+        raise LabelError(f"{where}: {error}") from None
+
+
+# -- CSV ------------------------------------------------------------------------------------------
+
+
+def _looks_like_csv(content: str) -> bool:
+    first = next((line for line in content.splitlines() if line.strip()), "")
+    return not first.startswith("#") and "id" in re.split(r"[,;\t]", first.lower().replace(" ", ""))
+
+
+def _csv_rows(content: str, path: Path) -> Iterable[Row]:
+    """Rows of a CSV file: comma, semicolon or tab; a header, or id, name, color, values."""
+    if "\0" in content:
+        raise LabelError(f"{path} is no text file")
+    first = next((line for line in content.splitlines() if line.strip()), "")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(
+        io.StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True
+    )
+    columns: dict[str, int] | None = None
+    seen: dict[int | str, int] = {}
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            where = f"{path}: line {reader.line_num}"
+            if columns is None:
+                columns = _columns(cells, where)
+                if not re.fullmatch(r"\s*[0-9]+\s*", cells[0]):
+                    continue
+            row = _csv_row(cells, columns, where)
+            for key in row[:2]:
+                if key in seen:
+                    raise LabelError(f"{where}: {key!r} is on line {seen[key]} already")
+                seen[key] = reader.line_num
+            yield row
+    except csv.Error as error:
+        raise LabelError(f"{path}: line {reader.line_num}: {error}") from None
+
+
+def _columns(cells: list[str], where: str) -> dict[str, int]:
+    """Which cell is what, by the header; by place where the first line is a class already."""
+    if re.fullmatch(r"\s*[0-9]+\s*", cells[0]):
+        return {"id": 0, "name": 1, "color": 2, "values": 3}
+    header = [cell.strip().casefold().replace(" ", "_") for cell in cells]
+    columns: dict[str, int] = {}
+    for key, spellings in _COLUMNS.items():
+        for spelling in spellings:
+            if spelling in header and header.index(spelling) not in columns.values():
+                columns[key] = header.index(spelling)
+                break
+    if "id" not in columns or "name" not in columns:
+        raise LabelError(
+            f"{where}: the header must name the columns id and name, and may name color and "
+            f"values; found {', '.join(cells)}"
+        )
+    return columns
+
+
+def _csv_row(cells: list[str], columns: dict[str, int], where: str) -> Row:
+    def cell(key: str) -> str:
+        place = columns.get(key)
+        return cells[place].strip() if place is not None and place < len(cells) else ""
+
+    if not re.fullmatch(r"[0-9]{1,9}", cell("id")) or int(cell("id")) >= NODATA:
+        raise LabelError(
+            f"{where}: {cell('id')!r} is no class id (0 to 254; other label values go into a "
+            "column values)"
+        )
+    if not cell("name"):
+        raise LabelError(f"{where}: class {cell('id')} has no name")
+    text = cell("color") or " ".join(filter(None, (cell("red"), cell("green"), cell("blue"))))
+    if re.fullmatch(r"[0-9a-fA-F]{6}", text):
+        text = f"#{text}"
+    values = [v for v in re.split(r"[;,|\s]+", cell("values")) if v]
+    try:
+        return (
+            int(cell("id")),
+            cell("name"),
+            parse_color(text) if text else None,
+            tuple(int(v) for v in values),
+        )
+    except ValueError as error:
+        raise LabelError(f"{where}: {error}") from None
+
+
+# -- QGIS and GDAL --------------------------------------------------------------------------------
+
+
+def _qml_rows(root: ET.Element) -> Iterable[Row]:
+    """Rows of a paletted QGIS style."""
+    for entry in root.iter("paletteEntry"):
+        value, label = entry.get("value", ""), entry.get("label", "").strip()
+        if re.fullmatch(r"[0-9]{1,9}(\.0*)?", value) and label:
+            yield int(float(value)), label, _color_or_none(entry.get("color", "")), ()
+
+
+_CLR_LINE = re.compile(
+    r"([0-9]+)[\s,]+([0-9]+)[\s,]+([0-9]+)[\s,]+([0-9]+)(?:[\s,]+[0-9]+(?=[\s,]|$))?[\s,]*(.*)"
+)
+
+
+def _clr_rows(content: str, path: Path) -> Iterable[Row]:
+    """Rows of a colour map: "value red green blue [alpha] [name]", by spaces or commas."""
+    for number, line in enumerate(content.splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#") or text.upper().startswith("INTERPOLATION"):
+            continue
+        found = _CLR_LINE.fullmatch(text)
+        color = _color_or_none(" ".join(found.group(2, 3, 4))) if found else None
+        if found is None or color is None:
+            raise LabelError(f"{path}: line {number}: expected value, red, green, blue and a name")
+        yield int(found[1]), found[5].strip() or f"class {int(found[1])}", color, ()
+
+
+def _color_or_none(text: str) -> Color | None:
+    """Colour out of a file that may hold any nonsense there."""
+    try:
+        return parse_color(text)
+    except ValueError:
+        return None
+
+
+def raster_legend(path: Path) -> Legend | None:
+    """See `Legend.of_raster`."""
+    rows: dict[int, tuple[str, Color | None]] = {}
+    aux = path.with_name(path.name + ".aux.xml")
+    style = path.with_suffix(".qml")
+    where = aux
+    if aux.is_file():
+        band = _first_band(_xml(_read(aux), aux))
+        if band is not None:
+            rows = _table_rows(band) or _category_rows(band)
+    if not rows and style.is_file():
+        where = style
+        rows = {id_: (name, color) for id_, name, color, _ in _qml_rows(_xml(_read(style), style))}
+    rows = {value: row for value, row in rows.items() if value != NODATA}
+    if not rows:
+        return None
+    if any(color is None for _, color in rows.values()):
+        table = _color_table(path)
+        rows = {value: (name, color or table.get(value)) for value, (name, color) in rows.items()}
+    return _numbered(rows, where)
+
+
+def _numbered(rows: dict[int, tuple[str, Color | None]], where: Path) -> Legend:
+    """Legend with the pixel values as ids, or, where those are beyond 254, numbered from 1."""
+    if max(rows) < NODATA:
+        return _named(((v, name, color, ()) for v, (name, color) in sorted(rows.items())), where)
+    if len(rows) >= NODATA:
+        raise LabelError(f"{where}: {len(rows)} classes are too many (254)")
+    items = enumerate(sorted(rows.items()), start=1)
+    return _named(((i, name, color, (v,)) for i, (v, (name, color)) in items), where)
+
+
+def _first_band(root: ET.Element) -> ET.Element | None:
+    """Find the <PAMRasterBand> of band 1."""
+    for band in root.iter("PAMRasterBand"):
+        if band.get("band") == "1":
+            return band
+    return None
+
+
+def _table_rows(band: ET.Element) -> dict[int, tuple[str, Color | None]]:
+    """Values, names and colours of a raster attribute table."""
+    table = band.find("GDALRasterAttributeTable")
+    if table is None:
+        return {}
+    place: dict[str, int] = {}
+    for index, column in enumerate(table.findall("FieldDefn")):
+        usage = (column.findtext("Usage") or "").strip()
+        title = (column.findtext("Name") or "").strip().casefold()
+        # GDAL's usages; tables of other programs leave them 0 and name the columns.
+        for key, number, titles in (
+            ("value", ("5", "3"), ("value",)),
+            ("name", ("2",), ("class", "class_name", "name", "classname", "label")),
+            ("red", ("6",), ("red",)),
+            ("green", ("7",), ("green",)),
+            ("blue", ("8",), ("blue",)),
+        ):
+            if usage in number or (usage in ("0", "") and title in titles):
+                place.setdefault(key, index)
+    if "name" not in place:
+        return {}
+    rows: dict[int, tuple[str, Color | None]] = {}
+    for place_of_row, row in enumerate(table.findall("Row")):
+        cells = [(cell.text or "").strip() for cell in row.findall("F")]
+        if len(cells) <= max(place.values()):
+            continue
+        value = cells[place["value"]] if "value" in place else str(place_of_row)
+        name = cells[place["name"]]
+        if not re.fullmatch(r"[0-9]{1,9}(\.0*)?", value) or not name:
+            continue
+        channels = [cells[place[c]] for c in ("red", "green", "blue") if c in place]
+        rows[int(float(value))] = (name, _table_color(channels))
+    return rows
+
+
+def _table_color(channels: list[str]) -> Color | None:
+    """Colour of three table cells: 0…255, or 0…1 as fractions (ERDAS)."""
+    try:
+        numbers = [float(c) for c in channels]
+    except ValueError:
+        return None
+    if len(numbers) != 3 or not all(0 <= n <= 255 for n in numbers):
+        return None
+    if any("." in c for c in channels) and max(numbers) <= 1:
+        numbers = [round(255 * n) for n in numbers]
+    return int(numbers[0]), int(numbers[1]), int(numbers[2])
+
+
+def _category_rows(band: ET.Element) -> dict[int, tuple[str, Color | None]]:
+    """Values and names of a list of categories, whose place is the value."""
+    names = [(c.text or "").strip() for c in band.findall("CategoryNames/Category")]
+    return {value: (name, None) for value, name in enumerate(names) if name}
+
+
+def _color_table(path: Path) -> dict[int, Color]:
+    """Colours of the raster's table, empty where it has none or cannot be opened."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = rasterio.open(path)
+        with source:
+            return {int(v): tuple(c[:3]) for v, c in source.colormap(1).items()}
+    except (RasterioError, ValueError):
+        return {}

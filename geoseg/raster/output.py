@@ -1,0 +1,228 @@
+"""Outputs appear whole or not at all: checks before, temporary folders, renames after.
+
+Temporary files of a target ``FOLDER/NAME`` live in a folder ``FOLDER/.NAME.geoseg-XXXXXXXX.tmp``,
+which is removed at the end, whatever that end is. A process that is killed outright leaves its
+folder behind; the next one to write the same target removes it, provided that nobody holds the lock
+in it any more.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from geoseg.errors import OutputError
+
+_LOCK = "lock"
+
+
+def check_output(
+    path: str | Path, *, overwrite: bool, suffixes: Sequence[str] | None = None
+) -> Path:
+    """Tell early whether a file can be written; commands ask this before they work.
+
+    Parameters
+    ----------
+    path
+        The file to be.
+    overwrite
+        Whether it may replace one that is there.
+    suffixes
+        Endings that it may have, lower case with the dot; None for any.
+
+    Raises
+    ------
+    OutputError
+        The folder is missing or not writable, the path is a folder, or there is a file and
+        `overwrite` is False.
+    """
+    text = os.fspath(path)
+    if text.startswith("/vsi") or "://" in text:
+        raise OutputError(f"{text}: outputs are written to local files; copy the result there")
+    target = Path(text)
+    if not target.name or text.endswith(("/", os.sep)):
+        raise OutputError(f"{text or '(nothing)'} names no file to write")
+    if suffixes is not None and target.suffix.lower() not in suffixes:
+        raise OutputError(f"{target}: name the output {' or '.join('*' + s for s in suffixes)}")
+    folder = target.parent
+    try:
+        if target.is_dir():
+            raise OutputError(f"{target} is a folder; name a file in it")
+        if not folder.is_dir():
+            what = "is no folder" if folder.exists() else "does not exist; make it first"
+            raise OutputError(f"{target}: the folder {folder} {what}")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"{target}: the folder {folder} cannot be written to")
+        if os.path.lexists(target) and not overwrite:
+            raise OutputError(f"{target} is there already; replace it with --overwrite")
+    except OSError as error:
+        raise output_error(error, target) from error
+    return target
+
+
+def output_error(error: OSError, target: Path) -> OutputError:
+    """Say in words why `target` could not be written."""
+    folder = target.parent
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return no_space(target)
+    if error.errno == errno.EFBIG:
+        return OutputError(
+            f"{target}: the file would be larger than its disk or this user may hold"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"{target}: writing to {folder} is not permitted, or the file is in use")
+    return OutputError(f"{target} cannot be written: {error.strerror or error}")
+
+
+def no_space(target: Path) -> OutputError:
+    """Return the error of a full disk."""
+    return OutputError(
+        f"no space left on the disk of {target.parent} while writing {target.name}: "
+        "free some and run again"
+    )
+
+
+class TemporaryFolder:
+    """A hidden folder beside a target, for everything that is not finished.
+
+    A context manager that removes the folder. While it lives, a file in it stays locked, by which
+    other processes tell a folder in use from one whose process was killed.
+
+    Attributes
+    ----------
+    path
+        The folder. Files in it have no claim on any name; `publish` gives them theirs.
+    """
+
+    def __init__(self, target: Path) -> None:
+        """Make one for a target, and remove those that killed processes left for it."""
+        self.target = target
+        prefix = f".{target.name}.geoseg-"
+        try:
+            _remove_abandoned(target, prefix)
+            made = Path(tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=target.parent))
+            self._lock = _lock(made / _LOCK, "xb")
+            # Only a locked folder gets the name that others look for.
+            self.path = made.with_suffix(".tmp")
+            if sys.platform == "win32":
+                self._lock.close()  # Windows moves no folder with an open file
+            made.rename(self.path)
+            if sys.platform == "win32":
+                self._lock = _lock(self.path / _LOCK, "r+b")
+        except OSError as error:
+            raise output_error(error, target) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+    def free_bytes(self) -> int:
+        """Bytes that this user may still write on this disk."""
+        return shutil.disk_usage(self.path).free
+
+    def need_space(self, size: int) -> None:
+        """Raise OutputError where `size` bytes are not free, now rather than after hours."""
+        free = self.free_bytes()
+        if free < size:
+            raise OutputError(
+                f"no space left for {self.target}: {size / 1e9:.3g} GB are needed to make it, "
+                f"{free / 1e9:.3g} GB are free on the disk of {self.target.parent}"
+            )
+
+    def publish(
+        self,
+        made: Path,
+        sidecars: Mapping[Path, str],
+        *,
+        overwrite: bool,
+        stale: Iterable[Path] = (),
+    ) -> None:
+        """Give finished files their names: sidecars first, the file itself last.
+
+        Parameters
+        ----------
+        made
+            The finished file, in this folder; it becomes the target.
+        sidecars
+            Texts by the paths they belong at.
+        overwrite
+            Whether a target may be replaced; one that appeared meanwhile is not, without.
+        stale
+            Files that would be taken for parts of the new one; they are removed.
+
+        Raises
+        ------
+        OutputError
+            The target appeared meanwhile, or writing failed; then nothing has changed.
+        """
+        ready: list[tuple[Path, Path]] = []
+        try:
+            for number, (place, text) in enumerate(sidecars.items()):
+                part = self.path / f"sidecar-{number}"
+                with part.open("w", encoding="utf-8", newline="\n") as file:
+                    file.write(text)
+                ready.append((part, place))
+            for part in (*(part for part, _ in ready), made):
+                with part.open("r+b") as opened:
+                    os.fsync(opened.fileno())  # some file systems report a full disk only here
+            if not overwrite and os.path.lexists(self.target):
+                raise OutputError(
+                    f"{self.target} appeared while it was being made; it was left as it is"
+                )
+            for old in stale:
+                if old not in sidecars:
+                    old.unlink(missing_ok=True)
+            for part, place in ready:
+                part.replace(place)
+            made.replace(self.target)
+        except OSError as error:
+            raise output_error(error, self.target) from error
+
+    def remove(self) -> None:
+        """Remove the folder and what is in it; safe to call again."""
+        self._lock.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _lock(path: Path, mode: str) -> BinaryIO:
+    """Open a file and hold it locked until it is closed, be it by the end of the process.
+
+    Windows needs no lock: there, nobody can remove a file that another has open.
+    """
+    file: BinaryIO = path.open(mode)  # type: ignore[assignment]
+    if sys.platform != "win32":
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise
+    return file
+
+
+def _remove_abandoned(target: Path, prefix: str) -> None:
+    """Remove folders of this target that no living process holds."""
+    for name in glob.glob(glob.escape(prefix) + "*.tmp", root_dir=target.parent):
+        folder = target.parent / name
+        try:
+            _lock(folder / _LOCK, "r+b").close()
+            (folder / _LOCK).unlink()
+        except OSError:
+            continue  # in use, or not ours to judge
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""Reading pixels where they lie: windows of a scene's own grid, out of the files that hold them.
+
+Knows files, masks and nodata; knows neither coordinates nor other grids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from geoseg.errors import RasterReadError
+from geoseg.raster.bands import Piece, Source, comparable_nodata
+from geoseg.raster.handles import Handles
+from geoseg.raster.window import Window
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The files of a scene and where each lies; reads from any thread."""
+
+    pieces: tuple[Piece, ...]
+    """In the order in which they win where they overlap."""
+    dtype: np.dtype[Any]
+    """Type that holds every band."""
+    handles: Handles
+
+    def select(self, order: Sequence[int], dtype: np.dtype[Any]) -> Pieces:
+        """Keep the bands at these positions, in this order."""
+        chosen = tuple(piece.select(order) for piece in self.pieces)
+        return Pieces(chosen, dtype, self.handles)
+
+    def read(self, window: Window, out: NDArray[Any]) -> Mask:
+        """Read a window into (bands, rows, cols); 0 where no file has a pixel.
+
+        Returns
+        -------
+        (rows, cols), True where every band has a reading.
+
+        Raises
+        ------
+        RasterReadError
+            A file cannot be read there.
+        """
+        touching = [(p, part) for p in self.pieces if (part := window.intersection(p.window))]
+        if len(touching) == 1 and touching[0][1] == window:
+            return self.read_piece(touching[0][0], window, out)
+        out[...] = 0
+        valid = np.zeros((window.height, window.width), bool)
+        for piece, part in touching:
+            at = part.slices(row_origin=window.row, col_origin=window.col)
+            wanted = ~valid[at]
+            if not wanted.any():
+                continue
+            data = np.empty((len(out), part.height, part.width), self.dtype)
+            found = self.read_piece(piece, part, data) & wanted
+            np.copyto(out[(slice(None), *at)], data, where=found)
+            valid[at] |= found
+        return valid
+
+    def read_piece(self, piece: Piece, window: Window, out: NDArray[Any]) -> Mask:
+        """Read a window that lies in one piece; coarsely where `out` is smaller."""
+        valid = np.ones(out.shape[1:], bool)
+        place = RasterioWindow(
+            window.col - piece.window.col,
+            window.row - piece.window.row,
+            window.width,
+            window.height,
+        )
+        for source in piece.sources:
+            first, count = source.positions[0], len(source.positions)
+            self._read_source(source, place, out[first : first + count], valid)
+        return valid
+
+    def _read_source(
+        self, source: Source, place: RasterioWindow, out: NDArray[Any], valid: Mask
+    ) -> None:
+        try:
+            with self.handles.borrow(source.path) as dataset:
+                if np.dtype(source.dtype) == self.dtype:
+                    dataset.read(source.indexes, window=place, out=out)
+                else:
+                    out[...] = dataset.read(source.indexes, window=place, out_shape=out.shape)
+                if source.alpha is not None:
+                    alpha = dataset.read(source.alpha, window=place, out_shape=valid.shape)
+                    valid &= alpha != 0
+                if source.mask == "dataset":
+                    first = source.indexes[0]
+                    mask = dataset.read_masks(first, window=place, out_shape=valid.shape)
+                    valid &= mask != 0
+                elif source.mask == "band":
+                    masks = dataset.read_masks(source.indexes, window=place, out_shape=out.shape)
+                    valid &= (masks != 0).all(axis=0)
+        except RasterioError as error:
+            rows = f"{place.row_off}–{place.row_off + place.height - 1}"
+            raise RasterReadError(
+                f"{source.path}: cannot be read at rows {rows} (truncated or damaged?); "
+                "re-download or recreate it"
+            ) from error
+        for band, nodata in zip(out, source.nodata, strict=True):
+            if self.dtype.kind == "f":
+                valid &= np.isfinite(band)
+            value = comparable_nodata(nodata, source.dtype, self.dtype)
+            if value is not None:
+                valid &= band != value
+
+    def have_overviews(self, factor: float) -> bool:
+        """Tell whether every file can be read at one in `factor` pixels without decoding it all."""
+        for piece in self.pieces:
+            for source in piece.sources:
+                with self.handles.borrow(source.path) as dataset:
+                    levels = dataset.overviews(source.indexes[0])
+                if not levels or max(levels) * 2 < factor:
+                    return False
+        return True

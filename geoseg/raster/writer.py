@@ -1,0 +1,267 @@
+"""Rows of finished pixels in, one whole Cloud Optimized GeoTIFF out.
+
+Rows go uncompressed to a file of fixed layout, each to the place of its row, so the result depends
+on the data alone: not on the order of arrival, nor on the number of threads. On leaving the
+``with`` block, GDAL's COG driver makes the file from it; styles are written; and only then does
+anything get the target's name.
+
+Temporary files are `geoseg.raster.output`'s; they hold all pixels uncompressed while the raster is
+made.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import OutputError
+from geoseg.raster.cog import RawLayout, write_cog
+from geoseg.raster.grid import Grid
+from geoseg.raster.legend import NODATA, Legend
+from geoseg.raster.output import TemporaryFolder, check_output, output_error
+from geoseg.raster.palette import Ramp
+from geoseg.raster.style import class_aux_xml, class_qml, is_own_style, ramp_qml
+
+__all__ = ["RasterWriter", "check_output"]
+
+_SUFFIXES = (".tif", ".tiff")
+_RAW = "rows.raw"
+# Files by which GDAL adds to a raster, behind its name.
+_PARTS = (".aux.xml", ".ovr", ".msk")
+
+
+class RasterWriter:
+    """Writes one raster, all of it or nothing.
+
+    A context manager; leaving it without an exception makes the file, leaving it with one (an
+    interrupt by Ctrl-C included) leaves nothing, and what was there before stays as it was.
+
+    Parameters
+    ----------
+    path
+        Target, ``.tif`` or ``.tiff``. ``NAME.tif.aux.xml`` and ``NAME.qml`` are written beside it.
+    grid
+        Place and size; kept to the bit, rotated and south-up transforms too.
+    band_names
+        One a band, shown by QGIS and `geoseg info`.
+    dtype
+        NumPy name of the pixels' type.
+    nodata
+        Pixel value that means "no data"; None for none. NaN is possible for floating types.
+    legend
+        Makes it a class raster: one uint8 band, nodata 255, pixels are class ids.
+    ramp
+        Colours of a continuous raster, for its first band.
+    tags
+        Metadata of the file, as from `geoseg.raster.provenance.provenance`.
+    overwrite
+        Whether a file of that name may be replaced.
+    overview_resampling
+        How the smaller copies are made: "mode" (by default for a legend), "average" (by default
+        else), "nearest". By mode a pixel becomes the commonest of its four, of equally common ones
+        that which, read row by row, is the first to be so common; nodata only where all four are.
+    scales, offsets
+        One a band, stored for readers: value = stored × scale + offset.
+    units
+        One a band, stored as the band's unit.
+    blocksize
+        Rows and columns of a tile in the file, a multiple of 16.
+    workers
+        Threads that compress.
+
+    Raises
+    ------
+    OutputError
+        The target cannot be written (see `check_output`), the disk is full, or rows are missing at
+        the end.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        grid: Grid,
+        *,
+        band_names: Sequence[str],
+        dtype: str,
+        nodata: float | None,
+        legend: Legend | None = None,
+        ramp: Ramp | None = None,
+        tags: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+        overview_resampling: str | None = None,
+        scales: Sequence[float] | None = None,
+        offsets: Sequence[float] | None = None,
+        units: Sequence[str] | None = None,
+        blocksize: int = 512,
+        workers: int = 4,
+    ) -> None:
+        self.path = check_output(path, overwrite=overwrite, suffixes=_SUFFIXES)
+        self.grid = grid
+        self.dtype = np.dtype(dtype).newbyteorder("=")
+        self._layout = RawLayout(
+            grid=grid,
+            band_names=tuple(band_names),
+            dtype=self.dtype,
+            nodata=nodata,
+            legend=legend,
+            tags=dict(tags or {}),
+            scales=tuple(scales) if scales is not None else None,
+            offsets=tuple(offsets) if offsets is not None else None,
+            units=tuple(units) if units is not None else None,
+        )
+        if legend is not None and (
+            len(band_names) != 1 or self.dtype != np.uint8 or nodata != NODATA
+        ):
+            raise ValueError("a class raster is one band of uint8 with nodata 255")
+        self._legend = legend
+        self._ramp = ramp
+        self._overwrite = overwrite
+        self._blocksize = blocksize
+        self._workers = workers
+        self._resampling = overview_resampling or ("mode" if legend else "average")
+        self._arrived = np.zeros(grid.height, dtype=np.bool_)
+        self._lock = threading.Lock()
+        self._folder: TemporaryFolder | None = None
+        self._raw: io.FileIO | None = None
+
+    def __enter__(self) -> Self:
+        self._folder = TemporaryFolder(self.path)
+        try:
+            self._folder.need_space(self._layout.total_bytes)
+            self._raw = (self._folder.path / _RAW).open("x+b", buffering=0)
+            self._raw.truncate(self._layout.total_bytes)
+        except OSError as error:
+            self._discard()
+            raise output_error(error, self.path) from error
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def write_rows(self, row: int, data: NDArray[Any]) -> None:
+        """Write finished rows; any order, any thread, each row once.
+
+        Parameters
+        ----------
+        row
+            First row of `data` in the raster.
+        data
+            (bands, rows, width), or (rows, width) for a raster of one band; of the raster's dtype
+            exactly.
+        """
+        bands, width = len(self._layout.band_names), self.grid.width
+        if data.ndim == 2:
+            data = data[np.newaxis]
+        if data.ndim != 3 or data.shape[0] != bands or data.shape[2] != width:
+            raise ValueError(f"rows of shape {data.shape}; expected ({bands}, rows, {width})")
+        if data.dtype != self.dtype:
+            raise ValueError(f"rows of type {data.dtype}; expected {self.dtype}")
+        stop = row + data.shape[1]
+        if row < 0 or stop > self.grid.height:
+            raise ValueError(f"rows {row} to {stop} lie outside the raster's {self.grid.height}")
+        raw = self._raw
+        if raw is None:
+            raise ValueError("rows are written inside the with block")
+        with self._lock:
+            if self._arrived[row:stop].any():
+                raise ValueError(f"some of the rows {row} to {stop} were written before")
+            self._arrived[row:stop] = True
+        try:
+            for band in range(bands):
+                self._write_at(raw, data[band], self._layout.offset(band, row))
+        except OSError as error:
+            raise output_error(error, self.path) from error
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if exc_type is None:
+                self._finish()
+        except OSError as error:
+            raise output_error(error, self.path) from error
+        finally:
+            self._discard()
+
+    def _write_at(self, raw: io.FileIO, rows: NDArray[Any], offset: int) -> None:
+        """Write the whole of `rows` at a place of a file (the system may write less at once)."""
+        left = np.ascontiguousarray(rows).data.cast("B")
+        while left:
+            if sys.platform == "win32":  # no writing at a place there
+                with self._lock:
+                    raw.seek(offset)
+                    written = raw.write(left)
+            else:
+                written = os.pwrite(raw.fileno(), left, offset)
+            left, offset = left[written:], offset + written
+
+    def _finish(self) -> None:
+        """Make the file and give it its name."""
+        folder = self._folder
+        missing = int(self.grid.height - np.count_nonzero(self._arrived))
+        if folder is None or missing:
+            raise OutputError(
+                f"{self.path}: {missing} of {self.grid.height} rows were never written; "
+                "no file was made"
+            )
+        made = folder.path / self.path.name
+        write_cog(
+            folder.path / _RAW,
+            made,
+            self._layout,
+            target=self.path,
+            resampling=self._resampling,
+            blocksize=self._blocksize,
+            workers=self._workers,
+        )
+        folder.publish(
+            made, self._sidecars(made), overwrite=self._overwrite, stale=self._stale_files()
+        )
+
+    def _sidecars(self, made: Path) -> dict[Path, str]:
+        """Texts of the files beside the raster, by their places."""
+        texts: dict[Path, str] = {}
+        by_gdal = _aux_path(made)
+        beyond_tiff = by_gdal.read_bytes() if by_gdal.is_file() else None
+        if self._legend is not None:
+            texts[_aux_path(self.path)] = class_aux_xml(self._legend, beyond_tiff)
+            texts[self.path.with_suffix(".qml")] = class_qml(self._legend)
+        elif beyond_tiff is not None:
+            texts[_aux_path(self.path)] = beyond_tiff.decode()
+        if self._ramp is not None:
+            texts[self.path.with_suffix(".qml")] = ramp_qml(self._ramp)
+        return texts
+
+    def _stale_files(self) -> list[Path]:
+        """Files of an old raster of this name that would be taken for parts of the new one."""
+        stale = [self.path.with_name(self.path.name + part) for part in _PARTS]
+        style = self.path.with_suffix(".qml")
+        if style.is_file() and is_own_style(style):  # a style that a person made is theirs
+            stale.append(style)
+        return stale
+
+    def _discard(self) -> None:
+        """Close and remove everything temporary; safe to call again."""
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
+
+
+def _aux_path(path: Path) -> Path:
+    """Where GDAL looks for what a raster's own format cannot hold."""
+    return path.with_name(path.name + ".aux.xml")
