@@ -1,0 +1,281 @@
+"""A data set of patches as it lies on disk. Knows how to open one, not how one is made.
+
+A folder with ``dataset.json`` (bands, classes, statistics, where it came from), ``index.gpkg`` (a
+footprint a patch) and a folder a split (``train``, ``val``, ``test``) with the pixels:
+
+- storage ``npy``: ``images.npy`` (patches, bands, rows, cols) in the scene's dtype, invalid pixels
+  replaced by the fill value; ``labels.npy`` (patches, rows, cols) uint8 class *index*, 255 where
+  unlabelled, invalid or outside the region; ``class_pixels.npy`` (patches, classes) int64 pixels a
+  class. Both arrays of pixels are memory-mapped.
+- storage ``geotiff``: ``images/NAME.tif``, ``labels/NAME.tif`` (class index, nodata 255),
+  ``files.txt`` with the names in order, and ``class_pixels.npy``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import DatasetError
+from geoseg.raster.legend import Legend
+
+FORMAT = "geoseg-patches"
+VERSION = 1
+SPLITS = ("train", "val", "test")
+UNLABELLED = 255
+
+Storage = Literal["npy", "geotiff"]
+
+
+class ArrayLike(Protocol):
+    """What a split's pixels can do, whether memory-mapped or read from a file a patch."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis, patches first."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a reading."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandStatistics:
+    """Statistics of one band over the valid readings of the training patches, in raw units."""
+
+    name: str
+    mean: float
+    std: float
+    """Of the population (divided by the count)."""
+    min: float
+    max: float
+    percentiles: Mapping[str, float]
+    """By their number as text: "1", "2", "25", "50", "75", "98", "99"."""
+    count: int
+    """Valid readings; a pixel counts once for every patch that holds it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchArrays:
+    """The pixels of one split."""
+
+    split: str
+    """Its name."""
+    images: ArrayLike
+    """(patches, bands, rows, cols), raw readings; invalid pixels hold the fill value."""
+    labels: ArrayLike | None
+    """(patches, rows, cols) uint8 class index, 255 = unlabelled; None in a set without labels."""
+    class_pixels: NDArray[np.int64] | None
+    """(patches, classes); None where the set has no labels."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class PatchDataset:
+    """An opened data set of patches; make one with `open`."""
+
+    def __init__(self, folder: Path, metadata: Mapping[str, Any]) -> None:
+        """Take the content of ``dataset.json``; use `open` instead, which checks it."""
+        self.folder = folder
+        self.metadata = metadata
+        """The whole of ``dataset.json``."""
+        self.storage: Storage = metadata["storage"]
+        self.size: int = int(metadata["size"])
+        """Rows and columns of a patch."""
+        self.stride: int = int(metadata["stride"])
+        self.bands: tuple[str, ...] = tuple(metadata["bands"])
+        self.dtype: np.dtype[Any] = np.dtype(metadata["dtype"])
+        self.fill: float = metadata["fill"]
+        """Raw value of invalid pixels."""
+        self.max_nodata: float = float(metadata["max_nodata"])
+        classes = metadata["classes"]
+        self.legend: Legend | None = None if classes is None else Legend.from_json(classes)
+        """Classes in the order of their index; None where the set has no labels."""
+        resolution = metadata["resolution"]
+        self.resolution: tuple[float, float] = (float(resolution[0]), float(resolution[1]))
+        """Length of a pixel along a row and along a column, in `crs_units`."""
+        self.crs_units: str | None = metadata["crs_units"]
+        """"metre", "degree" …; None without a coordinate system."""
+        self.statistics: tuple[BandStatistics, ...] = tuple(
+            _statistics_of_json(band) for band in metadata["statistics"]["bands"]
+        )
+        self.class_pixels: dict[str, tuple[int, ...]] = {
+            name: tuple(int(n) for n in counts) for name, counts in metadata["class_pixels"].items()
+        }
+        """Labelled pixels of each class, by split."""
+        self.splits: dict[str, int] = {name: int(n) for name, n in metadata["splits"].items()}
+        """Number of patches, by split."""
+        self.seed: int = int(metadata["seed"])
+
+    @classmethod
+    def open(cls, folder: str | Path) -> PatchDataset:
+        """Open the data set in a folder.
+
+        Raises
+        ------
+        DatasetError
+            There is none, or it is not whole, or a newer geoseg wrote it.
+        """
+        folder = Path(folder)
+        path = folder / "dataset.json"
+        try:
+            metadata = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DatasetError(
+                f"{folder} is no data set of patches (it has no dataset.json): "
+                "make one with geoseg tile"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"cannot read {path}: {error}") from error
+        if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+            raise DatasetError(f"{path} does not describe a data set of patches")
+        if metadata.get("version") != VERSION:
+            raise DatasetError(
+                f"{path} has version {metadata.get('version')} and this geoseg reads version "
+                f"{VERSION}: update geoseg or tile the scenes again"
+            )
+        try:
+            return cls(folder, metadata)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise DatasetError(f"{path} is damaged ({error!r}): tile the scenes again") from error
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each band over the training patches, raw units."""
+        return tuple(band.mean for band in self.statistics)
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each band over the training patches, raw units."""
+        return tuple(band.std for band in self.statistics)
+
+    def split(self, name: str) -> PatchArrays:
+        """Pixels of a split, memory-mapped (or read file by file when indexed).
+
+        Raises
+        ------
+        DatasetError
+            There is no such split, or its files are missing, cut short or of another shape.
+        """
+        if name not in self.splits:
+            raise DatasetError(
+                f"{self.folder} has no split {name!r}; it has {', '.join(self.splits) or 'none'}"
+            )
+        count = self.splits[name]
+        image_shape = (count, len(self.bands), self.size, self.size)
+        label_shape = (count, self.size, self.size)
+        folder = self.folder / name
+        images: ArrayLike
+        labels: ArrayLike | None = None
+        class_pixels: NDArray[np.int64] | None = None
+        if self.storage == "npy":
+            images = _mapped(folder / "images.npy", image_shape, self.dtype)
+            if self.legend is not None:
+                labels = _mapped(folder / "labels.npy", label_shape, np.dtype(np.uint8))
+        else:
+            images, labels = self._files(folder, count)
+        if self.legend is not None:
+            counts = _mapped(
+                folder / "class_pixels.npy", (count, len(self.legend)), np.dtype(np.int64)
+            )
+            class_pixels = np.array(counts)
+        return PatchArrays(split=name, images=images, labels=labels, class_pixels=class_pixels)
+
+    def hash(self) -> str:
+        """Fingerprint of the set, 32 hexadecimal digits.
+
+        Taken of ``dataset.json``, which holds the fingerprints of the scenes and the exact
+        statistics, and of the class counts of every patch; not of the pixels themselves.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update((self.folder / "dataset.json").read_bytes())
+        for name in self.splits:
+            path = self.folder / name / "class_pixels.npy"
+            if path.exists():
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def _files(self, folder: Path, count: int) -> tuple[ArrayLike, ArrayLike | None]:
+        """Patches that are a file each."""
+        # Imported here: sets of arrays are trained on without rasterio.
+        from geoseg.raster.patchfiles import PatchFiles  # noqa: PLC0415
+
+        try:
+            names = (folder / "files.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        except OSError as error:
+            raise DatasetError(f"cannot read {folder / 'files.txt'}: {error}") from error
+        if len(names) != count:
+            raise DatasetError(
+                f"{folder} lists {len(names)} patches and dataset.json {count}: "
+                "tile the scenes again"
+            )
+        images = PatchFiles(
+            [folder / "images" / name for name in names],
+            patch_shape=(len(self.bands), self.size, self.size),
+            dtype=self.dtype,
+            fill=self.fill,
+        )
+        if self.legend is None:
+            return images, None
+        labels = PatchFiles(
+            [folder / "labels" / name for name in names],
+            patch_shape=(1, self.size, self.size),
+            dtype=np.uint8,
+            squeeze=True,
+        )
+        return images, labels
+
+
+def statistics_to_json(band: BandStatistics) -> dict[str, Any]:
+    """Plain JSON of a band's statistics; null for what is not known."""
+    return {
+        "name": band.name,
+        **{key: _json_number(getattr(band, key)) for key in ("mean", "std", "min", "max")},
+        "percentiles": {p: _json_number(value) for p, value in band.percentiles.items()},
+        "count": band.count,
+    }
+
+
+def _json_number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _statistics_of_json(band: Mapping[str, Any]) -> BandStatistics:
+    """Statistics of a band from JSON; NaN for what is not known."""
+    return BandStatistics(
+        name=str(band["name"]),
+        **{key: _number(band[key]) for key in ("mean", "std", "min", "max")},
+        percentiles={str(p): _number(value) for p, value in band["percentiles"].items()},
+        count=int(band["count"]),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Memory-map an array after checking that it is the one described."""
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"cannot read {path}: {error}; tile the scenes again") from error
+    if array.shape != shape or array.dtype != dtype:
+        raise DatasetError(
+            f"{path} holds {array.dtype} of shape {array.shape} and dataset.json says {dtype} of "
+            f"shape {shape}: tile the scenes again"
+        )
+    return array

@@ -1,0 +1,304 @@
+"""From what a person names to scenes that can be cut, each with its labels and its region."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoseg.errors import BandError, GridError, LabelError, OptionError, RasterReadError
+from geoseg.patches.cutting import Job
+from geoseg.patches.settings import TileSettings
+from geoseg.patches.table import PatchTable
+from geoseg.raster.heads import expand
+from geoseg.raster.legend import Legend
+from geoseg.raster.scene import Problem, Scene, group_scenes
+
+Source = str | Path
+Say = Callable[[str], None]
+
+
+@dataclass(kw_only=True)
+class Inputs:
+    """Everything that will be cut."""
+
+    jobs: list[Job]
+    """In the order of the scenes."""
+    problems: list[Problem]
+    """What was named and cannot be used."""
+    bands: tuple[str, ...]
+    """Names of the bands, the same for all scenes."""
+    dtype: np.dtype[Any]
+    """Holds the readings of all scenes."""
+    legend: Legend | None
+    """Classes, if they were given or the labels carry them."""
+    label_paths: tuple[str, ...] = ()
+    """Files of labels."""
+    region_fingerprints: dict[str, str] = field(default_factory=dict)
+    """By scene."""
+
+    def drop(self, job: Job, reason: str) -> None:
+        """Leave out a scene that cannot be used.
+
+        Raises
+        ------
+        RasterReadError
+            It was the last one.
+        """
+        self.jobs.remove(job)
+        self.problems.append(Problem(job.scene.paths[0], reason))
+        if not self.jobs:
+            raise nothing_left(self.problems)
+
+
+def nothing_left(problems: Sequence[Problem]) -> RasterReadError:
+    """Say that none of the inputs can be used."""
+    first = problems[0]
+    known = Path(first.path).name in first.reason
+    text = first.reason if known else f"{first.path}: {first.reason}"
+    if len(problems) > 1:
+        text = f"none of the {len(problems)} inputs can be used; the first: {text}"
+    return RasterReadError(text)
+
+
+def open_inputs(
+    scenes: Sequence[Source], labels: Sequence[Source], settings: TileSettings, say: Say
+) -> Inputs:
+    """Open scenes, labels and regions, and lay patches over the scenes.
+
+    Parameters
+    ----------
+    scenes, labels
+        As for `geoseg.patches.tile.tile`.
+    settings
+        What was asked for.
+    say
+        Told what a person should know.
+
+    Raises
+    ------
+    RasterReadError
+        No scene can be used.
+    BandError
+        Scenes have different bands.
+    GridError
+        Some scenes have a coordinate system and some none; labels lie elsewhere.
+    LabelError
+        Labels cannot be laid on the scenes.
+    OptionError
+        The fill value does not fit the readings.
+    """
+    if not scenes:
+        raise OptionError("no scene was given")
+    found, problems = group_scenes(scenes, band_names=settings.band_names, mosaic=settings.mosaic)
+    if not found:
+        raise nothing_left(problems)
+    opened = _same_bands(found, settings.bands)
+    with_crs = [scene for scene in opened if scene.grid.crs is not None]
+    if 0 < len(with_crs) < len(opened):
+        without = next(scene for scene in opened if scene.grid.crs is None)
+        raise GridError(
+            f"{without.paths[0]} has no coordinate system and {with_crs[0].paths[0]} has one: tile "
+            "them one after the other, or assign one (gdal_edit -a_srs)"
+        )
+    dtype = np.dtype(np.result_type(*(scene.dtype for scene in opened)))
+    _check_fill(settings.fill, dtype)
+    inputs = Inputs(
+        jobs=[],
+        problems=list(problems),
+        bands=_names(opened[0], settings.bands),
+        dtype=dtype,
+        legend=None,
+    )
+    names = _unique([scene.name for scene in opened])
+    for scene, name in zip(opened, names, strict=True):
+        table = PatchTable.over(scene.grid.window, size=settings.size, stride=settings.stride)
+        inputs.jobs.append(Job(scene=scene, window=scene.grid.window, table=table, name=name))
+    if settings.classes is not None:
+        if not labels:
+            raise OptionError("--classes says what labels mean, and no --labels are given")
+        inputs.legend = Legend.parse(settings.classes)
+    if settings.region is not None:
+        _add_regions(inputs, settings.region, settings)
+    if labels:
+        named = [str(path) for source in scenes for path in _expanded(source)]
+        _add_labels(inputs, opened, named, labels, settings, say)
+    return inputs
+
+
+def _expanded(source: Source) -> list[str]:
+    """Files that are meant; none where that is a problem, which has been noted already."""
+    try:
+        return expand([source])
+    except RasterReadError:
+        return []
+
+
+def _same_bands(scenes: Sequence[Scene], wanted: Sequence[str] | None) -> list[Scene]:
+    """Select the bands of every scene, the first one's by default."""
+    if wanted is not None:
+        chosen = [scene.select(wanted) for scene in scenes]
+    else:
+        chosen = [scenes[0]]
+        first = scenes[0].band_names
+        for scene in scenes[1:]:
+            if scene.band_names == first:
+                chosen.append(scene)
+            elif sorted(scene.band_names) == sorted(first):
+                chosen.append(scene.select(first))
+            else:
+                raise BandError(
+                    f"{scene.paths[0]} has the bands {', '.join(scene.band_names)} and "
+                    f"{scenes[0].paths[0]} has {', '.join(first)}: choose with --bands those that "
+                    "all scenes have, or name them with --band-names"
+                )
+    return chosen
+
+
+def _names(scene: Scene, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Names for the bands of the set: as they were asked for, else as the first scene has them.
+
+    "blue" that found "blue B2" stays "blue", so that a model trained on it takes other scenes as
+    well; a number is no name.
+    """
+    if wanted is None:
+        return scene.band_names
+    return tuple(
+        own if name.isdecimal() else name
+        for name, own in zip(wanted, scene.band_names, strict=True)
+    )
+
+
+def _check_fill(fill: float, dtype: np.dtype[Any]) -> None:
+    """Refuse a fill value that readings cannot hold."""
+    if dtype.kind == "f":
+        if abs(fill) > float(np.finfo(dtype).max):
+            raise OptionError(f"--fill {fill:g} does not fit into readings of type {dtype}")
+        return
+    if dtype.kind not in "iu":
+        raise BandError(f"readings of type {dtype} cannot be cut into patches")
+    info = np.iinfo(dtype)
+    if fill != math.floor(fill) or not info.min <= fill <= info.max:
+        raise OptionError(
+            f"--fill {fill:g} does not fit into readings of type {dtype} ({info.min} to {info.max})"
+        )
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Make names different, by numbers behind those that come again."""
+    taken: set[str] = set()
+    out = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.add(candidate)
+        out.append(candidate)
+    return out
+
+
+def _add_regions(inputs: Inputs, source: str, settings: TileSettings) -> None:
+    """Read the region for each scene, and lay patches over it alone."""
+    # Imported here: it brings geopandas, which takes a second.
+    from geoseg.errors import VectorError  # noqa: PLC0415
+    from geoseg.raster.vector import read_region  # noqa: PLC0415
+
+    missed: list[tuple[Job, VectorError]] = []
+    for job in inputs.jobs:
+        try:
+            region = read_region(source, job.scene.grid)
+            inside = region.window.intersection(job.scene.grid.window)
+            if inside is None:
+                raise VectorError(f"{source} and {job.scene.paths[0]} do not overlap")
+        except VectorError as error:
+            missed.append((job, error))
+            continue
+        job.region, job.window = region, inside
+        job.table = PatchTable.over(inside, size=settings.size, stride=settings.stride)
+        inputs.region_fingerprints[job.name] = region.fingerprint()
+    if len(missed) == len(inputs.jobs):
+        raise missed[0][1]
+    for job, _ in missed:
+        inputs.drop(job, "does not overlap the region")
+
+
+def _add_labels(
+    inputs: Inputs,
+    scenes: Sequence[Scene],
+    given: Sequence[str],
+    labels: Sequence[Source],
+    settings: TileSettings,
+    say: Say,
+) -> None:
+    """Lay labels on each scene; `given` are the files of scenes, readable or not, as named."""
+    paths = expand(labels)
+    inputs.label_paths = tuple(paths)
+    places = [given.index(s.paths[0]) if s.paths[0] in given else -1 for s in scenes]
+    if len(paths) == len(given) > 1 and min(places) >= 0:
+        # By the order in which scenes were named: some of them may be unreadable.
+        paired = [_open_labels(paths[place]) for place in places]
+    elif len(paths) == len(scenes) > 1:
+        paired = [_open_labels(path) for path in paths]
+    else:
+        # One raster, or the tiles of one, for all.
+        paired = [_open_labels(paths[0] if len(paths) == 1 else paths)] * len(scenes)
+    by_scene = dict(zip(map(id, scenes), paired, strict=True))
+    missed: list[tuple[Job, GridError]] = []
+    for job in list(inputs.jobs):
+        raster = by_scene[id(job.scene)]
+        try:
+            job.labels = _laid_on(raster, job.scene, assume_aligned=settings.assume_aligned)
+        except GridError as error:
+            missed.append((job, error))
+            continue
+        if job.labels.is_warped:
+            say(
+                f"labels {Path(raster.paths[0]).name} lie on another grid than {job.name}: each "
+                "pixel gets the label in which its centre lies (nearest)"
+            )
+    if missed and (len(paths) > 1 or len(missed) == len(inputs.jobs)):
+        raise missed[0][1]
+    for job, _ in missed:
+        inputs.drop(job, "the labels do not cover it")
+    if inputs.legend is None:
+        inputs.legend = Legend.of_raster(paths[0])
+
+
+def _open_labels(source: str | Sequence[str]) -> Scene:
+    """Open a raster of labels."""
+    try:
+        raster = Scene.open(source)
+    except BandError as error:
+        raise LabelError(
+            f"{error}; labels are one raster for each scene in the same order, or one for all"
+        ) from error
+    if len(raster.bands) != 1:
+        raise LabelError(
+            f"{raster.paths[0]} has {len(raster.bands)} bands: labels have one, of class codes"
+        )
+    return raster
+
+
+def _laid_on(labels: Scene, scene: Scene, *, assume_aligned: bool) -> Scene:
+    """Bring labels to a scene's grid."""
+    path = labels.paths[0]
+    if labels.grid.is_georeferenced and scene.grid.is_georeferenced:
+        return labels.on_grid(scene.grid)
+    same_size = (labels.grid.height, labels.grid.width) == (scene.grid.height, scene.grid.width)
+    what = "the labels have" if not labels.grid.is_georeferenced else "the scene has"
+    if not same_size:
+        raise LabelError(
+            f"{path}: {what} no georeference, and {labels.grid.height} × {labels.grid.width} "
+            f"labels do not fit {scene.grid.height} × {scene.grid.width} pixels of {scene.name}"
+        )
+    if not assume_aligned:
+        raise LabelError(
+            f"{path}: {what} no georeference; if the labels lie pixel by pixel on {scene.name}, "
+            "say --assume-aligned"
+        )
+    return labels

@@ -1,0 +1,267 @@
+"""What is written down about a data set: ``dataset.json``, ``index.gpkg``, a summary for people."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoseg.patches.cutting import Job, patch_name
+from geoseg.patches.dataset import FORMAT, SPLITS, VERSION, BandStatistics, statistics_to_json
+from geoseg.patches.inputs import Inputs
+from geoseg.patches.settings import TileSettings
+from geoseg.raster.footprints import outlines
+from geoseg.raster.grid import crs_code
+from geoseg.raster.provenance import provenance
+from geoseg.raster.scene import Problem
+from geoseg.raster.style import category_qml
+
+# Blue, orange, green, grey: told apart by colour-blind people too.
+_LOOKS = {
+    "train": ("training", (31, 120, 180)),
+    "val": ("validation", (255, 127, 0)),
+    "test": ("test", (51, 160, 44)),
+    "": ("dropped", (120, 120, 120)),
+}
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What came of cutting."""
+
+    statistics: tuple[BandStatistics, ...]
+    statistics_source: str
+    """Splits that the statistics are of."""
+    splits: dict[str, int]
+    """Patches kept, by split."""
+    class_pixels: dict[str, list[int]]
+    """Pixels by class, by split."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Patches dropped, by reason."""
+    ignored: Counter[int] = field(default_factory=Counter)
+    """Pixels by label value that means no class."""
+    withdrawn: dict[str, str] = field(default_factory=dict)
+    """Reasons by the names of scenes that turned out to be unusable."""
+
+
+def public_problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    """Problems with the names of files in place of their paths."""
+    return [
+        {"path": Path(p.path).name, "reason": p.reason.replace(p.path, Path(p.path).name)}
+        for p in problems
+    ]
+
+
+def dataset_json(inputs: Inputs, settings: TileSettings, outcome: Outcome) -> dict[str, Any]:
+    """Content of ``dataset.json``."""
+    grid = inputs.jobs[0].scene.grid
+    units = None
+    if grid.crs is not None:
+        units = "degree" if grid.crs.is_geographic else str(grid.crs.linear_units)
+    tags = _tags(inputs, settings)
+    versions = json.loads(tags["GEOSEG_VERSIONS"]) | {"geoseg": tags["GEOSEG_VERSION"]}
+    versions.pop("torch", None)  # took no part
+    integral = inputs.dtype.kind in "iu"
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "storage": settings.storage,
+        "size": settings.size,
+        "stride": settings.stride,
+        "bands": list(inputs.bands),
+        "dtype": inputs.dtype.name,
+        "fill": int(settings.fill) if integral else settings.fill,
+        "max_nodata": settings.max_nodata,
+        "min_labelled": settings.min_labelled,
+        "classes": None if inputs.legend is None else inputs.legend.to_json(),
+        "resolution": list(grid.resolution),
+        "crs_units": units,
+        "statistics": {
+            "bands": [statistics_to_json(band) for band in outcome.statistics],
+            "source": outcome.statistics_source,
+        },
+        "splits": outcome.splits,
+        "class_pixels": outcome.class_pixels,
+        "dropped": outcome.dropped,
+        "ignored_label_values": {str(v): n for v, n in sorted(outcome.ignored.items())},
+        "scenes": [_scene_json(job, inputs) for job in inputs.jobs],
+        "problems": public_problems(inputs.problems),
+        "split_shares": dict(zip(SPLITS, settings.shares, strict=True)),
+        "seed": settings.seed,
+        "command": tags["GEOSEG_COMMAND"],
+        "versions": versions,
+    }
+
+
+def _scene_json(job: Job, inputs: Inputs) -> dict[str, Any]:
+    scene = job.scene
+    crs = scene.grid.crs
+    out: dict[str, Any] = {
+        "name": job.name,
+        "paths": [Path(path).name for path in scene.paths],
+        "fingerprint": scene.fingerprint(),
+        "height": scene.grid.height,
+        "width": scene.grid.width,
+        "crs": None if crs is None else crs_code(crs) or crs.to_wkt(),
+        "transform": list(scene.grid.transform)[:6],
+    }
+    if job.labels is not None:
+        out["labels"] = {
+            "paths": [Path(path).name for path in job.labels.paths],
+            "fingerprint": job.labels.fingerprint(),
+            "resampled": "nearest" if job.labels.is_warped else None,
+        }
+    if job.name in inputs.region_fingerprints:
+        out["region"] = inputs.region_fingerprints[job.name]
+    return out
+
+
+def _tags(inputs: Inputs, settings: TileSettings) -> dict[str, str]:
+    scenes = [path for job in inputs.jobs for path in job.scene.paths]
+    fingerprints = {job.name: job.scene.fingerprint() for job in inputs.jobs}
+    return provenance(settings.command(scenes, inputs.label_paths), fingerprints)
+
+
+def write_index(
+    path: Path,
+    inputs: Inputs,
+    jobs: Sequence[Job],
+    settings: TileSettings,
+    outcome: Outcome,
+) -> None:
+    """Write a footprint for each patch of `jobs`, among them scenes that are not in the set."""
+    # Imported here: it brings geopandas, which takes a second.
+    from geoseg.raster.vector import write_footprints  # noqa: PLC0415
+
+    crs = jobs[0].scene.grid.crs
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("patch", "scene", "row", "col", "size", "split", "position", "nodata")
+    }
+    shares = _share_columns(() if inputs.legend is None else inputs.legend.names)
+    columns |= {name: [] for name in shares} | {"reason": []}
+    rings: list[Any] = []
+    for job in jobs:
+        table = job.table
+        known = job.name not in outcome.withdrawn
+        windows = table.windows(job.window)
+        rings += list(outlines(job.scene.grid, windows, crs))
+        columns["patch"] += [patch_name(job.name, row, col) for row, col in windows[:, :2].tolist()]
+        columns["scene"] += [job.name] * len(table)
+        columns["row"] += windows[:, 0].tolist()
+        columns["col"] += windows[:, 1].tolist()
+        columns["size"] += [table.size] * len(table)
+        columns["split"] += [
+            "" if reason else SPLITS[split]
+            for split, reason in zip(table.split.tolist(), table.reason, strict=True)
+        ]
+        columns["position"] += table.position.tolist()
+        columns["nodata"] += (table.nodata if known else np.full(len(table), np.nan)).tolist()
+        for index, name in enumerate(shares):
+            share = table.class_pixels[:, index] / table.pixels
+            columns[name] += (share if known else np.full(len(table), np.nan)).tolist()
+        columns["reason"] += table.reason
+    write_footprints(
+        path,
+        "patches",
+        columns,
+        rings,
+        crs,
+        style_qml=category_qml("split", _LOOKS),
+        overwrite=False,
+        metadata=_tags(inputs, settings),
+    )
+
+
+def _share_columns(names: Sequence[str]) -> list[str]:
+    """Column names for class shares; GeoPackage does not tell upper from lower case."""
+    taken: set[str] = set()
+    out = []
+    for name in names:
+        number, candidate = 1, f"share_{name}"
+        while candidate.casefold() in taken:
+            number += 1
+            candidate = f"share_{name}_{number}"
+        taken.add(candidate.casefold())
+        out.append(candidate)
+    return out
+
+
+def summary_json(
+    inputs: Inputs,
+    settings: TileSettings,
+    outcome: Outcome,
+    *,
+    pixels: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the summary of a finished set as plain JSON."""
+    area = settings.pixels
+    shares: list[dict[str, Any]] = []
+    unlabelled: dict[str, float] = {}
+    if inputs.legend is not None:
+        of_split = {
+            name: np.array(counts) / max(1, outcome.splits[name] * area)
+            for name, counts in outcome.class_pixels.items()
+        }
+        shares = [
+            {"class": name, **{split: float(s[index]) for split, s in of_split.items()}}
+            for index, name in enumerate(inputs.legend.names)
+        ]
+        unlabelled = {split: 1 - float(s.sum()) for split, s in of_split.items()}
+    return {
+        "size": settings.size,
+        "stride": settings.stride,
+        "bands": list(inputs.bands),
+        "dtype": inputs.dtype.name,
+        "patches": outcome.splits,
+        "dropped": outcome.dropped,
+        "class_shares": shares,
+        "unlabelled": unlabelled,
+        "ignored_label_values": {str(v): n for v, n in sorted(outcome.ignored.items())},
+        "statistics": {
+            "bands": [statistics_to_json(band) for band in outcome.statistics],
+            "source": outcome.statistics_source,
+        },
+        "problems": public_problems(inputs.problems),
+        "megapixels": pixels / 1e6,
+        "seconds": seconds,
+        "megapixels_per_second": pixels / 1e6 / seconds,
+    }
+
+
+def summary_text(summary: Mapping[str, Any]) -> str:
+    """Lay out a summary for people."""
+    kept = ", ".join(f"{n:,} {name}" for name, n in summary["patches"].items())
+    lines = [
+        f"{kept} patches of {summary['size']} × {summary['size']} px, stride {summary['stride']}, "
+        f"{len(summary['bands'])} bands, {summary['dtype']}"
+    ]
+    dropped = ", ".join(f"{n:,} {reason}" for reason, n in summary["dropped"].items())
+    lines.append(f"dropped: {dropped or 'none'}")
+    lines += [f"left out: {p['path']}: {p['reason']}" for p in summary["problems"]]
+    header = f"{'band':<16}{'mean':>12}{'std':>12}{'min':>12}{'2 %':>12}{'98 %':>12}{'max':>12}"
+    lines += ["", f"{header}   ({summary['statistics']['source']})"]
+    for band in summary["statistics"]["bands"]:
+        numbers = [band["mean"], band["std"], band["min"]]
+        numbers += [band["percentiles"]["2"], band["percentiles"]["98"], band["max"]]
+        cells = "".join(f"{'–' if n is None else format(n, '.6g'):>12}" for n in numbers)
+        lines.append(f"{band['name']:<16}{cells}")
+    if summary["class_shares"]:
+        splits = [name for name, n in summary["patches"].items() if n]
+        lines += ["", f"{'class':<28}" + "".join(f"{name:>10}" for name in splits)]
+        for row in summary["class_shares"]:
+            shares = "".join(f"{row[name]:>10.2%}" for name in splits)
+            lines.append(f"{row['class']:<28}{shares}")
+        unlabelled = "".join(f"{summary['unlabelled'][name]:>10.2%}" for name in splits)
+        lines.append(f"{'(unlabelled)':<28}{unlabelled}")
+    lines += [
+        "",
+        f"{summary['output']}: {summary['megapixels']:.3g} Mpx in {summary['seconds']:.3g} s, "
+        f"{summary['megapixels_per_second']:.3g} Mpx/s",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,212 @@
+"""What a person may choose about patches, checked once."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TypedDict, get_args
+
+from geoseg.errors import OptionError
+from geoseg.patches.dataset import SPLITS, Storage
+from geoseg.patches.tiling import check_size_and_stride
+
+
+class TileOptions(TypedDict, total=False):
+    """Settings of `geoseg.patches.tile.tile`, all with defaults."""
+
+    size: int
+    """Rows and columns of a patch; 256."""
+    stride: int | None
+    """Pixels from one patch to the next; by default the size. The last patch of a row or column is
+    flush with the border, so that every pixel is in a patch. A scene smaller than a patch gives
+    one patch, padded on the right and below."""
+    bands: Sequence[str] | None
+    """Bands to use; all by default."""
+    band_names: Sequence[str] | None
+    """What bands are called where the files do not say."""
+    max_nodata: float
+    """A patch with strictly more than this share of invalid readings is dropped; 0.5. A pixel is
+    invalid where any used band is, and then all its readings count as invalid (all will be
+    filled), so that this is a share of pixels too. Padding is invalid. (The cropland-cam paper
+    counts NaN band by band, which differs where only some bands are NaN.)"""
+    min_labelled: float
+    """A patch with a smaller share of labelled pixels is dropped; 0. A patch without any is always
+    dropped, if there are labels."""
+    fill: float
+    """Replaces invalid readings; 0."""
+    split: str | Sequence[float]
+    """Wanted shares of training, validation and test patches; 0.8, 0.1, 0.1."""
+    split_block: int | None
+    """Side, in patches, of the blocks of ground that are given to one split each; see
+    `geoseg.patches.splits`. By default one that loses few patches and comes near to the shares."""
+    classes: str | None
+    """As for `Legend.parse`; by default what the label raster says, else the values that it
+    holds."""
+    region: str | None
+    """Polygons (a file) or "xmin,ymin,xmax,ymax": patches are laid over the part of each scene
+    around it, those that do not touch it are dropped, and labels outside do not count."""
+    assume_aligned: bool
+    """Take labels without georeference as lying on the scene pixel by pixel."""
+    mosaic: bool
+    """Take all scenes as tiles of one."""
+    storage: Storage
+    """"npy" (the default; arrays that are memory-mapped for training) or "geotiff" (a file a
+    patch)."""
+    seed: int
+    """Chooses which blocks go where; 0. Same inputs, settings and seed, same bytes."""
+    workers: int | None
+    """Threads; by default one a processor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileSettings:
+    """`TileOptions` with the defaults filled in, checked."""
+
+    size: int
+    stride: int
+    max_nodata: float
+    min_labelled: float
+    fill: float
+    shares: tuple[float, float, float]
+    """Of training, validation and test patches; they sum to 1."""
+    split_block: int | None
+    bands: tuple[str, ...] | None
+    band_names: tuple[str, ...] | None
+    classes: str | None
+    region: str | None
+    assume_aligned: bool
+    mosaic: bool
+    storage: Storage
+    seed: int
+    workers: int
+
+    @classmethod
+    def of(cls, options: TileOptions) -> TileSettings:
+        """Fill in the defaults and check.
+
+        Raises
+        ------
+        OptionError
+            A setting has no meaning.
+        """
+        unknown = set(options) - set(TileOptions.__annotations__)
+        if unknown:
+            raise TypeError(f"unexpected settings: {', '.join(sorted(unknown))}")
+        size = options.get("size", 256)
+        stride = options.get("stride")
+        bands, names = options.get("bands"), options.get("band_names")
+        return cls(
+            size=size,
+            stride=size if stride is None else stride,
+            max_nodata=float(options.get("max_nodata", 0.5)),
+            min_labelled=float(options.get("min_labelled", 0.0)),
+            fill=float(options.get("fill", 0.0)),
+            shares=parse_shares(options.get("split", (0.8, 0.1, 0.1))),
+            split_block=options.get("split_block"),
+            bands=None if bands is None else tuple(bands),
+            band_names=None if names is None else tuple(names),
+            classes=options.get("classes"),
+            region=options.get("region"),
+            assume_aligned=options.get("assume_aligned", False),
+            mosaic=options.get("mosaic", False),
+            storage=options.get("storage", "npy"),
+            seed=options.get("seed", 0),
+            workers=options.get("workers") or os.cpu_count() or 1,
+        )
+
+    def __post_init__(self) -> None:
+        check_size_and_stride(self.size, self.stride)
+        for name in ("max_nodata", "min_labelled"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                option = f"--{name.replace('_', '-')}"
+                raise OptionError(f"{option} {share:g} is no share: give a number from 0 to 1")
+        if not math.isfinite(self.fill):
+            raise OptionError(f"--fill {self.fill} is no number that a network can see")
+        if self.split_block is not None and self.split_block < 1:
+            raise OptionError(f"--split-block {self.split_block} has no meaning: give 1 or more")
+        if self.storage not in get_args(Storage):
+            kinds = " or ".join(get_args(Storage))
+            raise OptionError(f"patches cannot be stored as {self.storage!r}: choose {kinds}")
+        if self.workers < 1:
+            raise OptionError(f"{self.workers} workers do no work: give 1 or more")
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a patch."""
+        return self.size * self.size
+
+    @property
+    def most_invalid(self) -> int:
+        """Pixels that may be invalid before a patch is dropped."""
+        # As it is written and not as binary fractions have it: 0.29 of 100 pixels is 29.
+        return math.floor(Fraction(repr(float(self.max_nodata))) * self.pixels)
+
+    @property
+    def fewest_labelled(self) -> int:
+        """Pixels that must be labelled."""
+        return math.ceil(Fraction(repr(float(self.min_labelled))) * self.pixels)
+
+    def command(self, scenes: Sequence[str], labels: Sequence[str]) -> list[str]:
+        """Return the command that makes the same data set, files by their names alone."""
+        words = ["geoseg", "tile", *(Path(s).name for s in scenes)]
+        for path in labels:
+            words += ["--labels", Path(path).name]
+        words += ["--size", str(self.size), "--stride", str(self.stride)]
+        words += ["--max-nodata", repr(self.max_nodata), "--fill", f"{self.fill:g}"]
+        if self.min_labelled:
+            words += ["--min-labelled", repr(self.min_labelled)]
+        words += ["--split", ",".join(f"{share:g}" for share in self.shares)]
+        if self.split_block is not None:
+            words += ["--split-block", str(self.split_block)]
+        if self.bands is not None:
+            words += ["--bands", ",".join(self.bands)]
+        if self.band_names is not None:
+            words += ["--band-names", ",".join(self.band_names)]
+        if self.classes is not None:
+            is_file = Path(self.classes).suffix and "=" not in self.classes
+            words += ["--classes", Path(self.classes).name if is_file else self.classes]
+        if self.region is not None:
+            is_box = self.region.count(",") == 3
+            words += ["--region", self.region if is_box else Path(self.region).name]
+        words += ["--assume-aligned"] * self.assume_aligned + ["--mosaic"] * self.mosaic
+        return [*words, "--format", self.storage, "--seed", str(self.seed)]
+
+
+def parse_shares(split: str | Sequence[float]) -> tuple[float, float, float]:
+    """Read the wanted shares of training, validation and test patches.
+
+    Parameters
+    ----------
+    split
+        ``"0.8,0.1,0.1"`` or the numbers; in any unit ("80,10,10" is the same). Two numbers leave
+        out the test patches.
+
+    Returns
+    -------
+    Three shares that sum to 1.
+
+    Raises
+    ------
+    OptionError
+        Not two or three numbers of 0 or more with a positive sum.
+    """
+    parts = split.split(",") if isinstance(split, str) else list(split)
+    try:
+        numbers = [Fraction(str(part).strip()) for part in parts]
+    except (ValueError, ZeroDivisionError):
+        numbers = []
+    total = sum(numbers)
+    if len(numbers) not in (2, 3) or min(numbers) < 0 or total <= 0:
+        given = split if isinstance(split, str) else ",".join(map(str, split))
+        raise OptionError(
+            f"--split {given} does not give the shares of {', '.join(SPLITS)}: give three numbers, "
+            "0.8,0.1,0.1 say"
+        )
+    numbers += [Fraction(0)] * (3 - len(numbers))
+    train, val, test = (float(number / total) for number in numbers)
+    return train, val, test

@@ -1,0 +1,131 @@
+"""The patches of one scene: where they lie, what is in them, what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import OptionError
+from geoseg.patches.splits import STRADDLES
+from geoseg.patches.tiling import starts
+from geoseg.raster.window import Window
+
+KEPT = ""
+OUTSIDE = "outside the region"
+NODATA = "too much nodata"
+STRADDLE = "straddles two splits"
+NO_LABEL = "no label"
+FEW_LABELS = "too few labels"
+
+
+@dataclass(kw_only=True)
+class PatchTable:
+    """One row a patch, row by row of the scene and in each row from left to right."""
+
+    size: int
+    """Rows and columns of a patch."""
+    rows: list[int]
+    """First rows, rising."""
+    cols: list[int]
+    """First columns, rising."""
+    classes: int | None = None
+    """Number of classes; None without labels."""
+    split: NDArray[np.int64] = field(init=False)
+    """Place of the split, or `STRADDLES`."""
+    expected: NDArray[np.bool_] = field(init=False)
+    """Whether a look ahead expects the patch to be kept."""
+    inside: NDArray[np.bool_] = field(init=False)
+    """Whether the patch has a pixel inside the region."""
+    valid_pixels: NDArray[np.int64] = field(init=False)
+    """Valid pixels in the patch; padding is not valid."""
+    class_pixels: NDArray[np.int64] = field(init=False)
+    """(patches, classes): pixels of each class."""
+    position: NDArray[np.int64] = field(init=False)
+    """Place in the arrays of its split; −1 where dropped."""
+    reason: list[str] = field(init=False)
+    """Why the patch was dropped; empty where it was kept."""
+
+    def __post_init__(self) -> None:
+        n = len(self)
+        self.split = np.zeros(n, np.int64)
+        self.expected = np.ones(n, bool)
+        self.inside = np.ones(n, bool)
+        self.valid_pixels = np.zeros(n, np.int64)
+        self.position = np.full(n, -1, np.int64)
+        self.reason = [KEPT] * n
+        self.set_classes(self.classes)
+
+    @classmethod
+    def over(cls, window: Window, *, size: int, stride: int) -> PatchTable:
+        """Patches over a window of a scene, the last ones flush with its border."""
+        rows = [window.row + r for r in starts(window.height, size, stride)]
+        cols = [window.col + c for c in starts(window.width, size, stride)]
+        if len(rows) * len(cols) > 20_000_000:
+            raise OptionError(
+                f"a stride of {stride} gives {len(rows) * len(cols):,} patches: use a larger one"
+            )
+        return cls(size=size, rows=rows, cols=cols)
+
+    def __len__(self) -> int:
+        return len(self.rows) * len(self.cols)
+
+    def set_classes(self, classes: int | None) -> None:
+        """Say how many classes there are, before anything is counted."""
+        self.classes = classes
+        self.class_pixels = np.zeros((len(self), classes or 0), np.int64)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a patch."""
+        return self.size * self.size
+
+    @property
+    def nodata(self) -> NDArray[np.float64]:
+        """Share of each patch's pixels (and so of its readings) that is invalid."""
+        return 1 - self.valid_pixels / self.pixels
+
+    def windows(self, inside: Window | None = None) -> NDArray[np.int64]:
+        """(patches, 4): first row, first column, height, width; cut off where `inside` ends."""
+        out = np.empty((len(self), 4), np.int64)
+        out[:, 0] = np.repeat(self.rows, len(self.cols))
+        out[:, 1] = np.tile(self.cols, len(self.rows))
+        out[:, 2:] = self.size
+        if inside is not None:
+            out[:, 2] = np.minimum(out[:, 2], inside.row_stop - out[:, 0])
+            out[:, 3] = np.minimum(out[:, 3], inside.col_stop - out[:, 1])
+        return out
+
+    def decide(self, patch: int, *, most_invalid: int, fewest_labelled: int) -> str:
+        """Return why a patch is dropped, or `KEPT`, from what has been counted of it.
+
+        Parameters
+        ----------
+        patch
+            Its row here.
+        most_invalid
+            Pixels that may be invalid.
+        fewest_labelled
+            Pixels that must be labelled; one at least is asked for in any case.
+        """
+        reason = KEPT
+        if not self.inside[patch]:
+            reason = OUTSIDE
+        elif self.pixels - int(self.valid_pixels[patch]) > most_invalid:
+            reason = NODATA
+        elif self.split[patch] == STRADDLES:
+            reason = STRADDLE
+        elif self.classes is not None:
+            labelled = int(self.class_pixels[patch].sum())
+            if labelled == 0:
+                reason = NO_LABEL
+            elif labelled < fewest_labelled:
+                reason = FEW_LABELS
+        self.reason[patch] = reason
+        return reason
+
+    def withdraw(self, reason: str) -> None:
+        """Drop all patches."""
+        self.position[:] = -1
+        self.reason = [reason] * len(self)

@@ -1,0 +1,307 @@
+"""Scenes and labels in, a data set of patches out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import InputError, OutputError, RasterReadError
+from geoseg.patches.cutting import Job, SceneCutter
+from geoseg.patches.dataset import SPLITS, PatchDataset
+from geoseg.patches.inputs import Inputs, Say, Source
+from geoseg.patches.plan import TilePlan, plan_patches
+from geoseg.patches.record import Outcome, dataset_json, summary_json, summary_text, write_index
+from geoseg.patches.settings import TileOptions, TileSettings
+from geoseg.patches.statistics import Statistics, statistics_for
+from geoseg.patches.storage import ArrayWriter, FileWriter, PatchWriter, write_array
+from geoseg.patches.table import FEW_LABELS, KEPT, NO_LABEL, NODATA, OUTSIDE, STRADDLE
+from geoseg.raster.output import TemporaryFolder, output_error
+
+_ADVICE = {
+    NODATA: "raise --max-nodata",
+    STRADDLE: "use larger blocks (--split-block) or a --stride equal to --size",
+    NO_LABEL: "check that labels and scenes overlap, and --classes",
+    FEW_LABELS: "lower --min-labelled",
+    OUTSIDE: "check --region",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileResult:
+    """A finished data set."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+    """Patches kept by split, dropped by reason, statistics, class shares, time: plain JSON."""
+
+    @property
+    def text(self) -> str:
+        """The summary for people."""
+        return summary_text(self.summary)
+
+    def open(self) -> PatchDataset:
+        """Open the data set."""
+        return PatchDataset.open(self.folder)
+
+
+def tile(
+    scenes: Source | Sequence[Source],
+    output: str | Path,
+    *,
+    labels: Source | Sequence[Source] = (),
+    overwrite: bool = False,
+    say: Say | None = None,
+    progress: Callable[[int], None] | None = None,
+    **options: Unpack[TileOptions],
+) -> TileResult:
+    """Cut scenes and their labels into a data set of patches.
+
+    Parameters
+    ----------
+    scenes
+        Files, folders or patterns; bands in separate files and shards of an export are put
+        together.
+    output
+        Folder to make. Nothing is there until all of it is.
+    labels
+        A raster of class codes for each scene, in the order of the scenes; or one (or its tiles)
+        for all. On another grid they are brought to the scene's, nearest. Label values that mean
+        no class, and label nodata, are unlabelled.
+    overwrite
+        Whether a data set that is there may be replaced.
+    say
+        Told, in a sentence each, what a person should know.
+    progress
+        Called with the number of pixels done.
+    options
+        See `TileOptions`.
+
+    Raises
+    ------
+    OptionError
+        Settings without meaning.
+    RasterReadError
+        No scene can be read. A scene that cannot, or is damaged, or holds nothing but nodata or 0,
+        is left out and listed as long as others remain.
+    BandError, GridError, LabelError, VectorError
+        Bands, grids, labels or region do not fit.
+    InputError
+        No patch is left.
+    OutputError
+        The data set cannot be written.
+    """
+    plan = plan_patches(scenes, output, labels=labels, overwrite=overwrite, say=say, **options)
+    return cut_patches(plan, progress=progress)
+
+
+def cut_patches(plan: TilePlan, *, progress: Callable[[int], None] | None = None) -> TileResult:
+    """Cut what was planned, and write the data set.
+
+    Parameters
+    ----------
+    plan
+        Of `plan_patches`; used once.
+    progress
+        Called with the number of pixels done.
+
+    Raises
+    ------
+    RasterReadError
+        No scene can be read.
+    InputError
+        No patch is left.
+    OutputError
+        The data set cannot be written.
+    """
+    began = time.perf_counter()
+    pixels = plan.pixels
+    with TemporaryFolder(plan.output) as hidden:
+        try:
+            folder = hidden.path / "set"
+            folder.mkdir()
+            outcome = _fill_folder(folder, plan, progress)
+            _publish(folder, plan.output, hidden.path / "old", overwrite=plan.overwrite)
+        except OSError as error:
+            raise output_error(error, plan.output) from error
+    seconds = time.perf_counter() - began
+    summary = summary_json(plan.inputs, plan.settings, outcome, pixels=pixels, seconds=seconds)
+    return TileResult(folder=plan.output, summary={"output": str(plan.output), **summary})
+
+
+def _publish(folder: Path, target: Path, old: Path, *, overwrite: bool) -> None:
+    """Give the finished folder its name, moving away the one it replaces."""
+    if os.path.lexists(target):
+        if not overwrite:
+            raise OutputError(f"{target} appeared while it was being made; it was left as it is")
+        os.rename(target, old)
+        try:
+            os.rename(folder, target)
+        except OSError:
+            os.rename(old, target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(folder, target)
+
+
+def _fill_folder(folder: Path, plan: TilePlan, progress: Callable[[int], None] | None) -> Outcome:
+    """Write the whole data set into a folder."""
+    inputs, settings = plan.inputs, plan.settings
+    jobs = list(inputs.jobs)
+    measured = [0] if settings.shares[0] > 0 else [i for i, s in enumerate(settings.shares) if s]
+    statistics = statistics_for(inputs.dtype, len(inputs.bands))
+    # Asked for before scenes are withdrawn: the files are declared by then.
+    invalid_value = _invalid_value(inputs, settings)
+    ignored: Counter[int] = Counter()
+    withdrawn: dict[str, str] = {}
+    with ExitStack() as stack:
+        writers = [_writer(folder / name, inputs, settings) for name in SPLITS]
+        for writer in writers:
+            stack.callback(writer.close)
+        # Left before the files are closed: no thread writes into a closed file.
+        pool = stack.enter_context(ThreadPoolExecutor(settings.workers, "geoseg-cut"))
+        positions = [0] * len(SPLITS)
+        for job in jobs:
+            cutter = SceneCutter(
+                job,
+                settings=settings,
+                legend=inputs.legend,
+                dtype=inputs.dtype,
+                writers=writers,
+                first_positions=positions,
+                statistics=statistics_for(inputs.dtype, len(inputs.bands)),
+                measured_splits=measured,
+                invalid_value=invalid_value,
+                pool=pool,
+            )
+            reason = _cut(cutter, progress)
+            job.scene.close()
+            if reason:
+                withdrawn[job.name] = reason
+                job.table.withdraw(reason)
+                inputs.drop(job, reason)
+                for writer, count in zip(writers, positions, strict=True):
+                    writer.keep(count)
+                continue
+            positions = cutter.positions
+            statistics.merge(cutter.statistics)
+            ignored.update(cutter.seen.ignored)
+        if not sum(positions):
+            raise _no_patch_left(jobs)
+        for writer in writers:
+            writer.finish()
+    outcome = _outcome(inputs, settings, statistics, measured)
+    outcome.ignored, outcome.withdrawn = ignored, withdrawn
+    outcome.dropped = _dropped(jobs)
+    _write_records(folder, plan, jobs, outcome)
+    return outcome
+
+
+def _cut(cutter: SceneCutter, progress: Callable[[int], None] | None) -> str:
+    """Cut one scene; return why it cannot be used, or nothing."""
+    try:
+        cutter.run(progress)
+    except RasterReadError as error:
+        return str(error)
+    if not cutter.seen.valid:
+        return "all pixels are nodata"
+    if not cutter.seen.nonzero:
+        return "all readings are 0"
+    return ""
+
+
+def _writer(folder: Path, inputs: Inputs, settings: TileSettings) -> PatchWriter:
+    """Make what takes the patches of a split."""
+    labelled = inputs.legend is not None
+    if settings.storage == "npy":
+        return ArrayWriter(
+            folder,
+            bands=len(inputs.bands),
+            size=settings.size,
+            dtype=inputs.dtype,
+            labelled=labelled,
+        )
+    return FileWriter(folder, band_names=inputs.bands, nodata=_nodata(inputs), labelled=labelled)
+
+
+def _nodata(inputs: Inputs) -> float | None:
+    """Nodata value that GeoTIFF patches declare: that of all bands of all scenes, if it is one."""
+    values = {band.nodata for job in inputs.jobs for band in job.scene.bands}
+    if len(values) == 1 and None not in values:
+        return values.pop()
+    return float("nan") if inputs.dtype.kind == "f" else None
+
+
+def _invalid_value(inputs: Inputs, settings: TileSettings) -> float:
+    """Value that invalid pixels are stored as: the fill value in arrays, nodata in GeoTIFFs."""
+    nodata = _nodata(inputs) if settings.storage == "geotiff" else None
+    return settings.fill if nodata is None else nodata
+
+
+def _no_patch_left(jobs: Sequence[Job]) -> InputError:
+    """Say why every patch was dropped, and what to do."""
+    dropped = _dropped(jobs)
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in dropped.items())
+    advice = next((_ADVICE[reason] for reason in dropped if reason in _ADVICE), "check the inputs")
+    return InputError(f"{jobs[0].scene.paths[0]}: no patch is left (dropped: {reasons}): {advice}")
+
+
+def _dropped(jobs: Sequence[Job]) -> dict[str, int]:
+    """Patches by the reason for which they were dropped, the most frequent first."""
+    reasons = Counter(reason for job in jobs for reason in job.table.reason if reason != KEPT)
+    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _outcome(
+    inputs: Inputs, settings: TileSettings, statistics: Statistics, measured: Sequence[int]
+) -> Outcome:
+    """Count what is in the set."""
+    splits, class_pixels = {}, {}
+    for number, name in enumerate(SPLITS):
+        counts = _class_pixels(inputs, number)
+        splits[name] = len(counts)
+        class_pixels[name] = counts.sum(axis=0).tolist()
+    return Outcome(
+        statistics=statistics.results(inputs.bands),
+        statistics_source="train"
+        if settings.shares[0] > 0
+        else "+".join(SPLITS[i] for i in measured),
+        splits=splits,
+        class_pixels=class_pixels,
+    )
+
+
+def _class_pixels(inputs: Inputs, split: int) -> NDArray[np.int64]:
+    """(patches, classes) of the patches of a split, in their order."""
+    counts = []
+    for job in inputs.jobs:
+        table = job.table
+        counts.append(table.class_pixels[(table.position >= 0) & (table.split == split)])
+    return np.concatenate(counts)
+
+
+def _write_records(folder: Path, plan: TilePlan, jobs: Sequence[Job], outcome: Outcome) -> None:
+    """Write everything but the pixels; `jobs` are all scenes, those withdrawn too."""
+    inputs, settings = plan.inputs, plan.settings
+    if inputs.legend is not None:
+        for number, name in enumerate(SPLITS):
+            write_array(folder / name / "class_pixels.npy", _class_pixels(inputs, number))
+    write_index(folder / "index.gpkg", inputs, jobs, settings, outcome)
+    content = dataset_json(inputs, settings, outcome)
+    (folder / "dataset.json").write_text(
+        json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        encoding="utf-8",
+        newline="\n",
+    )
