@@ -1,0 +1,1 @@
+"""Networks, and the one file that holds a trained one."""

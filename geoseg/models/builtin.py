@@ -1,0 +1,57 @@
+"""Which model to use where the user names none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from geoseg.errors import BandError, ModelError
+from geoseg.models.bundle import ModelBundle, load_bundle
+from geoseg.models.card import read_card
+from geoseg.raster.scene import Scene
+
+ENVIRONMENT = "GEOSEG_MODEL"
+"""Environment variable that names the model to use where none is given."""
+
+BUILT_IN = "landsat-zion.safetensors"
+
+
+def built_in_path() -> Path:
+    """Path of the model that comes with the package.
+
+    Raises
+    ------
+    ModelError
+        It is not there (a source tree without its weights).
+    """
+    path = Path(str(resources.files("geoseg.models") / "weights" / BUILT_IN))
+    if not path.is_file():
+        raise ModelError("the built-in model is missing from this installation; give --model FILE")
+    return path
+
+
+def choose_models(names: Sequence[str | Path], scene: Scene) -> list[ModelBundle]:
+    """Load the models asked for; without any, the environment's, else the built-in one.
+
+    Raises
+    ------
+    ModelError
+        A model cannot be loaded, or none was named and the scene lacks the bands of the built-in
+        one.
+    """
+    chosen = list(names) or [name for name in (os.environ.get(ENVIRONMENT, ""),) if name]
+    if not chosen:
+        path = built_in_path()
+        card = read_card(path)
+        try:
+            scene.select(card.bands)
+        except BandError as error:
+            raise ModelError(
+                f"no --model was given, and the built-in one needs the bands {', '.join(card.bands)}"
+                f" while {scene.name} has {', '.join(scene.band_names)}; name the bands with"
+                " --band-names, or make a model with `geoseg tile` and `geoseg train`"
+            ) from error
+        chosen = [path]
+    return [load_bundle(name) for name in chosen]

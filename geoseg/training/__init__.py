@@ -1,0 +1,1 @@
+"""Learning a network from a data set of patches."""

@@ -1,0 +1,68 @@
+"""Optimisers by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from geoseg.errors import OptionError
+from geoseg.models.network import channels_last
+from geoseg.training.optim import make_optimizer, names
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
+
+
+def plain_step(name: str, values: list[Tensor], grads: list[list[Tensor]], decay: float) -> None:
+    """Do the textbook's arithmetic in float64, on tensors in their own layout."""
+    rate, momentum, beta, gamma, tiny = 0.01, 0.9, 0.9, 0.999, 1e-8
+    for value, history in zip(values, grads, strict=True):
+        own = decay if value.dim() > 1 else 0.0
+        first = second = torch.zeros_like(value)
+        for t, g in enumerate(history, 1):
+            grad = g.double()
+            if name == "adamw":
+                value *= 1 - rate * own
+            else:
+                grad = grad + own * value
+            if name == "sgd":
+                first = momentum * first + grad
+                value -= rate * first
+                continue
+            first = beta * first + (1 - beta) * grad
+            second = gamma * second + (1 - gamma) * grad**2
+            mean, square = first / (1 - beta**t), second / (1 - gamma**t)
+            value -= rate * mean / (square.sqrt() + tiny)
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("turned", [False, True])
+def test_steps_are_the_textbooks_and_decay_kernels_alone(name: str, turned: bool) -> None:
+    trained = channels_last(network()) if turned else network()
+    values = [p.detach().double().clone() for p in trained.parameters()]
+    grads: list[list[Tensor]] = [[] for _ in values]
+    optimizer = make_optimizer(name, trained, rate=0.01, decay=0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        trained(torch.randn(2, 3, 5, 5)).square().mean().backward()
+        for history, p in zip(grads, trained.parameters(), strict=True):
+            assert p.grad is not None
+            history.append(p.grad.clone())
+        optimizer.step()
+    plain_step(name, values, grads, 0.1)
+    for found, wanted in zip(trained.parameters(), values, strict=True):
+        torch.testing.assert_close(found.detach().double(), wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_an_unknown_optimizer_is_refused_with_those_there_are() -> None:
+    with pytest.raises(OptionError, match="adam, adamw, sgd"):
+        make_optimizer("lion", network(), rate=1, decay=0, momentum=0)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), -1.0])
+def test_a_rate_without_meaning_is_refused(rate: float) -> None:
+    with pytest.raises(OptionError, match="--lr"):
+        make_optimizer("sgd", network(), rate=rate, decay=0, momentum=0)
