@@ -1,0 +1,1 @@
+"""Models run over scenes: tiles blended into maps, and maps cleaned."""

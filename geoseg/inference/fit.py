@@ -1,0 +1,54 @@
+"""Whether a scene fits models, and what the user should know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from geoseg.errors import BandError
+from geoseg.models.card import ModelCard
+from geoseg.raster.scene import Scene
+
+
+def fit_bands(scene: Scene, cards: Sequence[ModelCard]) -> tuple[Scene, list[str]]:
+    """Find a scene's bands for models, and say what is worth saying.
+
+    Returns
+    -------
+    The scene, its bands renamed to the models' where they had no names of their own, and notes for
+    the user.
+
+    Raises
+    ------
+    BandError
+        A band is missing, or unnamed bands are not as many as the model's.
+    """
+    notes: list[str] = []
+    card = cards[0]
+    if not scene.bands_are_named:
+        if len(scene.bands) != len(card.bands):
+            raise BandError(
+                f"{scene.name}: its {len(scene.bands)} bands have no names and the model"
+                f" '{card.name}' needs {len(card.bands)} ({', '.join(card.bands)});"
+                " name them with --band-names"
+            )
+        scene = scene.renamed(card.bands)
+        notes.append(
+            f"the bands of {scene.name} have no names; taken in order as {', '.join(card.bands)}"
+        )
+    for one in cards:
+        try:
+            scene.select(one.bands)
+        except BandError as error:
+            raise BandError(
+                f"{error}; the model '{one.name}' needs {', '.join(one.bands)}"
+            ) from error
+    if scene.grid.crs is None:
+        notes.append(f"{scene.name} has no coordinate system; the map will have none either")
+    elif card.resolution is not None:
+        side = max(scene.grid.resolution)
+        if not 2 / 3 <= side / card.resolution <= 3 / 2:
+            notes.append(
+                f"{scene.name} has pixels of {side:g}, the model '{card.name}' was trained on"
+                f" {card.resolution:g}; expect it to do badly"
+            )
+    return scene, notes

@@ -1,0 +1,166 @@
+"""Networks made ready to predict: one model or several, each pixel's probabilities as their mean.
+
+A member takes normalised tiles; what it needs of the scene (bands, normalisation, fill) it states
+as an `InputSpec`, so that members with the same wish share one copy of the pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from geoseg.errors import ModelError, OptionError
+from geoseg.inference.blend import running_mean
+from geoseg.models.bundle import ModelBundle
+from geoseg.models.fold import fold_batch_norm
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network wants to be fed."""
+
+    bands: tuple[str, ...]
+    """Names, in order."""
+    mean: tuple[float, ...]
+    """Subtracted, per band."""
+    std: tuple[float, ...]
+    """Divided by, per band."""
+    fill: float
+    """Reading given to every band of an invalid pixel, before normalisation."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of an ensemble, folded and on its device."""
+
+    network: nn.Module
+    """Maps (N, bands, rows, cols) to logits (N, classes, rows, cols)."""
+    spec: int
+    """Which of the ensemble's input specifications it takes."""
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """One network or several whose probabilities are averaged.
+
+    Attributes
+    ----------
+    members
+        The networks.
+    specs
+        Distinct inputs that the members ask for.
+    classes
+        Number of classes that all of them tell apart.
+    device
+        Where they run.
+    precision
+        ``float32`` or ``bfloat16`` (mixed precision; probabilities are float32 all the same).
+    tta
+        Whether every tile is seen in its eight symmetries (four rotations, each mirrored or not).
+    """
+
+    members: tuple[Member, ...]
+    specs: tuple[InputSpec, ...]
+    classes: int
+    device: torch.device
+    precision: str = "float32"
+    tta: bool = False
+
+    def probabilities(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Probabilities of a batch of tiles.
+
+        Parameters
+        ----------
+        inputs
+            For each of `specs`: (N, bands, rows, cols) float32, normalised.
+
+        Returns
+        -------
+        (N, classes, rows, cols) float32, summing to 1 over the classes: the mean over members and
+        symmetries of the softmax of the logits.
+        """
+        with torch.inference_mode(), self._mixed_precision():
+            return running_mean(list(self._votes(inputs)))
+
+    def _votes(self, inputs: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        for turns in range(4 if self.tta else 1):
+            for mirrored in (False, True) if self.tta else (False,):
+                seen = [_turn(x, turns, mirrored) for x in inputs]
+                for member in self.members:
+                    logits = member.network(seen[member.spec])
+                    votes = torch.softmax(logits.float(), dim=1)
+                    yield _turn_back(votes, turns, mirrored)
+
+    def _mixed_precision(self) -> AbstractContextManager[object]:
+        if self.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+def _turn(x: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
+    if mirrored:
+        x = x.flip(-1)
+    if turns:
+        x = torch.rot90(x, turns, (-2, -1))
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _turn_back(x: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
+    if turns:
+        x = torch.rot90(x, -turns, (-2, -1))
+    return x.flip(-1) if mirrored else x
+
+
+def make_ensemble(
+    bundles: Sequence[ModelBundle],
+    *,
+    device: torch.device,
+    precision: str = "auto",
+    tta: bool = False,
+) -> Ensemble:
+    """Make bundles ready to predict together.
+
+    Raises
+    ------
+    ModelError
+        The models do not tell the same classes apart.
+    OptionError
+        Unknown precision.
+    """
+    if not bundles:
+        raise OptionError("a prediction needs at least one model")
+    if precision not in PRECISIONS:
+        raise OptionError(f"unknown precision '{precision}'; there are {', '.join(PRECISIONS)}")
+    first = bundles[0].card
+    specs: list[InputSpec] = []
+    members: list[Member] = []
+    for bundle in bundles:
+        card = bundle.card
+        if [(c.id, c.name) for c in card.legend.classes] != [
+            (c.id, c.name) for c in first.legend.classes
+        ]:
+            raise ModelError(
+                f"models '{first.name}' and '{card.name}' cannot be averaged: their classes differ"
+            )
+        spec = InputSpec(bands=card.bands, mean=card.mean, std=card.std, fill=card.fill)
+        if spec not in specs:
+            specs.append(spec)
+        network = fold_batch_norm(bundle.network).to(device)
+        members.append(Member(network=network, spec=specs.index(spec)))
+    if precision == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = "bfloat16" if fast else "float32"
+    return Ensemble(
+        members=tuple(members),
+        specs=tuple(specs),
+        classes=len(first.legend),
+        device=device,
+        precision=precision,
+        tta=tta,
+    )

@@ -1,0 +1,321 @@
+"""A scene and one or more models in, a map out.
+
+Reading, networks, blending, cleaning and writing overlap in time, and each holds a band of rows:
+memory depends on the scene's width, never on its height.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.errors import InputError, ModelError
+from geoseg.inference.allocator import keep_large_blocks
+from geoseg.inference.blend import best_class, plan_axis
+from geoseg.inference.fit import fit_bands
+from geoseg.inference.members import Ensemble, make_ensemble
+from geoseg.inference.outputs import NODATA, Maps, Outputs
+from geoseg.inference.settings import PredictSettings
+from geoseg.inference.source import Area, InputRows
+from geoseg.inference.stream import (
+    BATCH_ON_CPU,
+    BATCH_ON_GPU,
+    Crew,
+    MeanRows,
+    Work,
+    mean_rows,
+    one_thread_per_operation,
+)
+from geoseg.inference.upsample import RowUpsampler
+from geoseg.models.bundle import ModelBundle
+from geoseg.models.device import resolve_device
+from geoseg.raster.grid import Grid
+from geoseg.raster.provenance import provenance
+from geoseg.raster.scene import Scene
+
+_PENDING_WRITES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a run did."""
+
+    outputs: tuple[Path, ...]
+    """Rasters written, the class raster first."""
+    pixels: dict[str, int]
+    """Pixels of each class, by name, in the order of the legend."""
+    hectares: dict[str, float] | None
+    """The same as areas, where pixels have an area on Earth."""
+    nodata: int
+    """Pixels without a class."""
+    tiles: int
+    """Tiles computed."""
+    skipped: int
+    """Tiles left out because nothing in them is wanted."""
+    seconds: float
+    """Wall time."""
+    notes: tuple[str, ...] = field(default=())
+    """What the user should know."""
+
+
+def predict(
+    scene: Scene,
+    output: str | Path,
+    *,
+    models: Sequence[ModelBundle],
+    settings: PredictSettings | None = None,
+    probabilities: str | Path | None = None,
+    confidence: str | Path | None = None,
+    area: Area | None = None,
+    area_name: str | None = None,
+    device: str = "auto",
+    workers: int = 4,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Prediction:
+    """Predict a scene and write the map.
+
+    Parameters
+    ----------
+    scene
+        Anything that `Scene.open` opens; bands are found by the names in the models' cards.
+    output
+        Class raster to write: uint8, nodata 255, on the scene's own grid.
+    models
+        One model, or an ensemble whose probabilities are averaged.
+    settings
+        Tiles, weights, symmetries, scale, cleaning.
+    probabilities
+        Raster to write with one band a class, float32 in [0, 1], NaN where there is no class.
+        Components that cleaning removes keep their probabilities.
+    confidence
+        Raster to write with the probability of the most probable class.
+    area, area_name
+        Where a map is wanted, and what to call that in the output's metadata; everywhere if None.
+    device, workers
+        Where networks run, and threads that read and compute; neither changes the result on the
+        processor.
+    overwrite
+        Replace outputs that are there.
+    progress
+        Called with numbers of finished pixels.
+
+    Raises
+    ------
+    InputError
+        No valid pixel, or bands that the models need are missing.
+    OutputError
+        Outputs are there already, or cannot be written.
+    """
+    began = time.perf_counter()
+    settings = settings or PredictSettings()
+    ensemble = make_ensemble(
+        models, device=resolve_device(device), precision=settings.precision, tta=settings.tta
+    )
+    scene, notes = fit_bands(scene, [bundle.card for bundle in models])
+    card = models[0].card
+    tags = _tags(scene, models, settings, area_name)
+    wanted = Outputs.of(output, probabilities, confidence)
+    work = Work()
+    with (
+        Maps(
+            wanted,
+            grid=scene.grid,
+            legend=card.legend,
+            tags=tags,
+            min_area=settings.min_area,
+            workers=workers,
+            overwrite=overwrite,
+        ) as maps,
+        _lane() as write,
+        closing(
+            _class_rows(
+                scene,
+                ensemble,
+                settings,
+                area=area,
+                workers=workers,
+                work=work,
+                keep_means=probabilities is not None,
+            )
+        ) as finished,
+    ):
+        for row, index, best, means in finished:
+            write(lambda r=row, i=index, b=best, m=means: maps.write(r, i, b, m))  # type: ignore[misc]
+            if progress is not None:
+                progress(index.size)
+        write.drain()
+        if maps.valid_pixels == 0:
+            raise InputError(_nothing(scene, area_name))
+        maps.finish()
+    counts = maps.counts
+    pixels = {c.name: int(n) for c, n in zip(card.legend.classes, counts, strict=False)}
+    return Prediction(
+        outputs=wanted.paths,
+        pixels=pixels,
+        hectares=_hectares(pixels, scene.grid),
+        nodata=scene.grid.height * scene.grid.width - sum(pixels.values()),
+        tiles=work.tiles,
+        skipped=work.skipped,
+        seconds=time.perf_counter() - began,
+        notes=tuple(notes),
+    )
+
+
+def _class_rows(
+    scene: Scene,
+    ensemble: Ensemble,
+    settings: PredictSettings,
+    *,
+    area: Area | None,
+    workers: int,
+    work: Work,
+    keep_means: bool,
+) -> Generator[
+    tuple[int, NDArray[np.uint8], NDArray[np.float32] | None, NDArray[np.float32] | None]
+]:
+    """Give finished rows at the scene's own size.
+
+    Yields the first row, class indices, confidence and (by wish) probabilities.
+    """
+    keep_large_blocks()
+    source = InputRows(
+        scene,
+        ensemble.specs,
+        area=area,
+        scale=settings.scale,
+        workers=workers,
+        device=ensemble.device,
+    )
+    rows = plan_axis(source.height, settings.tile, settings.steps, settings.blend)
+    cols = plan_axis(source.width, settings.tile, settings.steps, settings.blend)
+    on_cpu = ensemble.device.type == "cpu"
+    batch = settings.batch or (BATCH_ON_CPU if on_cpu else BATCH_ON_GPU)
+    up = RowUpsampler(factor=settings.scale, height=source.full_height, width=source.full_width)
+    crew = Crew(ensemble.device, workers)
+    with one_thread_per_operation(ensemble.device), closing(source), closing(crew):
+        done = 0
+        for band in mean_rows(
+            source, ensemble, rows=rows, cols=cols, batch=batch, crew=crew, work=work
+        ):
+            for row, height, means in _full_size(band, up, settings.scale, ensemble):
+                mask = source.full_wanted(row, height)
+                yield (row, *_classify(means, mask, crew, keep_means=keep_means))
+                done = row + height
+            source.discard(band.row + band.height, full_before=done)
+
+
+def _full_size(
+    band: MeanRows, up: RowUpsampler, scale: int, ensemble: Ensemble
+) -> Iterator[tuple[int, int, torch.Tensor | None]]:
+    if scale == 1:
+        yield band.row, band.height, band.means
+        return
+    means = band.means
+    if means is None:
+        shape = (ensemble.classes, band.height, up.reduced_width)
+        means = torch.zeros(shape, device=ensemble.device)
+    for row, rows in up.push(means):
+        yield row, rows.shape[1], rows
+
+
+def _classify(
+    means: torch.Tensor | None, wanted: NDArray[np.bool_], crew: Crew, *, keep_means: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Class index (255 where none is wanted), confidence and, by wish, probabilities of rows."""
+    index = np.full(wanted.shape, NODATA, np.uint8)
+    if means is None:
+        return index, None, None
+    best = np.full(wanted.shape, np.nan, np.float32)
+    kept = np.full((len(means), *wanted.shape), np.nan, np.float32) if keep_means else None
+
+    def part_of(part: slice) -> None:
+        with torch.inference_mode():
+            k, p = best_class(means[:, part])
+            here = wanted[part]
+            np.copyto(index[part], k.cpu().numpy(), where=here)
+            np.copyto(best[part], p.cpu().numpy(), where=here)
+            if kept is not None:
+                np.copyto(kept[:, part], means[:, part].cpu().numpy(), where=here)
+
+    for future in crew.on_parts(len(wanted), part_of):
+        future.result()
+    if bool(np.isnan(best[wanted]).any()):
+        raise ModelError(
+            "the network's answer is not a number; its weights or the scene's values are beyond it"
+        )
+    return index, best, kept
+
+
+class _Lane:
+    """Tasks done one after the other beside the caller, a few of them waiting at most."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._waiting: deque[Future[None]] = deque()
+
+    def __call__(self, task: Callable[[], None]) -> None:
+        while len(self._waiting) >= _PENDING_WRITES:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(task))
+
+    def drain(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().result()
+
+
+@contextmanager
+def _lane() -> Iterator[_Lane]:
+    pool = ThreadPoolExecutor(1, "geoseg-write")
+    try:
+        yield _Lane(pool)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _hectares(pixels: dict[str, int], grid: Grid) -> dict[str, float] | None:
+    if grid.crs is None:
+        return None
+    one = grid.pixel_area_m2() / 1e4
+    return {name: count * one for name, count in pixels.items()}
+
+
+def _nothing(scene: Scene, area_name: str | None) -> str:
+    if area_name is None:
+        return f"{scene.name}: every pixel is nodata in one of the bands used; nothing to predict"
+    return f"{scene.name}: no valid pixel inside {area_name}; nothing to predict"
+
+
+def _tags(
+    scene: Scene,
+    models: Sequence[ModelBundle],
+    settings: PredictSettings,
+    area_name: str | None,
+) -> dict[str, str]:
+    """Say in the output's metadata what made it, in the same words for every way of running it."""
+    options = settings.words()
+    if area_name is not None:
+        options["region"] = area_name
+    command = ["geoseg", "predict", scene.name]
+    for bundle in models:
+        command += ["--model", bundle.card.name]
+    for key, value in options.items():
+        if value is True:
+            command.append(f"--{key}")
+        elif value is not False:
+            command += [f"--{key}", str(value)]
+    return provenance(
+        command,
+        {scene.name: scene.fingerprint()},
+        model={bundle.card.name: bundle.card.hash for bundle in models},
+        options=options,
+    )

@@ -1,0 +1,242 @@
+"""A scene as rows of normalised pixels that a network can be fed, a band of rows at a time.
+
+The file is read by strips in worker threads, which also normalise; what tiles still need is kept,
+what they have passed is let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from geoseg.inference.members import InputSpec
+from geoseg.raster.scene import Pixels, Scene
+from geoseg.raster.strips import Strip, read_strips
+from geoseg.raster.window import Window
+
+STRIP_ROWS = 256
+"""About how many rows are read at once."""
+
+
+class Area(Protocol):
+    """Where a map is wanted."""
+
+    def mask(self, window: Window) -> NDArray[np.bool_]:
+        """(rows, cols), True where it is wanted."""
+        ...
+
+
+class RollingRows:
+    """Rows ``first … stop − 1`` of something endless, appended below and let go above."""
+
+    def __init__(self, channels: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.first = 0
+        self.stop = 0
+        self._origin = 0
+        self._data = torch.empty((channels, 0, width), dtype=dtype, device=device)
+
+    @property
+    def capacity(self) -> int:
+        """Rows that fit without asking for memory."""
+        return self._data.shape[1]
+
+    def append(self, rows: torch.Tensor) -> None:
+        """Add (channels, n, width) below."""
+        live, capacity = self.stop - self.first, self.capacity
+        end = self.stop - self._origin
+        if end + rows.shape[1] > capacity:
+            keep = self._data[:, self.first - self._origin : end]
+            if live + rows.shape[1] > capacity:
+                shape = (self._data.shape[0], live + rows.shape[1], self._data.shape[2])
+                grown = torch.empty(shape, dtype=self._data.dtype, device=self._data.device)
+                grown[:, :live] = keep
+                self._data = grown
+            elif self.first > self._origin:
+                # Copied row by row towards the front: source and target may overlap.
+                for row in range(live):
+                    self._data[:, row] = keep[:, row]
+            self._origin = self.first
+            end = live
+        self._data[:, end : end + rows.shape[1]] = rows
+        self.stop += rows.shape[1]
+
+    def rows(self, first: int, stop: int) -> torch.Tensor:
+        """Return (channels, stop − first, width), a view that lasts until the next `append`."""
+        return self._data[:, first - self._origin : stop - self._origin]
+
+    def discard(self, before: int) -> None:
+        """Let rows above `before` go."""
+        self.first = min(max(self.first, before), self.stop)
+
+
+class InputRows:
+    """Normalised inputs for an ensemble, and where a class is wanted.
+
+    Parameters
+    ----------
+    scene
+        Its bands are found by the names in `specs`.
+    specs
+        What the networks want to be fed.
+    area
+        Where a map is wanted; everywhere if None.
+    scale
+        1, or n to reduce the scene n times along both axes: a pixel is the mean of the valid ones
+        among n × n.
+    workers
+        Threads that read and normalise.
+    device
+        Where the inputs shall lie.
+
+    Attributes
+    ----------
+    height, width
+        Size of the reduced scene.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        specs: Sequence[InputSpec],
+        *,
+        area: Area | None,
+        scale: int,
+        workers: int,
+        device: torch.device,
+    ) -> None:
+        names = list(dict.fromkeys(name for spec in specs for name in spec.bands))
+        self._scene = scene.select(names)
+        self._order = [[names.index(name) for name in spec.bands] for spec in specs]
+        self._mean = [np.array(s.mean, np.float32)[:, None, None] for s in specs]
+        self._std = [np.array(s.std, np.float32)[:, None, None] for s in specs]
+        self._fill = [
+            ((np.float32(s.fill) - m) / d)[:, 0, 0]
+            for s, m, d in zip(specs, self._mean, self._std, strict=True)
+        ]
+        self._area = area
+        self._scale = scale
+        self._device = device
+        grid = scene.grid
+        self.full_height, self.full_width = grid.height, grid.width
+        self.height, self.width = -(-grid.height // scale), -(-grid.width // scale)
+        cpu = torch.device("cpu")
+        self._inputs = [RollingRows(len(o), self.width, torch.float32, device) for o in self._order]
+        self._wanted = RollingRows(1, self.width, torch.bool, cpu)
+        self._full_wanted = RollingRows(1, self.full_width, torch.bool, cpu) if scale > 1 else None
+        self._left_over: tuple[torch.Tensor, ...] | None = None
+        self._strips = self._read(workers)
+
+    def _read(self, workers: int) -> Iterator[Strip]:
+        rows = STRIP_ROWS * (1 if self._scale == 1 else 2)
+        strips: Iterator[Strip] = read_strips(
+            [self._scene], target_rows=rows, workers=workers, convert=self._convert
+        )
+        return strips
+
+    def _convert(
+        self, pixels: list[Pixels], window: Window
+    ) -> tuple[tuple[NDArray[np.generic], ...], NDArray[np.bool_]]:
+        """Normalise one rectangle; runs in the reading threads."""
+        data, valid = pixels[0].data, pixels[0].valid
+        whole = bool(valid.all())
+        inputs = []
+        for order, mean, std, fill in zip(
+            self._order, self._mean, self._std, self._fill, strict=True
+        ):
+            x = np.empty((len(order), *data.shape[1:]), np.float32)
+            for k, band in enumerate(order):
+                np.subtract(data[band], mean[k], out=x[k], dtype=np.float32, casting="unsafe")
+                x[k] /= std[k]
+                if not whole:
+                    x[k][~valid] = fill[k]
+            inputs.append(x)
+        wanted = valid if self._area is None else valid & self._area.mask(window)
+        return (*inputs, valid), wanted
+
+    def load(self, stop: int) -> None:
+        """Read until the rows above `stop` are there."""
+        while self._wanted.stop < min(stop, self.height):
+            strip = next(self._strips)
+            arrays = tuple(torch.from_numpy(array) for array in strip.arrays)
+            wanted = torch.from_numpy(strip.valid)[None]
+            if self._scale == 1:
+                self._append(arrays[:-1], wanted)
+            else:
+                self._reduce(arrays[:-1], arrays[-1], wanted)
+
+    def _append(self, inputs: Sequence[torch.Tensor], wanted: torch.Tensor) -> None:
+        for rolling, rows in zip(self._inputs, inputs, strict=True):
+            if self._device.type == "cuda":
+                rolling.append(rows.pin_memory().to(self._device, non_blocking=True))
+            else:
+                rolling.append(rows.to(self._device))
+        self._wanted.append(wanted)
+
+    def _reduce(
+        self, inputs: Sequence[torch.Tensor], valid: torch.Tensor, wanted: torch.Tensor
+    ) -> None:
+        """Take n × n pixels together; rows that do not fill a whole n wait for the next strip."""
+        n = self._scale
+        if self._full_wanted is None:
+            raise RuntimeError("only a reduced scene keeps its wanted pixels at full size")
+        self._full_wanted.append(wanted)
+        parts = (*inputs, valid[None], wanted)
+        if self._left_over is not None:
+            joined = zip(self._left_over, parts, strict=True)
+            parts = tuple(torch.cat(pair, dim=1) for pair in joined)
+        last = self._full_wanted.stop == self.full_height
+        rows = parts[0].shape[1]
+        take = rows if last else rows - rows % n
+        self._left_over = tuple(part[:, take:].clone() for part in parts)
+        if take == 0:
+            return
+        *inputs, valid, wanted = (part[:, :take] for part in parts)
+        weights = valid.float()
+        count = _sums(weights, n)
+        reduced = []
+        for x, fill in zip(inputs, self._fill, strict=True):
+            mean = _sums(x * weights, n) / count.clamp(min=1)
+            reduced.append(torch.where(count > 0, mean, torch.from_numpy(fill)[:, None, None]))
+        self._append(reduced, _sums(wanted.float(), n) > 0)
+
+    def inputs(self, row: int, height: int) -> list[torch.Tensor]:
+        """For each specification: (bands, height, width) float32, a view."""
+        return [rolling.rows(row, row + height) for rolling in self._inputs]
+
+    def wanted(self, row: int, height: int) -> NDArray[np.bool_]:
+        """(height, width) at the reduced size: valid, and inside the area."""
+        mask: NDArray[np.bool_] = self._wanted.rows(row, row + height)[0].numpy()
+        return mask
+
+    def full_wanted(self, row: int, height: int) -> NDArray[np.bool_]:
+        """(height, full width) at the scene's own size."""
+        rolling = self._wanted if self._full_wanted is None else self._full_wanted
+        mask: NDArray[np.bool_] = rolling.rows(row, row + height)[0].numpy()
+        return mask
+
+    def discard(self, before: int, *, full_before: int) -> None:
+        """Let rows go that lie above, at the reduced and at the full size."""
+        for rolling in self._inputs:
+            rolling.discard(before)
+        if self._full_wanted is None:
+            self._wanted.discard(min(before, full_before))
+        else:
+            self._wanted.discard(before)
+            self._full_wanted.discard(full_before)
+
+    def close(self) -> None:
+        """Stop reading."""
+        close = getattr(self._strips, "close", None)
+        if close is not None:
+            close()
+
+
+def _sums(x: torch.Tensor, n: int) -> torch.Tensor:
+    """Sum n × n pixels each, the last ones over what is left."""
+    pooled: torch.Tensor = functional.avg_pool2d(x[None], n, ceil_mode=True, divisor_override=1)
+    return pooled[0]
