@@ -1,0 +1,1 @@
+"""Maps measured: counts, scores, shares, and what geoseg sees of a file."""

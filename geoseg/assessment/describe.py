@@ -1,0 +1,235 @@
+"""What geoseg sees of anything it is shown: a scene, a class raster, a data set, a model.
+
+What a path is, is told by what is in it and not by how its name ends. Descriptions are plain JSON
+objects with a ``kind``; `describe_text` says them to people. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoseg.errors import InputError, ModelError, RasterReadError
+
+if TYPE_CHECKING:
+    from geoseg.patches.dataset import PatchDataset
+
+_DATASET = "dataset.json"
+_MOST_JSON_BYTES = 64 << 20
+
+
+def describe(source: str) -> Iterator[dict[str, Any] | InputError]:
+    """Describe what a path or an address holds.
+
+    Parameters
+    ----------
+    source
+        A raster (anything GDAL opens), a folder or pattern of rasters, a folder with a data set or
+        its ``dataset.json``, or a model file.
+
+    Yields
+    ------
+    JSON objects, one a thing found; and, for what in a folder cannot be used, the error.
+
+    Raises
+    ------
+    InputError
+        Nothing there that geoseg knows, or it is damaged.
+    """
+    path = Path(source)
+    if path.is_dir():
+        if (path / _DATASET).is_file():
+            yield describe_dataset(path)
+        else:
+            yield from _describe_scenes(source)
+    elif not path.is_file():
+        # A pattern, an address, or nothing; the raster side knows them apart.
+        yield from _describe_scenes(source)
+    elif _is_model(path):
+        yield describe_model(path)
+    elif _is_dataset_json(path):
+        yield describe_dataset(path.parent)
+    else:
+        yield from _describe_scenes(source)
+
+
+# -- what is it? ----------------------------------------------------------------------------------
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _is_model(path: Path) -> bool:
+    """Tell whether a file holds weights; foreign ones the reader of cards refuses in words."""
+    head = _head(path)
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40:
+        return True
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return True  # a pickle
+    if head.startswith(b"PK\x03\x04"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return any(name.endswith("data.pkl") for name in archive.namelist())
+        except (zipfile.BadZipFile, OSError):
+            return False
+    return False
+
+
+def _is_dataset_json(path: Path) -> bool:
+    if not _head(path).lstrip().startswith(b"{") or path.stat().st_size > _MOST_JSON_BYTES:
+        return False
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("format") == "geoseg-patches"
+
+
+# -- scenes ---------------------------------------------------------------------------------------
+
+
+def _describe_scenes(source: str) -> Iterator[dict[str, Any] | InputError]:
+    from geoseg.raster.describe import describe_scene  # noqa: PLC0415 — loads rasterio
+    from geoseg.raster.scene import group_scenes  # noqa: PLC0415
+
+    scenes, problems = group_scenes([source])
+    for problem in problems:
+        known = problem.reason.startswith(problem.path)
+        yield RasterReadError(problem.reason if known else f"{problem.path}: {problem.reason}")
+    for scene in scenes:
+        with scene:
+            try:
+                yield describe_scene(scene)
+            except InputError as error:
+                yield error
+
+
+# -- data sets ------------------------------------------------------------------------------------
+
+
+def describe_dataset(folder: Path) -> dict[str, Any]:
+    """Describe a folder of patches from its ``dataset.json``; see `PatchDataset`.
+
+    Raises
+    ------
+    DatasetError
+        It is none, or not whole.
+    """
+    from geoseg.patches.dataset import PatchDataset  # noqa: PLC0415 — loads numpy
+
+    dataset = PatchDataset.open(folder)
+    meta = dataset.metadata
+    for split in dataset.splits:
+        dataset.split(split)  # that its files are there and whole
+    return {
+        "kind": "data set",
+        "name": str(folder),
+        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        "patches": sum(dataset.splits.values()),
+        "splits": dict(dataset.splits),
+        "size": dataset.size,
+        "stride": dataset.stride,
+        "storage": dataset.storage,
+        "dtype": dataset.dtype.name,
+        "fill": dataset.fill,
+        "max_nodata": dataset.max_nodata,
+        "resolution": list(dataset.resolution),
+        "units": dataset.crs_units,
+        "bands": [
+            {
+                "name": band.name,
+                "mean": band.mean,
+                "std": band.std,
+                "minimum": band.min,
+                "maximum": band.max,
+                "percentiles": dict(band.percentiles),
+            }
+            for band in dataset.statistics
+        ],
+        "classes": _dataset_classes(dataset),
+        "dropped": _counts(meta.get("dropped")),
+        "ignored_label_values": _counts(meta.get("ignored_label_values")),
+        "scenes": [
+            {key: scene.get(key) for key in ("name", "height", "width", "crs", "problems")}
+            for scene in meta.get("scenes", [])
+            if isinstance(scene, dict)
+        ],
+        "problems": [p for p in meta.get("problems", []) if isinstance(p, dict)],
+        "seed": dataset.seed,
+        "command": meta.get("command"),
+        "versions": meta.get("versions"),
+        "hash": dataset.hash(),
+    }
+
+
+def _dataset_classes(dataset: PatchDataset) -> list[dict[str, Any]] | None:
+    """Classes with their pixels and, of all labelled pixels of a split, their share."""
+    if dataset.legend is None:
+        return None
+    totals = {split: sum(counts) for split, counts in dataset.class_pixels.items()}
+    classes: list[dict[str, Any]] = []
+    for item, index in zip(dataset.legend.to_json(), range(len(dataset.legend)), strict=True):
+        pixels = {split: counts[index] for split, counts in dataset.class_pixels.items()}
+        shares = {
+            split: n / totals[split] if totals[split] else math.nan for split, n in pixels.items()
+        }
+        classes.append({**item, "pixels": pixels, "shares": shares})
+    return classes
+
+
+def _counts(found: object) -> dict[str, int]:
+    """Take counts by name out of JSON; nothing where there is no such thing."""
+    if not isinstance(found, Mapping):
+        return {}
+    return {str(key): int(n) for key, n in found.items() if isinstance(n, int | float)}
+
+
+# -- models ---------------------------------------------------------------------------------------
+
+
+def describe_model(path: Path) -> dict[str, Any]:
+    """Describe a model file from its card and the shapes of its weights; reads no weight.
+
+    Raises
+    ------
+    ModelError
+        It is no model of geoseg, or damaged.
+    """
+    from geoseg.models.card import card_of_header, read_header  # noqa: PLC0415 — loads numpy
+
+    header = read_header(path)
+    card = card_of_header(header, path)
+    return {
+        "kind": "model",
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "parameters": _parameters(header, path),
+        **{k: v for k, v in card.to_json().items() if k not in ("format", "version")},
+        "hash": card.hash,
+    }
+
+
+def _parameters(header: Mapping[str, Any], path: Path) -> int:
+    """Count the trained weights: those of all tensors but the running statistics."""
+    total = 0
+    for name, entry in header.items():
+        if name == "__metadata__" or name.rpartition(".")[2] in (
+            "running_mean",
+            "running_var",
+            "num_batches_tracked",
+        ):
+            continue
+        shape = entry.get("shape")
+        if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+            raise ModelError(f"{path} is damaged: its header does not give the shape of {name!r}")
+        total += math.prod(shape)
+    return total

@@ -1,0 +1,145 @@
+"""The command line: one file a command, no work of its own.
+
+Importing this package costs click and nothing else; a command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from geoseg import __version__
+from geoseg.cli.options import common_options, debugging
+from geoseg.errors import GeosegError
+
+_COMMANDS = ("info", "tile", "train", "predict", "evaluate", "run", "demo")
+"""Commands in the order in which pixels travel; each is `command` in the module of its name."""
+
+
+class _Commands(click.Group):
+    """Imports a command's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"geoseg.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"geoseg.cli.{cmd_name}.command is no click command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1) if args else []
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from error
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="geoseg")
+@common_options
+def geoseg() -> None:
+    """Turn satellite and aerial scenes into maps.
+
+    \b
+    A first map, with nothing but geoseg installed:
+      geoseg demo
+
+    \b
+    From your own scene and labels to a map:
+      geoseg tile scene.tif --labels labels.tif -o patches
+      geoseg train patches -o model.safetensors
+      geoseg predict scene.tif --model model.safetensors -o map.tif
+      geoseg evaluate map.tif labels.tif
+    """
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    if debugging():
+        traceback.print_exc()
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status.
+
+    Parameters
+    ----------
+    args
+        Words after the program's name; by default those of the process.
+
+    Notes
+    -----
+    Status 0 done, 1 failed, 2 wrong usage, 130 interrupted. A failure is one line on standard
+    error; its traceback is printed with ``--debug`` alone.
+    """
+    if hasattr(signal, "SIGTERM"):
+        # A killed run cleans up behind itself like an interrupted one.
+        signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run(args))
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """Run the command line and return its exit status."""
+    try:
+        result: Any = geoseg.main(
+            args=None if args is None else list(args), prog_name="geoseg", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except click.Abort:
+        click.echo("Interrupted; nothing half-written was left behind.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except GeosegError as error:
+        _fail(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # Who read our output has left; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        _fail("out of memory; use a smaller --tile or fewer --workers, or close other programs")
+        return 1
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        advice = (
+            "free some space or choose another output folder"
+            if full
+            else "check the path and its permissions"
+        )
+        where = f" {error.filename}" if error.filename else ""
+        _fail(f"{error.strerror or error}{where}; {advice}")
+        return 1
+    except Exception as error:
+        _fail(
+            f"unexpected {type(error).__name__}: {error};"
+            " this is a defect of geoseg, run again with --debug to see where"
+        )
+        return 1
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,215 @@
+"""Options that several commands share, and how a command speaks."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LEVEL = "geoseg.verbosity"
+_DEBUG = {"on": False}
+
+
+def _meta(ctx: click.Context) -> dict[str, Any]:
+    return ctx.find_root().meta
+
+
+def _set_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        _DEBUG["on"] = True
+
+
+def _set_level(step: int) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        if value:
+            _meta(ctx)[_LEVEL] = step
+
+    return callback
+
+
+def debugging() -> bool:
+    """Whether the user asked for tracebacks."""
+    return _DEBUG["on"]
+
+
+def verbosity() -> int:
+    """−1 quiet, 0 normal, 1 verbose."""
+    ctx = click.get_current_context(silent=True)
+    return 0 if ctx is None else int(_meta(ctx).get(_LEVEL, 0))
+
+
+def common_options(function: F) -> F:
+    """Add ``-v``, ``-q`` and ``--debug``, which every command has."""
+    for option in (
+        click.option(
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_debug,
+            help="Print a traceback when something fails.",
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_level(-1),
+            help="No progress and no notes on standard error.",
+        ),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_level(1),
+            help="Say more on standard error.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def output_option(what: str, *, required: bool = True) -> Callable[[F], F]:
+    """``-o/--output``; `what` ends its help text."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(),
+        required=required,
+        metavar="PATH",
+        help=f"Where to write {what}.",
+    )
+
+
+def overwrite_option(function: F) -> F:
+    """``--overwrite``."""
+    return click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace the output if it is there; else that is an error.",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    """``--json``, as the parameter `as_json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the summary as one JSON object."
+    )(function)
+
+
+def workers_option(function: F) -> F:
+    """``--workers``: threads that read and prepare pixels."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=None,
+        metavar="N",
+        help="Threads that read and prepare pixels [default: one a processor].",
+    )(function)
+
+
+def device_option(function: F) -> F:
+    """``--device``."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="DEVICE",
+        help="Where the network runs: auto, cpu, cuda, cuda:N or mps.",
+    )(function)
+
+
+def seed_option(function: F) -> F:
+    """``--seed``."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=0,
+        show_default=True,
+        help="Same seed, same result.",
+    )(function)
+
+
+def _split_names(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = tuple(part.strip() for part in value.split(","))
+    if not all(names):
+        raise click.BadParameter(f"'{value}' holds an empty name")
+    return names
+
+
+def bands_option(function: F) -> F:
+    """``--bands`` (which to use) and ``--band-names`` (what unnamed bands are called)."""
+    function = click.option(
+        "--band-names",
+        callback=_split_names,
+        metavar="NAME,…",
+        help="What the scene's bands are called, in order, where the file does not say.",
+    )(function)
+    return click.option(
+        "--bands",
+        callback=_split_names,
+        metavar="NAME,…",
+        help="Bands to use, by name and in this order [default: all].",
+    )(function)
+
+
+def region_option(function: F) -> F:
+    """``--region``: where to work."""
+    return click.option(
+        "--region",
+        metavar="POLYGONS",
+        help="Work inside these polygons only: a vector file, or xmin,ymin,xmax,ymax in the"
+        " scene's coordinates.",
+    )(function)
+
+
+def worker_count(workers: int | None) -> int:
+    """Return the number of threads to use: as asked, else one a processor this process may use."""
+    if workers is not None:
+        return workers
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def note(text: str) -> None:
+    """Say something on standard error that is not an error; silent with ``-q``."""
+    if verbosity() >= 0:
+        click.echo(text, err=True)
+
+
+def detail(text: str) -> None:
+    """Say something on standard error with ``-v`` alone."""
+    if verbosity() >= 1:
+        click.echo(text, err=True)
+
+
+def _plain(value: Any) -> Any:
+    """Replace what JSON has no word for: NaN and infinities become null, tuples lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return _plain(value.item())
+    return value
+
+
+def emit(summary: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print a command's summary on standard output: as text, or as one JSON object."""
+    if as_json:
+        click.echo(json.dumps(_plain(summary), ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(text)

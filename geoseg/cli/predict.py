@@ -1,0 +1,222 @@
+"""``geoseg predict``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from geoseg.cli.options import (
+    bands_option,
+    common_options,
+    device_option,
+    emit,
+    json_option,
+    note,
+    output_option,
+    overwrite_option,
+    region_option,
+    worker_count,
+    workers_option,
+)
+from geoseg.cli.progress import progress
+from geoseg.errors import OptionError
+
+if TYPE_CHECKING:
+    from geoseg.inference.predict import Prediction
+
+
+def _scale(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
+    match = re.fullmatch(r"1:(\d{1,3})", value.strip())
+    if match is None or int(match[1]) == 0:
+        raise click.BadParameter(f"'{value}' is no scale; write 1:1, 1:2, 1:4 …")
+    return int(match[1])
+
+
+@click.command()
+@click.argument("scene", nargs=-1, required=True)
+@output_option("the class raster")
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    metavar="FILE",
+    help="Model to use; given several times, the models' probabilities are averaged. Without it:"
+    " the one that GEOSEG_MODEL names, else the built-in one.",
+)
+@click.option(
+    "--tile", type=click.IntRange(1), default=288, show_default=True, help="Side of a tile, px."
+)
+@click.option(
+    "--stride", type=click.IntRange(1), help="Distance between tiles, px [default: half a tile]."
+)
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of a tile that its neighbour covers again, instead of --stride.",
+)
+@click.option(
+    "--blend",
+    type=click.Choice(["mean", "hann", "gaussian"]),
+    default="hann",
+    show_default=True,
+    help="How overlapping tiles weigh: alike, or more towards their centre.",
+)
+@click.option(
+    "--tta", is_flag=True, help="See each tile in its eight symmetries: better, 8 times slower."
+)
+@click.option(
+    "--scale",
+    callback=_scale,
+    default="1:1",
+    show_default=True,
+    metavar="1:N",
+    help="Predict the scene N times smaller and bring the probabilities back up.",
+)
+@click.option(
+    "--min-area",
+    metavar="AREA",
+    help="Give connected patches of a class smaller than this (3500px, 0.5ha, 450m2) to their"
+    " largest neighbour.",
+)
+@click.option(
+    "--probabilities", type=click.Path(), metavar="PATH", help="Also write a band a class."
+)
+@click.option(
+    "--confidence",
+    type=click.Path(),
+    metavar="PATH",
+    help="Also write the chosen class's probability.",
+)
+@bands_option
+@region_option
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Tiles computed together [default: by device]."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="auto: bfloat16 on a card that has it, else float32.",
+)
+@device_option
+@workers_option
+@overwrite_option
+@json_option
+@common_options
+def command(
+    scene: tuple[str, ...],
+    output: str,
+    models: tuple[str, ...],
+    tile: int,
+    stride: int | None,
+    overlap: float | None,
+    blend: str,
+    tta: bool,
+    scale: int,
+    min_area: str | None,
+    probabilities: str | None,
+    confidence: str | None,
+    bands: tuple[str, ...] | None,
+    band_names: tuple[str, ...] | None,
+    region: str | None,
+    batch_size: int | None,
+    precision: str,
+    device: str,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Predict a scene: a map with a class for every valid pixel.
+
+    SCENE is anything GDAL reads. Several files, or a folder, are one scene: its bands in separate
+    files, or the tiles of one export. The map has the scene's grid and opens in QGIS with its
+    classes' names and colours.
+
+    \b
+    Example:
+      geoseg predict scene.tif --model model.safetensors --min-area 0.5ha -o map.tif
+    """
+    if stride is not None and overlap is not None:
+        raise OptionError("--stride and --overlap say the same thing; give one of them")
+    if overlap is not None:
+        stride = max(1, round(tile * (1 - overlap)))
+
+    from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
+    from geoseg.inference.predict import predict  # noqa: PLC0415
+    from geoseg.inference.settings import PredictSettings, parse_area  # noqa: PLC0415
+    from geoseg.models.builtin import choose_models  # noqa: PLC0415
+    from geoseg.raster.scene import Scene  # noqa: PLC0415
+
+    PredictSettings(tile=tile, stride=stride, blend=blend)
+    Outputs.of(output, probabilities, confidence).check(overwrite=overwrite)
+    with Scene.open(scene if len(scene) > 1 else scene[0], band_names=band_names) as opened:
+        if bands is not None:
+            opened = opened.select(bands)  # noqa: PLW2901
+        bundles = choose_models(models, opened)
+        settings = PredictSettings(
+            tile=tile,
+            stride=stride,
+            blend=blend,
+            tta=tta,
+            scale=scale,
+            min_area=0 if min_area is None else parse_area(min_area, opened.grid),
+            batch=batch_size,
+            precision=precision,
+        )
+        area = None
+        if region is not None:
+            from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
+
+            area = read_region(region, opened.grid)
+        with progress(opened.grid.height * opened.grid.width, "predict") as bar:
+            result = predict(
+                opened,
+                output,
+                models=bundles,
+                settings=settings,
+                probabilities=probabilities,
+                confidence=confidence,
+                area=area,
+                area_name=region,
+                device=device,
+                workers=worker_count(workers),
+                overwrite=overwrite,
+                progress=bar.update,
+            )
+        total = opened.grid.height * opened.grid.width
+    for text in result.notes:
+        note(f"Note: {text}.")
+    emit(_summary(result, total), _text(result, total), as_json=as_json)
+
+
+def _summary(result: Prediction, total: int) -> dict[str, object]:
+    return {
+        "outputs": [str(path) for path in result.outputs],
+        "pixels": result.pixels,
+        "hectares": result.hectares,
+        "nodata": result.nodata,
+        "tiles": result.tiles,
+        "skipped_tiles": result.skipped,
+        "seconds": round(result.seconds, 3),
+        "megapixels_per_second": round(total / 1e6 / result.seconds, 3),
+        "notes": list(result.notes),
+    }
+
+
+def _text(result: Prediction, total: int) -> str:
+    lines = [f"{path}" for path in result.outputs]
+    valid = sum(result.pixels.values())
+    width = max(len(name) for name in result.pixels)
+    for name, count in result.pixels.items():
+        area = "" if result.hectares is None else f"  {result.hectares[name]:14,.1f} ha"
+        lines.append(f"  {name:<{width}}  {100 * count / max(valid, 1):6.2f} %{area}")
+    lines.append(f"  {'no class':<{width}}  {result.nodata:,} px")
+    lines.append(
+        f"{result.tiles:,} tiles computed, {result.skipped:,} empty ones skipped,"
+        f" {result.seconds:.1f} s, {total / 1e6 / result.seconds:.2f} Mpx/s"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,151 @@
+"""``geoseg tile``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from geoseg.cli.options import (
+    bands_option,
+    common_options,
+    emit,
+    json_option,
+    note,
+    output_option,
+    overwrite_option,
+    region_option,
+    seed_option,
+    worker_count,
+    workers_option,
+)
+from geoseg.cli.progress import progress
+
+
+@click.command()
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE…")
+@output_option("the data set, a folder")
+@click.option(
+    "--labels",
+    multiple=True,
+    metavar="RASTER",
+    help="Class codes: one raster for each scene, in their order, or one for all. Repeatable.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(1, 16384),
+    default=256,
+    show_default=True,
+    metavar="PX",
+    help="Side of a patch.",
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(1),
+    metavar="PX",
+    help="From one patch to the next; below --size they overlap [default: --size].",
+)
+@bands_option
+@click.option(
+    "--max-nodata",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="SHARE",
+    help="Drop patches with more than this share of invalid readings.",
+)
+@click.option(
+    "--min-labelled",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="SHARE",
+    help="Drop patches with fewer labelled pixels [default: those with none].",
+)
+@click.option(
+    "--fill",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="VALUE",
+    help="What invalid readings become.",
+)
+@click.option(
+    "--split",
+    default="0.8,0.1,0.1",
+    show_default=True,
+    metavar="TRAIN,VAL,TEST",
+    help="Shares of training, validation and test patches; they share no ground.",
+)
+@click.option(
+    "--split-block",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Give blocks of N × N patches to one split each [default: what loses few patches].",
+)
+@click.option(
+    "--classes",
+    metavar="CLASSES",
+    help="What label values mean: '1=water,2=forest:#1a9641', or a CSV, JSON or QGIS style file"
+    " [default: as the labels say, else each value is a class].",
+)
+@click.option(
+    "--assume-aligned",
+    is_flag=True,
+    help="Take labels without georeference as lying on the scene pixel by pixel.",
+)
+@region_option
+@click.option("--mosaic", is_flag=True, help="Take all scenes as tiles of one.")
+@click.option(
+    "--format",
+    "storage",
+    type=click.Choice(["npy", "geotiff"]),
+    default="npy",
+    show_default=True,
+    help="Arrays, which train fast, or a GeoTIFF a patch, for other programs.",
+)
+@seed_option
+@workers_option
+@overwrite_option
+@json_option
+@common_options
+def command(
+    scenes: tuple[str, ...],
+    output: str,
+    labels: tuple[str, ...],
+    as_json: bool,
+    overwrite: bool,
+    workers: int | None,
+    **options: Any,
+) -> None:
+    """Cut scenes and their labels into patches to train on.
+
+    SCENE is anything GDAL reads: files, folders, patterns in quotes, addresses. Bands in separate
+    files make one scene, and so do the parts of one Earth Engine export. Labels on another grid are
+    brought to the scene's (nearest).
+
+    The folder holds index.gpkg (open it in QGIS: a footprint for each patch, with its split, class
+    shares and, where it was dropped, the reason), dataset.json (bands, classes, statistics) and the
+    pixels of each split. Pixels are invalid where any band has nodata.
+
+    \b
+    Examples:
+      geoseg tile scene.tif --labels labels.tif -o patches
+      geoseg tile scene.tif --labels labels.tif --size 128 --stride 64 \\
+        --classes '1=water,2=built-up:#d7191c,3=forest:#1a9641' -o patches
+      geoseg tile 'scenes/*.tif' --bands nir,red,green --split 1,0,0 -o patches
+    """
+    from geoseg.patches.plan import plan_patches  # noqa: PLC0415
+    from geoseg.patches.tile import cut_patches  # noqa: PLC0415
+
+    plan = plan_patches(
+        list(scenes),
+        output,
+        labels=list(labels),
+        overwrite=overwrite,
+        say=note,
+        workers=worker_count(workers),
+        **options,
+    )
+    with progress(plan.pixels, "cutting") as bar:
+        result = cut_patches(plan, progress=bar.update)
+    emit(result.summary, result.text, as_json=as_json)

@@ -1,0 +1,1 @@
+"""Scenes and labels made to order, for tests, benchmarks and the demo."""

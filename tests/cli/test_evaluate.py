@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from geoseg.cli import main
+
+HERE = Affine(30, 0, 300000, 0, -30, 4000000)
+
+
+def write(path: Path, pixels: Any, *, transform: Affine = HERE, dtype: str = "uint8") -> str:
+    data = np.array(pixels, dtype=dtype)
+    height, width = data.shape
+    profile = {"driver": "GTiff", "count": 1, "crs": "EPSG:32612", "nodata": 255}
+    with rasterio.open(
+        path, "w", height=height, width=width, dtype=dtype, transform=transform, **profile
+    ) as file:
+        file.write(data, 1)
+    return str(path)
+
+
+@pytest.fixture
+def maps(tmp_path: Path) -> tuple[str, str]:
+    return (
+        write(tmp_path / "map.tif", [[1, 1, 2, 2]]),
+        write(tmp_path / "labels.tif", [[1, 2, 2, 255]]),
+    )
+
+
+def call(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(a) for a in arguments])
+    return int(ended.value.code or 0)
+
+
+def test_table_goes_to_standard_output_and_notes_to_standard_error(
+    maps: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("evaluate", *maps) == 0
+    told = capsys.readouterr()
+    assert "pixel accuracy (PA)  0.6667" in told.out
+    assert told.err.splitlines() == [
+        "neither raster names its classes: the values found in them are taken as classes"
+    ]
+
+
+def test_quiet_says_nothing_on_standard_error(
+    maps: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("evaluate", *maps, "-q") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_json_is_one_object(maps: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("evaluate", *maps, "--json", "--classes", "1=water,2=forest,3=ice") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["scores"]["mean_iou"] == 0.5
+    assert told["classes"][2]["iou"] is None
+
+
+def test_output_is_the_same_json(
+    maps: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "scores.json"
+    assert call("evaluate", *maps, "--json", "-o", target) == 0
+    assert json.loads(target.read_text(encoding="utf-8")) == json.loads(capsys.readouterr().out)
+
+
+def test_output_is_not_replaced_and_nothing_is_computed(
+    maps: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "scores.json"
+    target.write_text("mine")
+    assert call("evaluate", *maps, "-o", target) == 1
+    told = capsys.readouterr()
+    assert target.read_text() == "mine"
+    assert told.out == ""
+    assert "--overwrite" in told.err
+    assert call("evaluate", *maps, "-o", target, "--overwrite") == 0
+    assert target.read_text() != "mine"
+
+
+def test_labels_on_another_grid_are_told_on_standard_error(
+    tmp_path: Path, maps: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    coarse = write(
+        tmp_path / "coarse.tif", [[1, 2]], transform=Affine(60, 0, 300000, 0, -60, 4000000)
+    )
+    assert call("evaluate", maps[0], coarse, "--classes", "1=a,2=b", "--json") == 0
+    told = capsys.readouterr()
+    assert told.err.startswith("coarse.tif: resampled (nearest) from 2 × 1 px")
+    assert json.loads(told.out)["scores"]["pixel_accuracy"] == 1
+
+
+def test_values_and_names_to_ignore_and_leave_out_are_split_at_commas(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prediction = write(tmp_path / "map.tif", [[1, 2, 3, 4, 1]])
+    labels = write(tmp_path / "labels.tif", [[1, 2, 0, 9, 4]])
+    classes = "1=water,2=forest,3=ice,4=rock"
+    options = ["--ignore", "0, 9", "--leave-out", "ice,4", "--leave-out", "forest"]
+    assert call("evaluate", prediction, labels, "--classes", classes, "--json", *options) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ignored_values"] == [0, 9]
+    assert [c["in_means"] for c in told["classes"]] == [True, False, False, False]
+
+
+def test_unpredicted_pixels_are_reported_and_wrong_if_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prediction = write(tmp_path / "map.tif", [[1, 255]])
+    labels = write(tmp_path / "labels.tif", [[1, 1]])
+    assert call("evaluate", prediction, labels) == 0
+    told = capsys.readouterr().out
+    assert "pixel accuracy (PA)  1.0000" in told
+    assert "1 labelled px (50.0 %) have no prediction: not scored" in told
+    assert call("evaluate", prediction, labels, "--unpredicted", "wrong") == 0
+    told = capsys.readouterr().out
+    assert "pixel accuracy (PA)  0.5000" in told
+    assert "1 labelled px (50.0 %) have no prediction: counted as errors" in told
+
+
+def test_matrix_is_printed_on_request(
+    maps: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("evaluate", *maps, "--matrix") == 0
+    assert "truth ↓  prediction →" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--classes", "1=water", "--leave-out", "lake"], "no class is named 'lake'"),
+        (["--classes", "water"], "is no list of classes"),
+        (["--classes", "7=water"], "--classes"),
+        (["-o", "no/such/folder/scores.json"], "folder"),
+        (["--region", "0,0,1,1"], "region"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_status_1(
+    maps: tuple[str, str], options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("evaluate", *maps, *options, "-q") == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+    assert told.err.startswith("Error: ")
+    assert said in told.err
+
+
+@pytest.mark.parametrize("content", [b"", b"no raster", b"II*\0\x08\0\0\0"])
+def test_labels_that_are_no_raster_are_one_line_and_status_1(
+    maps: tuple[str, str], tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(content)
+    assert call("evaluate", maps[0], bad) == 1
+    told = capsys.readouterr()
+    assert len(told.err.splitlines()) == 1
+    assert "bad.tif" in told.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--ignore", "1,,2"], ["--unpredicted", "maybe"], ["--leave-out", "1", "--ignore", "2"]],
+)
+def test_wrong_usage_is_status_2(maps: tuple[str, str], arguments: list[str]) -> None:
+    assert call("evaluate", *maps, *arguments) == 2
