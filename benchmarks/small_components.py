@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -182,7 +183,11 @@ def compare(args: argparse.Namespace, folder: Path) -> None:
     if "gdal" in methods and shutil.which("gdal_sieve.py") is None:
         methods.remove("gdal")
     cold, warm = first_use(folder)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores (load before: {os.getloadavg()[0]:.1f}), "
+        f"Python {platform.python_version()}, numpy {np.__version__}, numba {version('numba')}, "
+        f"rasterio {version('rasterio')}"
+    )
     print(f"threshold {args.min_area} px, {args.workers} workers, best of {args.runs}")
     print(f"loading the compiled loops: {cold:.1f} s without their cache, {warm:.2f} s with it\n")
     print("| map | size | method | Mpx/s | seconds | CPU s | peak GiB | left |")

@@ -66,5 +66,7 @@ def command(
         workers=worker_count(workers),
         overwrite=overwrite,
     )
+    for said in (*made.prediction.notes, *made.evaluation.notes):
+        note(f"Note: {said}.")
     text = f"\nEverything is in {made.folder}.\n\n{made.text}"
     emit(made.summary(), text, as_json=as_json)

@@ -154,6 +154,16 @@ def _key_and_value(
     metavar="N",
     help="Threads of the network on the CPU [default: one a processor].",
 )
+@click.option(
+    "--description", metavar="TEXT", help="What the model's card shall say to people, in its file."
+)
+@click.option(
+    "--stored-as",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Type of the weights in the file; float16 halves it.",
+)
 @device_option
 @seed_option
 @click.option(
@@ -170,6 +180,8 @@ def command(
     output: str,
     model_options: dict[str, str],
     threads: int | None,
+    description: str | None,
+    stored_as: str,
     device: str,
     resume: bool,
     overwrite: bool,
@@ -199,15 +211,22 @@ def command(
     patches = opened.splits.get("train", 0) + opened.splits.get("val", 0)
     try:
         with progress(patches * settings.epochs, "training", "patches") as bar:
+
+            def start(run: Run) -> None:
+                talk.start(run)
+                bar.update(patches * len(run.history))
+
             fitted = fit(
                 opened,
                 output,
                 settings,
                 device=device,
                 threads=threads,
+                description=description,
+                stored_as=stored_as,
                 resume=resume,
                 overwrite=overwrite,
-                on_start=talk.start,
+                on_start=start,
                 on_epoch=talk.epoch,
                 progress=bar.update,
             )

@@ -156,22 +156,7 @@ def _neighbour_lists(
             if not fixed[pairs[k, 1]]:
                 neighbours[ends[other]] = one
                 ends[other] += 1
-    start = 0
-    size = 0
-    for node in range(count):
-        begin = size
-        for k in range(start, ends[node]):
-            is_new = True
-            # Long lists are rare, and to look through them all the time takes long.
-            for earlier in range(max(begin, size - 8), size):
-                if neighbours[earlier] == neighbours[k]:
-                    is_new = False
-            if is_new:
-                neighbours[size] = neighbours[k]
-                size += 1
-        start = ends[node]
-        ends[node] = size
-    return ends, neighbours[:size]
+    return ends, neighbours
 
 
 @compiled(
@@ -260,7 +245,7 @@ def _list_changes(
 
 
 @compiled(
-    "Tuple((int32[::1], uint8[::1], int32[::1], int32[::1], int32[:, ::1], int32[::1], int32[::1]))"
+    "Tuple((int32[:, ::1], int32[::1], uint8[::1], int32[::1], int32[::1], int32[::1], int32[::1]))"
     "(int32[::1], uint8[::1], int64[::1], int64, int64, int64, uint8[::1])"
 )
 def label_band(
@@ -273,8 +258,8 @@ def label_band(
     roles: NDArray[np.uint8],
 ) -> tuple[
     NDArray[np.int32],
-    NDArray[np.uint8],
     NDArray[np.int32],
+    NDArray[np.uint8],
     NDArray[np.int32],
     NDArray[np.int32],
     NDArray[np.int32],
@@ -298,12 +283,12 @@ def label_band(
 
     Returns
     -------
+    changes
+        (runs, 2) where runs begin that may change (counted without the halo), and their nodes.
     areas, classes
         (nodes,) pixels in this band, and class.
     ends, neighbours
         (nodes,) end of each node's list in `neighbours`: the nodes it touches (they may repeat).
-    changes
-        (runs, 2) where runs begin that may change (counted without the halo), and their nodes.
     top, bottom
         Nodes of the runs of the first and of the last row; −1 for nodata.
     """
@@ -318,7 +303,7 @@ def label_band(
     ends, neighbours = _neighbour_lists(pairs, nodes, fixed, components.size)
     changes = _list_changes(begins, labels, nodes, fixed, first[halo], halo * width)
     top, bottom = nodes[labels[: first[1]]], nodes[labels[first[first.size - 2] :]]
-    return areas[components], classes[components], ends, neighbours, changes, top, bottom
+    return changes, areas[components], classes[components], ends, neighbours, top, bottom
 
 
 @compiled("void(int32[:, ::1], int64[::1], int32[::1], int32[::1])")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +12,6 @@ from geoseg.inference import _components, _resolution
 from geoseg.inference._spill import SpillFile
 
 _MOST_NODES = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class BandTables:
-    """Where the tables hold what belongs to a band."""
-
-    first_node: int
-    """Number of the band's first node in the scene."""
-    nodes: int
-    """How many nodes it has."""
-    first_change: int
-    """How many runs of earlier bands may change."""
-    changes: int
-    """How many of its own runs may change."""
 
 
 class ComponentTables:
@@ -52,24 +36,30 @@ class ComponentTables:
             self._classes = self._column(np.uint8)
             self._ends = self._column(np.int64)
             self._neighbours = self._column(np.int32)
-            self._changes = self._column(np.int32)
             self._links = self._column(np.int32)
         except BaseException:
             self.close()
             raise
         self._bottom: NDArray[np.int32] | None = None
 
-    def append(self, tables: tuple[NDArray[Any], ...]) -> BandTables:
-        """Add what `_components.label_band` returned of the next band.
+    def append(
+        self,
+        areas: NDArray[np.int32],
+        classes: NDArray[np.uint8],
+        ends: NDArray[np.int32],
+        neighbours: NDArray[np.int32],
+        top: NDArray[np.int32],
+        bottom: NDArray[np.int32],
+    ) -> slice:
+        """Add what `_components.label_band` found in the next band, and return its nodes' numbers.
 
         Raises
         ------
         InputError
             There are too many components to number them.
         """
-        areas, classes, ends, neighbours, changes, top, bottom = tables
-        first_node, first_change = self._areas.length, self._changes.length // 2
-        if first_node + areas.size > _MOST_NODES:
+        first = self._areas.length
+        if first + areas.size > _MOST_NODES:
             raise InputError(
                 f"the map has more than {_MOST_NODES} small components, too many to remove them: "
                 "smooth it first"
@@ -77,16 +67,15 @@ class ComponentTables:
         self._areas.append(areas)
         self._classes.append(classes)
         self._ends.append(ends + np.int64(self._neighbours.length))
-        neighbours += np.int32(first_node)
-        self._neighbours.append(neighbours)
-        self._changes.append(changes)
-        for row in (top, bottom):
-            row[row >= 0] += np.int32(first_node)
+        self._neighbours.append(neighbours + np.int32(first))
+        top, bottom = (
+            np.where(row < 0, np.int32(-1), row + np.int32(first)) for row in (top, bottom)
+        )
         if self._bottom is not None:
             # The halo is the last row of the band above: run by run, these are the same components.
             self._links.append(np.stack([self._bottom, top], axis=1)[top >= 0])
         self._bottom = bottom
-        return BandTables(first_node, areas.size, first_change, changes.shape[0])
+        return slice(first, first + areas.size)
 
     def resolve(self, min_area: int, roles: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Apply the rule, and return the final class of every node (nodes,), mapped from disk."""
@@ -103,12 +92,6 @@ class ComponentTables:
         _resolution.islands(*graph)
         _resolution.take_classes(parents, targets, classes)
         return classes
-
-    def changes(self, band: BandTables) -> NDArray[np.int32]:
-        """Return the runs of a band that may change, as `_components.repaint` takes them."""
-        changes = np.empty((band.changes, 2), np.int32)
-        self._changes.read(band.first_change * 2, changes)
-        return changes
 
     def close(self) -> None:
         """Remove the files; may be called again."""

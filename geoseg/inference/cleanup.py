@@ -40,16 +40,13 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import InputError, LabelError, OptionError
 from geoseg.inference._spill import SpillFile
-
-if TYPE_CHECKING:
-    from geoseg.inference._tables import BandTables
 
 _BAND_PIXELS = 1 << 20
 """A usual band's pixels: few enough that the tables of the worst of maps are small as well."""
@@ -61,9 +58,9 @@ _MOST_BAND_PIXELS = 2**31 - 1
 """Positions in a band are numbered in 32 bits."""
 
 
-@dataclass(frozen=True)
-class _Packed:
-    """A band on disk."""
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a band is on disk."""
 
     rows: int
     """Number of rows."""
@@ -71,9 +68,13 @@ class _Packed:
     """Where its packed pixels begin."""
     size: int
     """Bytes of its packed pixels."""
+    first_change: int
+    """Where the list of its runs that may change begins."""
+    changes: int
+    """How many such runs there are."""
 
 
-_Labelled = tuple[_Packed, tuple[NDArray[Any], ...]]
+_Labelled = tuple[_Place, tuple[NDArray[Any], ...]]
 
 
 class SmallComponents:
@@ -144,7 +145,7 @@ class SmallComponents:
         self._halo = 0
         self._filled = 0
         self._rows = 0
-        self._bands: list[tuple[_Packed, BandTables]] = []
+        self._bands: list[tuple[_Place, slice]] = []
         self._sealed = False
 
         self._workers = workers
@@ -152,6 +153,7 @@ class SmallComponents:
         folder = Path(tempfile.gettempdir()) if folder is None else Path(folder)
         with ExitStack() as stack:
             self._pixels = stack.enter_context(closing(SpillFile(folder, np.uint8)))
+            self._changes = stack.enter_context(closing(SpillFile(folder, np.int32)))
             self._tables = stack.enter_context(closing(_tables.ComponentTables(folder)))
             self._files = stack.pop_all()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="components")
@@ -261,7 +263,7 @@ class SmallComponents:
             self._append_tables()
 
     def _label(self, band: NDArray[np.uint8], row: int, halo: int) -> _Labelled:
-        """Spill a band's pixels and return where they are, and its tables (runs in a worker)."""
+        """Spill a band, and return where it is and its tables (runs in a worker)."""
         begins, values, first = self._runs.find_runs(band)
         unknown = np.flatnonzero((values >= self._classes) & (values != self._nodata))
         if unknown.size:
@@ -272,26 +274,35 @@ class SmallComponents:
                 f"{self._classes - 1})"
             )
         packed = self._runs.pack(begins, values, int(first[halo]))
-        return (
-            _Packed(band.shape[0] - halo, self._pixels.append(packed), packed.size),
-            self._label_runs(begins, values, first, self._width, halo, self._min_area, self._roles),
+        found = self._label_runs(
+            begins, values, first, self._width, halo, self._min_area, self._roles
         )
+        changes, tables = found[0], found[1:]
+        place = _Place(
+            rows=band.shape[0] - halo,
+            position=self._pixels.append(packed),
+            size=packed.size,
+            first_change=self._changes.append(changes),
+            changes=changes.shape[0],
+        )
+        return place, tables
 
     def _append_tables(self) -> None:
         """Take over what the worker found that has the uppermost band."""
-        packed, tables = self._labelling.popleft().result()
-        self._bands.append((packed, self._tables.append(tables)))
+        place, tables = self._labelling.popleft().result()
+        self._bands.append((place, self._tables.append(*tables)))
 
     def _repaint(
-        self, band: _Packed, tables: BandTables, classes: NDArray[np.uint8]
+        self, place: _Place, nodes: slice, classes: NDArray[np.uint8]
     ) -> NDArray[np.uint8]:
         """Return the finished rows of a band (runs in a worker)."""
-        packed = np.empty(band.size, np.uint8)
-        self._pixels.read(band.position, packed)
-        pixels = np.empty((band.rows, self._width), np.uint8)
+        packed = np.empty(place.size, np.uint8)
+        changes = np.empty((place.changes, 2), np.int32)
+        self._pixels.read(place.position, packed)
+        self._changes.read(place.first_change, changes)
+        pixels = np.empty((place.rows, self._width), np.uint8)
         self._runs.unpack(packed, pixels.reshape(-1))
-        nodes = slice(tables.first_node, tables.first_node + tables.nodes)
-        self._runs.repaint(pixels, self._tables.changes(tables), classes[nodes])
+        self._runs.repaint(pixels, changes, classes[nodes])
         return pixels
 
 

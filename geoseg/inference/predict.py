@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.errors import InputError, ModelError
-from geoseg.inference.allocator import keep_large_blocks
+from geoseg.models.allocator import keep_large_blocks
 from geoseg.inference.blend import best_class, plan_axis
 from geoseg.inference.fit import fit_bands
 from geoseg.inference.members import Ensemble, make_ensemble

@@ -28,7 +28,10 @@ def built_in_path() -> Path:
     """
     path = Path(str(resources.files("geoseg.models") / "weights" / BUILT_IN))
     if not path.is_file():
-        raise ModelError("the built-in model is missing from this installation; give --model FILE")
+        raise ModelError(
+            "the built-in model is missing from this installation; name one with --model FILE or in"
+            f" the environment variable {ENVIRONMENT}"
+        )
     return path
 
 

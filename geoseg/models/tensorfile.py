@@ -48,7 +48,13 @@ def write_tensors(
         The file cannot be written; then what was there is untouched.
     """
     path = Path(path)
-    held = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    held: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for key, tensor in tensors.items():
+        dense = tensor.detach().cpu().contiguous()
+        # The library stores no memory under two names.
+        held[key] = dense.clone() if dense.data_ptr() in places else dense
+        places.add(dense.data_ptr())
     with TemporaryFolder(path) as folder:
         made = folder.path / path.name
         try:

@@ -108,3 +108,23 @@ def count_floats(
             if valid[i]:
                 key = float_key(np.int64(bits[band, i])) >> 10
                 pages[table[band, key >> 12], key & 0xFFF] += 1
+
+
+@compiled("void(boolean[:, ::1], int64, int64, int64, int64[:, ::1])")
+def count_cells(
+    mask: NDArray[np.bool_], row: int, col: int, side: int, counts: NDArray[np.int64]
+) -> None:
+    """Add the True pixels of each square cell to ``counts[cell row, cell column]``.
+
+    The first pixel of `mask` is at (`row`, `col`) of the first cell; cells are `side` pixels wide.
+    """
+    for i in range(mask.shape[0]):
+        cells = counts[(row + i) // side]
+        start = 0
+        for cell in range(cells.size):
+            stop = min((cell + 1) * side - col, mask.shape[1])
+            number = 0
+            for j in range(start, stop):
+                number += mask[i, j]
+            cells[cell] += number
+            start = stop

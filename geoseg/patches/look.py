@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, RasterReadError
+from geoseg.patches import kernels
 from geoseg.patches.cutting import Job, value_counts
 from geoseg.patches.dataset import UNLABELLED
 from geoseg.patches.settings import TileSettings
@@ -122,19 +123,16 @@ class _Cells:
         """Rows and columns of cells."""
         return -(-self.window.height // self.side), -(-self.window.width // self.side)
 
-    def add(self, mask: NDArray[np.bool_], window: Window, counts: NDArray[np.int64]) -> None:
-        """Count the pixels of a mask that covers `window`."""
-        rows, first_row = self._borders(window.row - self.window.row, window.height)
-        cols, first_col = self._borders(window.col - self.window.col, window.width)
-        by_rows = np.add.reduceat(mask, rows, axis=0, dtype=np.int32)
-        sums = np.add.reduceat(by_rows, cols, axis=1)
-        counts[first_row : first_row + len(rows), first_col : first_col + len(cols)] += sums
-
-    def _borders(self, start: int, length: int) -> tuple[NDArray[np.int64], int]:
-        """Return where cells begin in `length` pixels from `start` on, and the first cell."""
-        first = start // self.side
-        borders = np.arange(first * self.side - start, length, self.side)
-        return np.maximum(borders, 0), first
+    def count(self, mask: NDArray[np.bool_], window: Window) -> tuple[Any, NDArray[np.int64]]:
+        """Count the pixels of a mask over `window`; the cells that it touches, and counts."""
+        row, col = window.row - self.window.row, window.col - self.window.col
+        first_row, first_col = row // self.side, col // self.side
+        last_row = (row + window.height - 1) // self.side
+        last_col = (col + window.width - 1) // self.side
+        counts = np.zeros((last_row - first_row + 1, last_col - first_col + 1), np.int64)
+        row, col = row - first_row * self.side, col - first_col * self.side
+        kernels.count_cells(np.ascontiguousarray(mask), row, col, self.side, counts)
+        return np.s_[first_row : last_row + 1, first_col : last_col + 1], counts
 
     def in_patches(self, counts: NDArray[np.int64], table: PatchTable) -> NDArray[np.int64]:
         """Pixels counted in each patch; nearly, where its borders are not those of cells."""
@@ -179,24 +177,28 @@ class _View:
     ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.bool_]]:
         """Count valid and labelled pixels of a rectangle, and its label values."""
         valid = pixels[0].valid
-        labelled = None
         if self.job.labels is not None:
             labels = pixels[-1]
-            labelled = labels.valid.copy()
+            labelled = labels.valid
             if self.job.region is not None:
-                labelled &= self.job.region.mask(window)
+                labelled = labelled & self.job.region.mask(window)
             if self.legend is not None:
-                labelled &= self.legend.lookup(labels.data[0]) != UNLABELLED
-            elif labelled.any():
-                found = value_counts(labels.data[0][labelled], _paths(self.job.labels))
+                labelled = labelled & (self.legend.lookup(labels.data[0]) != UNLABELLED)
+            else:
+                found = value_counts(labels.data[0], labelled, _paths(self.job.labels))
                 with self._lock:
                     self.values.update(found)
-            labelled &= valid
-        with self._lock:
-            self.cells.add(valid, window, self.valid)
-            if labelled is not None:
-                self.cells.add(labelled, window, self.labelled)
+            if len(pixels) == 1:
+                self._add(labelled, window, self.labelled)
+                return (), valid
+            self._add(labelled & valid, window, self.labelled)
+        self._add(valid, window, self.valid)
         return (), valid
+
+    def _add(self, mask: NDArray[np.bool_], window: Window, total: NDArray[np.int64]) -> None:
+        place, counts = self.cells.count(mask, window)
+        with self._lock:
+            total[place] += counts
 
 
 def _from_overview(job: Job) -> NDArray[np.int64]:

@@ -19,11 +19,13 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.enums import WktVersion
 from rasterio.errors import RasterioError
 
 from geoseg import __version__
 from geoseg.errors import OutputError
-from geoseg.raster.grid import Grid
+from geoseg.raster.grid import Grid, crs_code
 from geoseg.raster.legend import Legend
 from geoseg.raster.output import no_space
 
@@ -79,7 +81,7 @@ class RawLayout:
         grid = self.grid
         root = ET.Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
         if grid.crs is not None:
-            _text(root, "SRS", grid.crs.to_wkt(), dataAxisToSRSAxisMapping="1,2")
+            _text(root, "SRS", crs_definition(grid.crs))
         if grid.is_georeferenced:
             t = grid.transform
             _text(root, "GeoTransform", ", ".join(map(repr, (t.c, t.a, t.b, t.f, t.d, t.e))))
@@ -124,6 +126,17 @@ class RawLayout:
         _text(band, "PixelOffset", str(size))
         _text(band, "LineOffset", str(self.grid.width * size))
         _text(band, "ByteOrder", "LSB" if sys.byteorder == "little" else "MSB")
+
+
+def crs_definition(crs: CRS) -> str:
+    """Return a text by which GDAL makes the same CRS again: its code where that says all, else WKT.
+
+    Written out in full, a compound system loses the codes of its parts, and with them more.
+    """
+    code = crs_code(crs)
+    if code is not None and CRS.from_user_input(code) == crs:
+        return code
+    return str(crs.to_wkt(version=WktVersion.WKT2_2019))  # version 1 cannot say them all
 
 
 def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:

@@ -7,7 +7,8 @@ any block size, and may lie on Earth in any way: reading can be tried on every k
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
+from geoseg import __version__
 from geoseg.errors import GridError, OutputError
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
@@ -102,12 +104,17 @@ class PlainWriter:
         Pixel value that means "no data"; None for none, NaN for NaN.
     legend
         Of a raster of classes (one uint8 band): written as its colour table, and beside it.
+    stretch
+        (darkest, brightest) reading to show of the bands red, green and blue, for a QGIS style that
+        shows them as such: by itself QGIS takes the first band for red. None for no style.
     block
         (rows, cols) of a tile, multiples of 16; cols None for strips of that many rows.
     compression
         "deflate", "zstd", "lzw" or None.
     interleave
         "band", or "pixel" for all bands of a pixel together.
+    tags
+        Metadata of the file.
     overwrite
         Whether a file of that name may be replaced.
     workers
@@ -128,9 +135,11 @@ class PlainWriter:
         dtype: str,
         nodata: float | None,
         legend: Legend | None = None,
+        stretch: Mapping[str, tuple[float, float]] | None = None,
         block: tuple[int, int | None] = (512, 512),
         compression: str | None = "deflate",
         interleave: str = "band",
+        tags: Mapping[str, str] | None = None,
         overwrite: bool = False,
         workers: int = 4,
     ) -> None:
@@ -138,7 +147,10 @@ class PlainWriter:
         self.grid = grid
         self._names = tuple(band_names)
         self._legend = legend
+        self._stretch = stretch
+        self._tags = {"TIFFTAG_SOFTWARE": f"geoseg {__version__}", **(tags or {})}
         self._overwrite = overwrite
+        self._bytes = grid.window.area * len(self._names) * np.dtype(dtype).itemsize
         self._profile = _profile(grid, np.dtype(dtype), block, compression)
         self._profile |= {
             "count": len(self._names),
@@ -151,6 +163,8 @@ class PlainWriter:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._folder = stack.enter_context(TemporaryFolder(self.path))
+            # What compression saves is not counted on: GDAL reports a full disk badly.
+            self._folder.need_space(self._bytes)
             self._made = self._folder.path / self.path.name
             stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
             try:
@@ -163,6 +177,7 @@ class PlainWriter:
 
     def _describe(self) -> None:
         self._file.descriptions = self._names
+        self._file.update_tags(**self._tags)
         if self._legend is not None:
             colors = dict(zip(self._legend.ids, self._legend.colors, strict=True))
             self._file.write_colormap(1, {i: (*color, 255) for i, color in colors.items()})
@@ -204,12 +219,30 @@ class PlainWriter:
             self._folder.publish(self._made, self._sidecars(), overwrite=self._overwrite)
 
     def _sidecars(self) -> dict[Path, str]:
-        if self._legend is None:
-            return {}
-        return {
-            self.path.with_name(self.path.name + ".aux.xml"): class_aux_xml(self._legend),
-            self.path.with_suffix(".qml"): class_qml(self._legend),
-        }
+        style = self.path.with_suffix(".qml")
+        if self._legend is not None:
+            aux = self.path.with_name(self.path.name + ".aux.xml")
+            return {aux: class_aux_xml(self._legend), style: class_qml(self._legend)}
+        if self._stretch is not None and _COLORS.keys() <= set(self._names):
+            return {style: _color_qml(self._names, self._stretch)}
+        return {}
+
+
+def _color_qml(names: Sequence[str], stretch: Mapping[str, tuple[float, float]]) -> str:
+    """QGIS style in which the bands red, green and blue are shown in their colours."""
+    root = ET.Element("qgis", version="3.22.0", styleCategories="AllStyleCategories")
+    renderer = ET.SubElement(
+        ET.SubElement(root, "pipe"), "rasterrenderer", type="multibandcolor", opacity="1"
+    )
+    renderer.set("alphaBand", "-1")
+    for color in _COLORS:
+        renderer.set(f"{color}Band", str(names.index(color) + 1))
+        enhancement = ET.SubElement(renderer, f"{color}ContrastEnhancement")
+        for tag, value in zip(("minValue", "maxValue"), stretch[color], strict=True):
+            ET.SubElement(enhancement, tag).text = repr(value)
+        ET.SubElement(enhancement, "algorithm").text = "StretchToMinimumMaximum"
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _profile(

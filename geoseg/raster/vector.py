@@ -1,4 +1,4 @@
-"""Polygons onto a grid, and footprints out: the only module that reads and writes vector files.
+"""Polygons in, footprints out: the only module that reads and writes vector files.
 
 Importing it is slow (GEOS, GDAL's vector side), so modules import it only where polygons are at
 hand.
@@ -26,79 +26,14 @@ from rasterio.crs import CRS
 from shapely.errors import GEOSException
 
 from geoseg.errors import OutputError, VectorError
+from geoseg.raster.cog import crs_definition
 from geoseg.raster.grid import Grid, crs_text
-from geoseg.raster.output import TemporaryFolder, check_output
+from geoseg.raster.output import TemporaryFolder, check_output, no_space
 from geoseg.raster.window import Window
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BOX = re.compile(rf"\s*{_NUMBER}(?:\s*[,;\s]\s*{_NUMBER}){{3}}\s*")
 _MAX_VERTICES = 256
-
-
-class Region:
-    """An area on a grid, as polygons; tells which pixels lie in it.
-
-    A pixel is inside where its centre is. Reading from several threads at once is safe.
-
-    Parameters
-    ----------
-    polygons
-        Valid polygons in the grid's coordinate system.
-    grid
-        The grid whose pixels are meant.
-    source
-        What errors call it.
-
-    Raises
-    ------
-    VectorError
-        No part of any polygon lies on the grid.
-    """
-
-    def __init__(self, polygons: Sequence[Any] | NDArray[Any], grid: Grid, *, source: str) -> None:
-        parts = np.asarray(polygons, dtype=object)
-        digest = hashlib.blake2b(digest_size=16)
-        for wkb in shapely.to_wkb(parts):
-            digest.update(wkb)
-        self._fingerprint = digest.hexdigest()
-        self.grid = grid
-        # Pixel coordinates (column, row) serve rotated and south-up grids alike, and are the same
-        # numbers but for a whole offset whatever the window.
-        inverse = ~grid.transform
-        matrix = np.array([[inverse.a, inverse.b], [inverse.d, inverse.e]])
-        offset = np.array([inverse.c, inverse.f])
-        pixels = shapely.transform(parts, lambda xy: xy @ matrix.T + offset)
-        on_grid = shapely.box(0, 0, grid.width, grid.height)
-        self._pieces = _subdivide(_polygons_of(shapely.intersection(_valid(pixels), on_grid)))
-        if not len(self._pieces):
-            raise VectorError(f"{source} does not overlap the scene ({grid.describe()})")
-        self._tree = shapely.STRtree(self._pieces)
-        xmin, ymin, xmax, ymax = shapely.total_bounds(self._pieces)
-        col, row = int(np.floor(xmin)), int(np.floor(ymin))
-        self._window = Window(row, col, int(np.ceil(ymax)) - row, int(np.ceil(xmax)) - col)
-
-    @property
-    def window(self) -> Window:
-        """The smallest window of the grid around the region."""
-        return self._window
-
-    def mask(self, window: Window) -> NDArray[np.bool_]:
-        """(rows, cols) bool, True inside; False outside the grid too. Memory is the window's."""
-        box = shapely.box(window.col, window.row, window.col_stop, window.row_stop)
-        hits = self._tree.query(box)
-        burnt = np.zeros((window.height, window.width), dtype=np.uint8)
-        if len(hits):
-            rasterio.features.rasterize(
-                list(self._pieces[np.sort(hits)]),
-                out=burnt,
-                transform=Affine(1, 0, window.col, 0, 1, window.row),
-                default_value=1,
-            )
-        return burnt.view(np.bool_)
-
-    def fingerprint(self) -> str:
-        """Hash (hex) of the polygons on the grid's coordinate system."""
-        return self._fingerprint
 
 
 def read_region(source: str | Path, grid: Grid) -> Region:
@@ -120,7 +55,7 @@ def read_region(source: str | Path, grid: Grid) -> Region:
     text = str(source)
     if _BOX.fullmatch(text):
         return Region([_box(text)], grid, source=f"the region {text}")
-    polygons = _polygons_of(_valid(_read_shapes(text, grid)))
+    polygons = polygons_of(valid(_read_shapes(text, grid)))
     if not len(polygons):
         raise VectorError(f"{text} has no polygons; a region needs some")
     return Region(polygons, grid, source=text)
@@ -155,7 +90,7 @@ def _read_shapes(text: str, grid: Grid) -> NDArray[Any]:
         )
     if grid.crs is None:
         return shapes
-    return _reproject(_valid(shapes), meta["crs"], grid.crs, text)
+    return reproject(valid(shapes), meta["crs"], grid, source=text)
 
 
 def _polygon_layer(path: str) -> str:
@@ -186,80 +121,6 @@ def _reason(path: str, error: Exception) -> str:
     if isinstance(error, DataLayerError):
         return f"{path} has no such layer: {' '.join(str(error).split())}"
     return f"{path} is no vector file that can be read"
-
-
-def _reproject(shapes: NDArray[Any], crs: str, target: CRS, source: str) -> NDArray[Any]:
-    """Geometries in another coordinate system, long edges bent as they should be."""
-    try:
-        here, there = pyproj.CRS.from_user_input(crs), pyproj.CRS.from_wkt(target.to_wkt())
-        if here == there:
-            return shapes
-        # Straight in one system is curved in another: vertices every 1/200 of the extent keep what
-        # is lost far below a pixel for regions of a scene's size.
-        xmin, ymin, xmax, ymax = shapely.total_bounds(shapes)
-        longest = max(xmax - xmin, ymax - ymin) / 200
-        bent = shapely.segmentize(shapes, longest) if longest > 0 else shapes
-        transformer = pyproj.Transformer.from_crs(here, there, always_xy=True)
-
-        def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
-
-        moved: NDArray[Any] = shapely.transform(bent, move)
-    except ProjError as error:
-        words = " ".join(str(error).split())
-        raise VectorError(f"{source}: its coordinate system cannot be used: {words}") from error
-    if not np.isfinite(shapely.get_coordinates(moved)).all():
-        raise VectorError(
-            f"{source} reaches beyond where the scene's coordinate system ({crs_text(target)}) "
-            "is defined; clip it to the scene first"
-        )
-    return moved
-
-
-def _valid(shapes: NDArray[Any]) -> NDArray[Any]:
-    """Repair self-crossing rings and the like."""
-    shapes = np.asarray(shapes, dtype=object)
-    broken = ~shapely.is_valid(shapes)
-    if broken.any():
-        shapes = shapes.copy()
-        shapes[broken] = shapely.make_valid(shapes[broken])
-    return shapes
-
-
-def _polygons_of(shapes: Any) -> NDArray[Any]:
-    """Take the single polygons out of any geometries; points and lines fall away."""
-    flat = np.atleast_1d(np.asarray(shapes, dtype=object))
-    for _ in range(3):  # collections may hold multipolygons
-        flat = shapely.get_parts(flat)
-    polygons: NDArray[Any] = flat[
-        (shapely.get_type_id(flat) == shapely.GeometryType.POLYGON) & (shapely.area(flat) > 0)
-    ]
-    return polygons
-
-
-def _subdivide(polygons: NDArray[Any]) -> NDArray[Any]:
-    """Cut polygons of very many vertices, so that a window pays for its own part alone.
-
-    Cuts run along pixel edges, where no pixel centre lies; which pixels are inside stays the same.
-    """
-    done: list[Any] = []
-    todo = list(polygons)
-    while todo:
-        polygon = todo.pop()
-        xmin, ymin, xmax, ymax = polygon.bounds
-        wide = xmax - xmin >= ymax - ymin
-        low, high = (xmin, xmax) if wide else (ymin, ymax)
-        cut = round((low + high) / 2)
-        if shapely.get_num_coordinates(polygon) <= _MAX_VERTICES or not low < cut < high:
-            done.append(polygon)
-            continue
-        halves = (
-            [shapely.box(xmin, ymin, cut, ymax), shapely.box(cut, ymin, xmax, ymax)]
-            if wide
-            else [shapely.box(xmin, ymin, xmax, cut), shapely.box(xmin, cut, xmax, ymax)]
-        )
-        todo.extend(_polygons_of(shapely.intersection(polygon, np.array(halves, dtype=object))))
-    return np.array(done, dtype=object)
 
 
 # -- footprints -----------------------------------------------------------------------------------
@@ -311,12 +172,15 @@ def write_footprints(
     fields, masks = _fields(columns, len(shapes))
     with TemporaryFolder(target) as folder:
         made = folder.path / target.name
+        # SQLite's words for a full disk are many and obscure; so is it known beforehand.
+        tight = folder.free_bytes() < (4 << 20) + 1000 * len(shapes)
         try:
             _write_layer(made, layer, shapes, fields, masks, crs, metadata)
         except (DataSourceError, DataLayerError, RuntimeError, OSError) as error:
-            raise OutputError(
-                f"{target} cannot be written: {' '.join(str(error).split())}"
-            ) from error
+            if tight:
+                raise no_space(target) from error
+            words = " ".join(str(error).split())
+            raise OutputError(f"{target} cannot be written: {words}") from error
         sidecars = {target.with_suffix(".qml"): style_qml} if style_qml is not None else {}
         # An old file's journal would be played into the new one.
         stale = [target.with_name(target.name + s) for s in ("-wal", "-shm", "-journal")]
@@ -392,7 +256,7 @@ def _write_layer(
                 layer=layer,
                 driver="GPKG",
                 geometry_type="Polygon",
-                crs=crs.to_wkt() if crs is not None else None,
+                crs=None if crs is None else crs_definition(crs),
                 dataset_options={"VERSION": "1.2"},  # newer ones make older readers warn
                 dataset_metadata=dict(metadata) if metadata else None,
             )

@@ -28,9 +28,9 @@ from geoseg.raster.scene import Scene
 from geoseg.testing.scenes import made_scene
 
 _HEIGHT, _WIDTH = 1400, 1000
-_STRIDE = 192  # tiles of 288 px: nine pixels are computed for each four; by default it is sixteen
 _MIN_AREA = "1ha"
 _PATCH = 128
+_SPACE = 250_000_000  # bytes, temporary files included
 
 README = "README.txt"
 """Explains the folder, and marks it as one that the demo made."""
@@ -50,7 +50,7 @@ _OTHERS = (
 )
 _COMMANDS = f"""\
   geoseg info scene.tif
-  geoseg predict scene.tif --stride {_STRIDE} --min-area {_MIN_AREA} -o my-map.tif
+  geoseg predict scene.tif --min-area {_MIN_AREA} -o my-map.tif
   geoseg evaluate my-map.tif labels.tif
   geoseg tile scene.tif --labels labels.tif --size {_PATCH} -o my-patches
   geoseg train my-patches -o my-model.safetensors"""
@@ -155,6 +155,7 @@ def make_demo(
     target = check_folder(folder, overwrite=overwrite)
     began = time.perf_counter()
     with TemporaryFolder(target) as hidden:
+        hidden.need_space(_SPACE)
         made = hidden.path / "demo"
         try:
             made.mkdir()
@@ -188,7 +189,7 @@ def _fill(folder: Path, step: Step, *, seed: int, device: str, workers: int) -> 
             scene,
             output,
             models=models,
-            settings=PredictSettings(stride=_STRIDE, min_area=parse_area(_MIN_AREA, scene.grid)),
+            settings=PredictSettings(min_area=parse_area(_MIN_AREA, scene.grid)),
             probabilities=folder / "probabilities.tif",
             confidence=folder / "confidence.tif",
             device=device,

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.raster.window import Window
-from geoseg.testing.noise import UNIT, Floats, Paper, make_fields, make_line
+from geoseg.testing.noise import UNIT, Field, Floats, Paper, make_fields, make_line
 
 WATER, DEVELOPED, BARREN, FOREST, SHRUB, HERBACEOUS, CULTIVATED, WETLAND = range(1, 9)
 
@@ -44,12 +45,22 @@ def _draw(paper: Paper) -> dict[str, Floats]:
 _FOREST, _BARREN, _MEADOW = 0.0, 1.3, 2.0
 
 _FIELDS = ("forest", "barren", "meadow", "light", "greenness")
+_SPACING = (1400, 1000)
+"""Rows from river to river and columns from road to road."""
+_WANDER = 60
+"""Deviation in pixels of both from a straight line."""
 _VALLEY = 160
 """Pixels from a river within which it keeps the forest away."""
 _PLAIN = 56
 """Pixels from a river within which people live and reeds grow."""
 _PLOT = (12, 16)
 """Rows and columns of a field of crops."""
+
+
+@lru_cache(maxsize=2)
+def _fields(seed: int) -> dict[str, Field]:
+    """Keep the last fields: drawing them takes longer than making a small scene."""
+    return make_fields(np.random.default_rng(seed), _draw)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +110,14 @@ class Landscape:
     ----------
     seed
         Same seed, same country.
-    spacing
-        Rows from river to river and columns from road to road.
+    first
+        Row about which the first river runs, and column about which the first road does.
     """
 
-    def __init__(self, seed: int, *, spacing: tuple[int, int] = (1400, 1000)) -> None:
-        rng = np.random.default_rng(seed)
-        self._spacing = spacing
-        self._fields = make_fields(rng, _draw)
+    def __init__(self, seed: int, *, first: tuple[int, int] = (840, 300)) -> None:
+        rng = np.random.default_rng((seed, 2))
+        self._first = first
+        self._fields = _fields(seed)
         self._courses = make_line(rng, exponent=4.5, longest=400)
         self._lakes = make_line(rng, exponent=4, longest=160)
         self._towns = make_line(rng, exponent=4, longest=120)
@@ -143,17 +154,17 @@ class Landscape:
         return Patch(classes, light, greenness)
 
     def _rivers(self, window: Window) -> Iterator[_River]:
-        spacing, wander = self._spacing[0], 60
-        farthest = 5 * wander + _VALLEY
-        last = (window.row_stop + farthest) // spacing
-        for number in range(max(0, (window.row - farthest) // spacing), last + 1):
+        farthest = 5 * _WANDER + _VALLEY
+        for number, row in _within(
+            window.row - farthest, window.row_stop + farthest, self._first[0], _SPACING[0]
+        ):
             course, lakes, towns = (
                 line.read(number, window.col, window.width + 1)
                 for line in (self._courses, self._lakes, self._towns)
             )
             yield _River(
-                course=wander * course[:-1] + np.float32(spacing * (number + 0.6)),
-                aslant=np.hypot(1, wander * np.diff(course)),
+                course=_WANDER * course[:-1] + row,
+                aslant=np.hypot(1, _WANDER * np.diff(course)),
                 half_width=1.2 + np.clip(10 * (lakes[:-1] - 1.3), 0, 16),
                 half_plain=np.clip(24 + 12 * towns[:-1], 8, 48),
                 half_town=np.clip(24 * (towns[:-1] - 1.2), 0, 22),
@@ -183,12 +194,18 @@ class Landscape:
 
     def _build_roads(self, classes: NDArray[np.uint8], window: Window) -> None:
         """Draw the roads from top to bottom, two pixels wide."""
-        spacing, wander = self._spacing[1], 60
-        first = max(0, (window.col - 5 * wander) // spacing)
-        last = (window.col_stop + 5 * wander) // spacing
-        for number in range(first, last + 1):
+        farthest = 5 * _WANDER
+        for number, start in _within(
+            window.col - farthest, window.col_stop + farthest, self._first[1], _SPACING[1]
+        ):
             course = self._roads.read(number, window.row, window.height)
-            left = np.rint(wander * course + spacing * (number + 0.3)).astype(np.intp) - window.col
+            left = np.rint(_WANDER * course + start).astype(np.intp) - window.col
             for col in (left, left + 1):
                 inside = (col >= 0) & (col < window.width)
                 classes[np.nonzero(inside)[0], col[inside]] = DEVELOPED
+
+
+def _within(start: int, stop: int, first: int, step: int) -> Iterator[tuple[int, int]]:
+    """Yield those of first, first + step, … that lie in start … stop, with their numbers from 0."""
+    for number in range(max(0, -(-(start - first) // step)), (stop - first) // step + 1):
+        yield number, first + number * step

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,15 +22,13 @@ from geoseg.testing.spectra import (
     SPECTRA,
     STEPS,
     readings,
+    reflectance,
 )
 
 UNLABELLED = 0
 """Label outside of the scene's footprint."""
 
-_SPACING = (
-    1400,
-    1000,
-)  # rows from river to river, columns from road to road; less in a small scene
+_RIVER, _ROAD = 840, 300  # row of the first river, column of the first road, in a large scene
 _GRAIN_PERIOD = 509
 _GRAIN_SHIFT = 127  # rows and columns by which the grain of a band is off that of the one before
 _CELL = 64  # of so many rows and columns, with one bad pixel at most
@@ -80,7 +77,8 @@ class Maker:
         self._footprint = footprint(height, width, nodata_share)
         self._bad_pixels = _share("bad_pixels", bad_pixels, 1 / _CELL**2)
         self._label_noise = _share("label_noise", label_noise, 1.0)
-        self._landscape = _landscape(seed, min(height, _SPACING[0]), min(width, _SPACING[1]))
+        first = (min(height * 3 // 5, _RIVER), min(width * 3 // 10, _ROAD))
+        self._landscape = Landscape(seed, first=first)
         rng = np.random.default_rng((seed, 1))
         grain = np.rint(GRAIN * rng.standard_normal((_GRAIN_PERIOD, _GRAIN_PERIOD)))
         self._grain = (np.clip(grain, -MOST_GRAIN, MOST_GRAIN) + MOST_GRAIN).astype(np.uint16)
@@ -108,7 +106,7 @@ class Maker:
         if self._bad_pixels:
             self._spoil(window, pixels)
         self._cut_out(window, pixels, labels)
-        return (_reflectance(pixels) if self._is_float else pixels), labels
+        return (reflectance(pixels) if self._is_float else pixels), labels
 
     def _expose(
         self, window: Window, pixels: NDArray[np.uint16], labels: NDArray[np.uint8]
@@ -182,24 +180,11 @@ def footprint(height: int, width: int, nodata_share: float) -> NDArray[np.int64]
     return edges
 
 
-@lru_cache(maxsize=2)
-def _landscape(seed: int, *spacing: int) -> Landscape:
-    """Keep the last countries: drawing one takes longer than a small scene."""
-    return Landscape(seed, spacing=(spacing[0], spacing[1]))
-
-
 def _level(values: NDArray[np.int16]) -> NDArray[np.int16]:
     """Turn light or greenness into a level of `readings`; changes `values`."""
     values //= UNIT // STEPS
     values += LEVELS // 2
     return np.clip(values, 0, LEVELS - 1, out=values)
-
-
-def _reflectance(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Top-of-atmosphere reflectance of level 1, without the sun's height."""
-    scaled = pixels * np.float32(2e-5) - np.float32(0.1)
-    scaled[pixels == NODATA] = np.nan
-    return scaled
 
 
 def _lots(

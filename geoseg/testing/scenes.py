@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 from geoseg.raster.plain import PlainWriter, plain_grid
+from geoseg.raster.provenance import provenance
 from geoseg.raster.window import Window
 from geoseg.testing.pixels import UNLABELLED, Maker
-from geoseg.testing.spectra import BANDS, LEGEND, NODATA
+from geoseg.testing.spectra import BANDS, LEGEND, NODATA, shown_range
 
 _PART = (512, 2048)  # rows and columns made at once, about: a few MB a thread
 
@@ -120,7 +121,13 @@ def made_scene(
     grid = plain_grid(
         height, width, crs=crs, resolution=resolution, rotation=rotation, south_up=south_up
     )
-    settings: dict[str, Any] = {"block": block, "overwrite": overwrite, "workers": workers}
+    settings: dict[str, Any] = {
+        "block": block,
+        "compression": compression,
+        "tags": _tags(seed=seed, nodata_share=nodata_share, label_noise=label_noise),
+        "overwrite": overwrite,
+        "workers": workers,
+    }
     with ExitStack() as stack:
         scene_file = stack.enter_context(
             PlainWriter(
@@ -129,7 +136,7 @@ def made_scene(
                 band_names=bands,
                 dtype=dtype,
                 nodata=NODATA if dtype == "uint16" else math.nan,
-                compression=compression,
+                stretch=shown_range(is_float=dtype == "float32"),
                 interleave=interleave,
                 **settings,
             )
@@ -144,7 +151,6 @@ def made_scene(
                     dtype="uint8",
                     nodata=UNLABELLED,
                     legend=LEGEND,
-                    compression=compression,
                     **settings,
                 )
             )
@@ -213,6 +219,12 @@ def tiny_scene(
     ) as file:
         file.write(grid.window, pixels)
     return file.path
+
+
+def _tags(**options: float) -> dict[str, str]:
+    """Return what the files say of themselves."""
+    tags = provenance(["geoseg.testing.scenes.made_scene"], {}, options=options)
+    return {"TIFFTAG_IMAGEDESCRIPTION": "Made up: no place on Earth looks like this.", **tags}
 
 
 def _parts(whole: Window, block: tuple[int, int | None]) -> Iterator[Window]:

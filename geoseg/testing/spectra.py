@@ -117,6 +117,7 @@ LEGEND = Legend.parse(
 )
 """Classes of made scenes: the groups of the National Land Cover Database."""
 
+_SHOWN = {"red": (6300, 17000), "green": (6900, 14500), "blue": (7600, 13000)}
 _DARKEST, _BRIGHTEST = (7600, 6500, 5700, 5300), (19000, 22000, 25700, 31900)
 # So much of the deviations is left: what real ground varies by for reasons that made ground does
 # not have, soils above all, would look like another class.
@@ -148,3 +149,26 @@ def readings() -> NDArray[np.uint16]:
             + level[:, np.newaxis] * by_greenness
         )
     return np.rint(np.clip(table, _DARKEST, _BRIGHTEST) - MOST_GRAIN).astype(np.uint16)
+
+
+def reflectance(numbers: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Turn digital numbers into reflectance at the top of the atmosphere, nodata into NaN.
+
+    The height of the sun is left out, as in the product's own scaling.
+    """
+    scaled = numbers * np.float32(2e-5) - np.float32(0.1)
+    scaled[numbers == NODATA] = np.nan
+    return scaled
+
+
+def shown_range(*, is_float: bool) -> dict[str, tuple[float, float]]:
+    """Return the darkest and the brightest reading to show of red, green and blue.
+
+    Parameters
+    ----------
+    is_float
+        Whether readings are reflectance instead of digital numbers.
+    """
+    if not is_float:
+        return {band: (float(low), float(high)) for band, (low, high) in _SHOWN.items()}
+    return {band: (2e-5 * low - 0.1, 2e-5 * high - 0.1) for band, (low, high) in _SHOWN.items()}

@@ -14,7 +14,7 @@ import torch
 
 from geoseg import __version__
 from geoseg.errors import GeosegError, OptionError, OutputError
-from geoseg.inference.allocator import keep_large_blocks
+from geoseg.models.allocator import keep_large_blocks
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.device import resolve_device
@@ -26,6 +26,9 @@ from geoseg.training.loop import Tally
 from geoseg.training.records import EpochRecord, curves_csv, report_json, scores_json
 from geoseg.training.run import SECONDS_BETWEEN_CHECKPOINTS, Counter, Run
 from geoseg.training.settings import Settings
+
+STORED_AS = {"float32": torch.float32, "float16": torch.float16}
+"""Types in which a model's kernels can be stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,8 @@ def fit(
     *,
     device: str = "auto",
     threads: int | None = None,
+    description: str | None = None,
+    stored_as: str = "float32",
     resume: bool = False,
     overwrite: bool = False,
     checkpoint_seconds: float = SECONDS_BETWEEN_CHECKPOINTS,
@@ -75,7 +80,7 @@ def fit(
 
     Same data, settings and machine give the same bytes on the CPU, however often the run was
     interrupted; on a CUDA card, equal up to rounding. Torch's generators are left as they were;
-    the C library is told to keep freed memory (`geoseg.inference.allocator`), which halves the
+    the C library is told to keep freed memory (`geoseg.models.allocator`), which halves the
     time of a step on the CPU, and numbers too small to matter are flushed to zero.
 
     Parameters
@@ -91,6 +96,10 @@ def fit(
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     threads
         Threads that the network uses on the CPU; None leaves torch's own choice.
+    description
+        What the model's card says to people; None for what it was trained on.
+    stored_as
+        Type of the kernels in the file, ``float32`` or ``float16`` (half the size).
     resume
         Go on from the checkpoint if there is one, else start.
     overwrite
@@ -118,6 +127,8 @@ def fit(
         out, or an output cannot be written.
     """
     settings = settings or Settings()
+    if stored_as not in STORED_AS:
+        raise OptionError(f"weights are stored as {' or '.join(STORED_AS)}, not as {stored_as!r}")
     paths = output_paths(output)
     _check_outputs(paths, resume=resume, overwrite=overwrite)
     where = resolve_device(device)
@@ -135,8 +146,9 @@ def fit(
         epoch, tally = run.finish()
     report = _report(run, epoch, tally)
     card = save_bundle(
-        ModelBundle(run.learner.network, _card(run, paths["model"], epoch, tally)),
+        ModelBundle(run.learner.network, _card(run, paths["model"], epoch, tally, description)),
         paths["model"],
+        dtype=STORED_AS[stored_as],
         sidecars={
             paths["curves"]: curves_csv(run.history),
             paths["report"]: report_json(report),
@@ -166,6 +178,7 @@ def _torch_set_up(device: torch.device, threads: int | None) -> Iterator[None]:
     """Set torch up for a run and leave its generators as they were."""
     cards = [device.index or 0] if device.type == "cuda" else []
     threads_before = torch.get_num_threads()
+    benchmark_before = torch.backends.cudnn.benchmark
     if threads is not None:
         torch.set_num_threads(threads)
     if device.type == "cpu":
@@ -183,6 +196,7 @@ def _torch_set_up(device: torch.device, threads: int | None) -> Iterator[None]:
         ) from error
     finally:
         torch.set_num_threads(threads_before)
+        torch.backends.cudnn.benchmark = benchmark_before
         if device.type == "cpu":
             torch.set_flush_denormal(False)
 
@@ -203,7 +217,7 @@ def _report(run: Run, epoch: int, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _card(run: Run, model: Path, epoch: int, tally: Tally) -> ModelCard:
+def _card(run: Run, model: Path, epoch: int, tally: Tally, description: str | None) -> ModelCard:
     dataset, settings = run.dataset, run.settings
     scores = scores_json(tally.scores, run.legend)
     patches = ", ".join(f"{n} {split}" for split, n in dataset.splits.items())
@@ -237,5 +251,6 @@ def _card(run: Run, model: Path, epoch: int, tally: Tally) -> ModelCard:
                 "python": platform.python_version(),
             },
         },
-        description=f"Trained on patches of {dataset.size} × {dataset.size} px ({patches}).",
+        description=description
+        or f"Trained on patches of {dataset.size} × {dataset.size} px ({patches}).",
     )

@@ -23,7 +23,7 @@ class EpochRecord:
     epoch: int
     """From 1."""
     rate: float
-    """Learning rate at the epoch's end."""
+    """Learning rate of the epoch's last step."""
     train_loss: float
     """Mean over the epoch's batches, each before its step, augmented."""
     train_accuracy: float

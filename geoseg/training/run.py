@@ -215,8 +215,7 @@ class Run:
                 place = (state.epoch, state.batch)
                 # Dropout and its like draw from torch's own generator.
                 torch.manual_seed(int(generator(seed, *place, 0).integers(2**63)))
-                done = state.epoch + state.batch / len(chosen)
-                self.learner.set_rate(self.rate * self._schedule(done, self.settings.epochs))
+                self.learner.set_rate(self._rate_at(state.batch, len(chosen)))
                 tally.add(*self.learner.step(images, labels), labels)
                 state.batch += 1
                 if progress is not None:
@@ -224,6 +223,11 @@ class Run:
                 keeper.after_batch(tally)
             state.tally = tally.to_json()
         return tally
+
+    def _rate_at(self, batch: int, batches_of_epoch: int) -> float:
+        """Learning rate of a batch of the present epoch."""
+        done = self.progress.epoch + batch / batches_of_epoch
+        return self.rate * self._schedule(done, self.settings.epochs)
 
     def _score(self, keeper: _Keeper, progress: Counter | None) -> Tally | None:
         if self.val is None:
@@ -238,7 +242,7 @@ class Run:
         val = None if scored is None else scored.scores
         return EpochRecord(
             epoch=self.progress.epoch + 1,
-            rate=float(self.learner.optimizer.param_groups[0]["lr"]),
+            rate=self._rate_at(self.progress.batch - 1, self.progress.batch),
             train_loss=tally.mean_loss,
             train_accuracy=train.accuracy,
             train_miou=train.mean_iou,

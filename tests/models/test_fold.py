@@ -11,8 +11,8 @@ from geoseg.models.registry import build
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> None:
-    torch.set_num_threads(2)
+def one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def lived_in(network: nn.Module) -> nn.Module:

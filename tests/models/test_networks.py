@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -12,12 +14,15 @@ from geoseg.models.pointwise import Pointwise
 from geoseg.models.registry import build, names, options
 from geoseg.models.unet import UNet
 
-SMALL = {"unet": {"widths": (4, 8, 16)}, "unet-small": {"widths": (4, 8)}}
+SMALL: dict[str, dict[str, Any]] = {
+    "unet": {"widths": (4, 8, 16)},
+    "unet-small": {"widths": (4, 8)},
+}
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> None:
-    torch.set_num_threads(2)
+def one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def small(name: str, *, bands: int = 3, classes: int = 5) -> nn.Module:

@@ -15,8 +15,10 @@ FolderMaker = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> None:
-    torch.set_num_threads(2)
+def one_thread() -> None:
+    # These networks are too small to share out, and threads that wait for each other wait long
+    # where many tests run at once.
+    torch.set_num_threads(1)
 
 
 def labels_of(images: NDArray[np.uint16], classes: int) -> NDArray[np.uint8]:

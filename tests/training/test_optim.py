@@ -16,26 +16,23 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
 
 
-def plain_step(name: str, values: list[Tensor], grads: list[list[Tensor]], decay: float) -> None:
-    """Do the textbook's arithmetic in float64, on tensors in their own layout."""
+def walked(name: str, start: Tensor, history: list[Tensor], decay: float) -> Tensor:
+    """Do the textbook's arithmetic in float64 and return where it leads."""
     rate, momentum, beta, gamma, tiny = 0.01, 0.9, 0.9, 0.999, 1e-8
-    for value, history in zip(values, grads, strict=True):
-        own = decay if value.dim() > 1 else 0.0
-        first = second = torch.zeros_like(value)
-        for t, g in enumerate(history, 1):
-            grad = g.double()
-            if name == "adamw":
-                value *= 1 - rate * own
-            else:
-                grad = grad + own * value
-            if name == "sgd":
-                first = momentum * first + grad
-                value -= rate * first
-                continue
-            first = beta * first + (1 - beta) * grad
-            second = gamma * second + (1 - gamma) * grad**2
-            mean, square = first / (1 - beta**t), second / (1 - gamma**t)
-            value -= rate * mean / (square.sqrt() + tiny)
+    own = decay if start.dim() > 1 else 0.0
+    at, first, second = start, torch.zeros_like(start), torch.zeros_like(start)
+    for t, g in enumerate(history, 1):
+        shrunk = at * (1 - rate * own) if name == "adamw" else at
+        grad = g.double() if name == "adamw" else g.double() + own * at
+        if name == "sgd":
+            first = momentum * first + grad
+            at = at - rate * first
+            continue
+        first = beta * first + (1 - beta) * grad
+        second = gamma * second + (1 - gamma) * grad**2
+        mean, square = first / (1 - beta**t), second / (1 - gamma**t)
+        at = shrunk - rate * mean / (square.sqrt() + tiny)
+    return at
 
 
 @pytest.mark.parametrize("name", names())
@@ -52,8 +49,8 @@ def test_steps_are_the_textbooks_and_decay_kernels_alone(name: str, turned: bool
             assert p.grad is not None
             history.append(p.grad.clone())
         optimizer.step()
-    plain_step(name, values, grads, 0.1)
-    for found, wanted in zip(trained.parameters(), values, strict=True):
+    for found, start, history in zip(trained.parameters(), values, grads, strict=True):
+        wanted = walked(name, start, history, 0.1)
         torch.testing.assert_close(found.detach().double(), wanted, rtol=1e-4, atol=1e-6)
 
 
