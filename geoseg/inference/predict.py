@@ -305,9 +305,9 @@ def _tags(
     options = settings.words()
     if area_name is not None:
         options["region"] = area_name
-    command = ["geoseg", "predict", scene.name]
+    command = ["geoseg", "predict", *scene.paths]
     for bundle in models:
-        command += ["--model", bundle.card.name]
+        command += ["--model", f"{bundle.card.name}.safetensors"]
     for key, value in options.items():
         if value is True:
             command.append(f"--{key}")
