@@ -25,7 +25,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from geoseg.testing.scenes import made_scene
 
 import geoseg
 from geoseg.models.bundle import ModelBundle, save_bundle
@@ -33,6 +32,7 @@ from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
 from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Scene
+from geoseg.testing.scenes import made_scene
 
 BANDS = ("blue", "green", "red", "nir")
 

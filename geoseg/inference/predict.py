@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.errors import InputError, ModelError
-from geoseg.models.allocator import keep_large_blocks
 from geoseg.inference.blend import best_class, plan_axis
 from geoseg.inference.fit import fit_bands
 from geoseg.inference.members import Ensemble, make_ensemble
@@ -36,6 +35,7 @@ from geoseg.inference.stream import (
     one_thread_per_operation,
 )
 from geoseg.inference.upsample import RowUpsampler
+from geoseg.models.allocator import keep_large_blocks
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
 from geoseg.raster.grid import Grid

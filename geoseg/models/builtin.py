@@ -52,9 +52,10 @@ def choose_models(names: Sequence[str | Path], scene: Scene) -> list[ModelBundle
             scene.select(card.bands)
         except BandError as error:
             raise ModelError(
-                f"no --model was given, and the built-in one needs the bands {', '.join(card.bands)}"
-                f" while {scene.name} has {', '.join(scene.band_names)}; name the bands with"
-                " --band-names, or make a model with `geoseg tile` and `geoseg train`"
+                "no --model was given, and the built-in one needs the bands"
+                f" {', '.join(card.bands)} while {scene.name} has {', '.join(scene.band_names)};"
+                " name the bands with --band-names, or make a model with `geoseg tile` and"
+                " `geoseg train`"
             ) from error
         chosen = [path]
     return [load_bundle(name) for name in chosen]

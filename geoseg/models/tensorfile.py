@@ -56,10 +56,15 @@ def write_tensors(
         held[key] = dense.clone() if dense.data_ptr() in places else dense
         places.add(dense.data_ptr())
     with TemporaryFolder(path) as folder:
+        folder.need_space(sum(tensor.nbytes for tensor in held.values()))
         made = folder.path / path.name
         try:
             # One key only: the library writes the metadata's keys in no fixed order.
             safetensors.torch.save_file(held, made, {METADATA_KEY: text})
+            # The library lets nobody else read its files; ours are as readable as any other.
+            ordinary = folder.path / "ordinary"
+            ordinary.touch()
+            made.chmod(ordinary.stat().st_mode)
         except OSError as error:
             raise output_error(error, path) from error
         except SafetensorError as error:

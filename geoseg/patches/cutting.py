@@ -310,7 +310,9 @@ class SceneCutter:
             images,
             labels if self.legend is not None else None,
             name=patch_name(job.name, row, col),
-            grid=job.scene.grid.crop(Window(row, col, table.size, table.size)),
+            grid=job.scene.grid,
+            row=row,
+            col=col,
         )
         return measured
 

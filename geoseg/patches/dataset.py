@@ -7,8 +7,9 @@ footprint a patch) and a folder a split (``train``, ``val``, ``test``) with the 
   replaced by the fill value; ``labels.npy`` (patches, rows, cols) uint8 class *index*, 255 where
   unlabelled, invalid or outside the region; ``class_pixels.npy`` (patches, classes) int64 pixels a
   class. Both arrays of pixels are memory-mapped.
-- storage ``geotiff``: ``images/NAME.tif``, ``labels/NAME.tif`` (class index, nodata 255),
-  ``files.txt`` with the names in order, and ``class_pixels.npy``.
+- storage ``geotiff``: ``images/NAME.tif`` (invalid pixels hold the scene's nodata value, in all
+  bands), ``labels/NAME.tif`` (class index, nodata 255), ``files.txt`` with the names in order, and
+  ``class_pixels.npy``.
 """
 
 from __future__ import annotations

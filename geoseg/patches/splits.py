@@ -261,9 +261,11 @@ def _fill(
     """
     left: list[int] = []
     have = 0.0
-    for place, block in enumerate(blocks):
-        weight = float(lattice.weight[block])
-        enough = have >= target or len(blocks) - place + len(left) <= reserve
+    weights = lattice.weight[blocks].tolist()
+    smallest = min(weights, default=0.0)
+    for place, (block, weight) in enumerate(zip(blocks, weights, strict=True)):
+        # No block is small enough to bring it nearer, or none may be taken.
+        enough = 2 * (target - have) <= smallest or len(blocks) - place + len(left) <= reserve
         if have > 0 and enough:
             return left + blocks[place:]
         if have == 0 or abs(have + weight - target) < abs(have - target):

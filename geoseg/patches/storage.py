@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geoseg.patches.dataset import UNLABELLED
 from geoseg.raster.grid import Grid
-from geoseg.raster.patchfiles import write_patch
+from geoseg.raster.patchfiles import PatchEncoder
 
 # Bytes before the numbers of a .npy file: room for any number of patches.
 _HEADER = 256
@@ -35,6 +35,8 @@ class PatchWriter(Protocol):
         *,
         name: str,
         grid: Grid,
+        row: int,
+        col: int,
     ) -> None:
         """Store one patch; several threads may call it.
 
@@ -49,7 +51,9 @@ class PatchWriter(Protocol):
         name
             Of the patch, for its file.
         grid
-            Its place on the ground.
+            Of its scene.
+        row, col
+            Its first pixel in the scene.
         """
 
     def keep(self, count: int) -> None:
@@ -132,6 +136,8 @@ class ArrayWriter:
         *,
         name: str,  # noqa: ARG002 - arrays know patches by their place alone
         grid: Grid,  # noqa: ARG002
+        row: int,  # noqa: ARG002
+        col: int,  # noqa: ARG002
     ) -> None:
         """Store one patch."""
         self._images.write(position, images)
@@ -172,6 +178,8 @@ class FileWriter:
         self._band_names = tuple(band_names)
         self._nodata = nodata
         self._names: dict[int, str] = {}
+        self._encoders: tuple[Grid, PatchEncoder, PatchEncoder] | None = None
+        self._lock = threading.Lock()
 
     def write(
         self,
@@ -181,26 +189,42 @@ class FileWriter:
         *,
         name: str,
         grid: Grid,
+        row: int,
+        col: int,
     ) -> None:
         """Store one patch."""
         file = f"{name}.tif"
         # Noted first: a file that could be written only in part is found again.
         self._names[position] = file
-        write_patch(
-            self._folder / "images" / file,
-            images,
-            grid,
-            band_names=self._band_names,
-            nodata=self._nodata,
-        )
+        for_images, for_labels = self._encoders_of(grid, images)
+        (self._folder / "images" / file).write_bytes(for_images.encode(images, row, col))
         if labels is not None:
-            write_patch(
-                self._folder / "labels" / file,
-                labels[np.newaxis],
-                grid,
-                band_names=("class index",),
-                nodata=UNLABELLED,
-            )
+            data = for_labels.encode(labels[np.newaxis], row, col)
+            (self._folder / "labels" / file).write_bytes(data)
+
+    def _encoders_of(self, grid: Grid, images: NDArray[Any]) -> tuple[PatchEncoder, PatchEncoder]:
+        """Return what encodes images and labels of a scene, which is mostly the last one."""
+        with self._lock:
+            if self._encoders is None or self._encoders[0] is not grid:
+                size = images.shape[-1]
+                self._encoders = (
+                    grid,
+                    PatchEncoder(
+                        grid,
+                        size=size,
+                        dtype=images.dtype,
+                        band_names=self._band_names,
+                        nodata=self._nodata,
+                    ),
+                    PatchEncoder(
+                        grid,
+                        size=size,
+                        dtype=np.dtype(np.uint8),
+                        band_names=("class index",),
+                        nodata=UNLABELLED,
+                    ),
+                )
+            return self._encoders[1:]
 
     def keep(self, count: int) -> None:
         """Forget the patches from a place on, and remove their files."""

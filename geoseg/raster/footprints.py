@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as transform_points
@@ -103,8 +104,11 @@ def _in_crs(
         raise GridError("one raster has a coordinate system and another has none")
     try:
         xs, ys = transform_points(grid.crs, crs, x.ravel(), y.ravel())
-    except RasterioError as error:
-        raise GridError(f"cannot bring {grid.describe()} to {crs_text(crs)}: {error}") from error
+    except (CPLE_BaseError, RasterioError) as error:  # rasterio lets GDAL's own pass here
+        words = " ".join(str(error).split())
+        raise GridError(
+            f"{grid.describe()} cannot be brought to {crs_text(crs)}: {words}"
+        ) from error
     x, y = np.reshape(xs, x.shape), np.reshape(ys, y.shape)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise GridError(f"{grid.describe()} reaches beyond where {crs_text(crs)} is defined")

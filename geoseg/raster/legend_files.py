@@ -48,7 +48,7 @@ def parse_legend(text_or_path: str | Path) -> Legend:
             return _named(_inline_rows(text), "the classes given")
     path = Path(text_or_path)
     if not os.path.isfile(path):  # Path.is_file raises where a text is too long for a name
-        if os.path.isdir(path):
+        if text and os.path.isdir(path):
             raise LabelError(f"{path} is a folder, not a list of classes")
         if path.suffix.lower() in _FILE_SUFFIXES:
             raise LabelError(f"{path}: no such file with classes")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyproj
-import rasterio.features
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 from pyproj.enums import TransformDirection
 from pyproj.exceptions import ProjError
@@ -20,13 +19,12 @@ from geoseg.raster.cog import crs_definition
 from geoseg.raster.grid import Grid, crs_text
 from geoseg.raster.window import Window
 
-_MAX_VERTICES = 256
-
 
 class Region:
     """An area on a grid, as polygons; tells which pixels lie in it.
 
-    A pixel is inside where its centre is. Reading from several threads at once is safe.
+    A pixel is inside where its centre is; of two polygons that share an edge through a centre, one
+    has it. What is inside does not depend on the window asked for. Several threads may ask at once.
 
     Parameters
     ----------
@@ -44,25 +42,24 @@ class Region:
     """
 
     def __init__(self, polygons: Sequence[Any] | NDArray[Any], grid: Grid, *, source: str) -> None:
-        parts = np.asarray(polygons, dtype=object)
+        self.grid = grid
+        # Pixel coordinates (column, row) serve rotated and south-up grids alike.
+        t = ~grid.transform
+        matrix, offset = np.array([[t.a, t.d], [t.b, t.e]]), np.array([t.c, t.f])
+        given = np.asarray(polygons, dtype=object)
+        pixels = valid(shapely.transform(given, lambda xy: xy @ matrix + offset))
+        on_grid = shapely.box(0, 0, grid.width, grid.height)
+        parts = polygons_of(shapely.intersection(pixels, on_grid))
+        if not len(parts):
+            raise VectorError(f"{source} does not overlap the scene ({grid.describe()})")
         digest = hashlib.blake2b(digest_size=16)
         for wkb in shapely.to_wkb(parts):
             digest.update(wkb)
         self._fingerprint = digest.hexdigest()
-        self.grid = grid
-        # Pixel coordinates (column, row) serve rotated and south-up grids alike, and are the same
-        # numbers but for a whole offset whatever the window.
-        t = ~grid.transform
-        matrix, offset = np.array([[t.a, t.d], [t.b, t.e]]), np.array([t.c, t.f])
-        pixels = shapely.transform(parts, lambda xy: xy @ matrix + offset)
-        on_grid = shapely.box(0, 0, grid.width, grid.height)
-        self._pieces = _subdivide(polygons_of(shapely.intersection(valid(pixels), on_grid)))
-        if not len(self._pieces):
-            raise VectorError(f"{source} does not overlap the scene ({grid.describe()})")
-        self._tree = shapely.STRtree(self._pieces)
-        xmin, ymin, xmax, ymax = shapely.total_bounds(self._pieces)
-        col, row = int(np.floor(xmin)), int(np.floor(ymin))
-        self._window = Window(row, col, int(np.ceil(ymax)) - row, int(np.ceil(xmax)) - col)
+        self._edges = _Edges.of(parts)
+        first_col, first_row, last_col, last_row = shapely.total_bounds(parts)
+        row, col = int(np.floor(first_row)), int(np.floor(first_col))
+        self._window = Window(row, col, int(np.ceil(last_row)) - row, int(np.ceil(last_col)) - col)
 
     @property
     def window(self) -> Window:
@@ -71,21 +68,70 @@ class Region:
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """(rows, cols) bool, True inside; False outside the grid too. Memory is the window's."""
-        box = shapely.box(window.col, window.row, window.col_stop, window.row_stop)
-        hits = self._tree.query(box)
-        burnt = np.zeros((window.height, window.width), dtype=np.uint8)
-        if len(hits):
-            rasterio.features.rasterize(
-                list(self._pieces[np.sort(hits)]),
-                out=burnt,
-                transform=Affine(1, 0, window.col, 0, 1, window.row),
-                default_value=1,
-            )
-        return burnt.view(np.bool_)
+        return np.not_equal(self._edges.winding(window), 0)
 
     def fingerprint(self) -> str:
-        """Hash (hex) of the polygons on the grid's coordinate system."""
+        """Hash (hex) of the polygons as they lie on the grid."""
         return self._fingerprint
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """Edges of polygons in pixel coordinates, each from its upper to its lower end; none level.
+
+    A scan line through the centres of a row crosses an edge or does not, and left and right of the
+    crossing the number of polygons around differs by one: that is all that is needed.
+    """
+
+    x: NDArray[np.float64]
+    """Columns of the upper ends."""
+    slope: NDArray[np.float64]
+    """Columns by row."""
+    y: NDArray[np.float64]
+    """Rows of the upper ends."""
+    start: NDArray[np.int64]
+    """First row of pixels whose centres are level with the upper end, or below."""
+    stop: NDArray[np.int64]
+    """First row of pixels whose centres are level with the lower end, or below."""
+    turn: NDArray[np.int32]
+    """By how much the winding number changes from the left to the right, 1 or −1."""
+
+    @classmethod
+    def of(cls, polygons: NDArray[Any]) -> _Edges:
+        """Edges of valid polygons."""
+        rings, polygon = shapely.get_rings(polygons, return_index=True)
+        outer = np.diff(polygon, prepend=-1) != 0  # each polygon's outer ring comes first
+        forward = shapely.is_ccw(rings) == outer
+        xy, ring = shapely.get_coordinates(rings, return_index=True)
+        here, there = xy[:-1], xy[1:]
+        kept = (ring[:-1] == ring[1:]) & (here[:, 1] != there[:, 1])
+        here, there, ring = here[kept], there[kept], ring[:-1][kept]
+        down = here[:, 1] < there[:, 1]
+        upper = np.where(down[:, None], here, there)
+        lower = np.where(down[:, None], there, here)
+        return cls(
+            x=upper[:, 0],
+            slope=(lower[:, 0] - upper[:, 0]) / (lower[:, 1] - upper[:, 1]),
+            y=upper[:, 1],
+            start=np.ceil(upper[:, 1] - 0.5).astype(np.int64),
+            stop=np.ceil(lower[:, 1] - 0.5).astype(np.int64),
+            turn=np.where(down == forward[ring], 1, -1).astype(np.int32),
+        )
+
+    def winding(self, window: Window) -> NDArray[np.int32]:
+        """(rows, cols): in how many polygons each pixel's centre lies, but for the sign."""
+        start = np.maximum(self.start, window.row)
+        counts = np.minimum(self.stop, window.row_stop) - start
+        crossed = np.flatnonzero(counts > 0)
+        counts = counts[crossed]
+        edge = np.repeat(crossed, counts)
+        within = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
+        row = start[edge] + within
+        x = self.x[edge] + (row + 0.5 - self.y[edge]) * self.slope[edge]
+        col = np.clip(np.ceil(x - 0.5).astype(np.int64) - window.col, 0, window.width)
+        turns = np.zeros((window.height, window.width + 1), dtype=np.int32)
+        np.add.at(turns, (row - window.row, col), self.turn[edge])
+        return np.cumsum(turns, axis=1, out=turns)[:, :-1]
 
 
 def reproject(shapes: NDArray[Any], crs: str, grid: Grid, *, source: str) -> NDArray[Any]:
@@ -116,6 +162,8 @@ def reproject(shapes: NDArray[Any], crs: str, grid: Grid, *, source: str) -> NDA
             return shapes
         transformer = pyproj.Transformer.from_crs(here, there, always_xy=True)
         near = _near(shapes, transformer, grid)
+        if not len(near):
+            return near
         # Straight in one system is curved in another: vertices every 1/200 of the extent keep what
         # is lost far below a pixel for regions of a scene's size.
         xmin, ymin, xmax, ymax = shapely.total_bounds(near)
@@ -137,9 +185,7 @@ def reproject(shapes: NDArray[Any], crs: str, grid: Grid, *, source: str) -> NDA
     return moved
 
 
-def _near(
-    shapes: NDArray[Any], transformer: pyproj.Transformer, grid: Grid
-) -> NDArray[Any]:
+def _near(shapes: NDArray[Any], transformer: pyproj.Transformer, grid: Grid) -> NDArray[Any]:
     """Cut geometries to a generous box around the grid; leave them where there is no such box."""
     xmin, ymin, xmax, ymax = transformer.transform_bounds(
         *grid.bounds(), densify_pts=21, direction=TransformDirection.INVERSE
@@ -155,10 +201,10 @@ def _near(
 def valid(shapes: NDArray[Any]) -> NDArray[Any]:
     """Repair self-crossing rings and the like."""
     shapes = np.asarray(shapes, dtype=object)
-    broken = ~shapely.isvalid(shapes)
+    broken = ~shapely.is_valid(shapes)
     if broken.any():
         shapes = shapes.copy()
-        shapes[broken] = shapely.makevalid(shapes[broken])
+        shapes[broken] = shapely.make_valid(shapes[broken])
     return shapes
 
 
@@ -171,28 +217,3 @@ def polygons_of(shapes: Any) -> NDArray[Any]:
         (shapely.get_type_id(flat) == shapely.GeometryType.POLYGON) & (shapely.area(flat) > 0)
     ]
     return polygons
-
-
-def _subdivide(polygons: NDArray[Any]) -> NDArray[Any]:
-    """Cut polygons of very many vertices, so that a window pays for its own part alone.
-
-    Cuts run along pixel edges, where no pixel centre lies; which pixels are inside stays the same.
-    """
-    done: list[Any] = []
-    todo = list(polygons)
-    while todo:
-        polygon = todo.pop()
-        xmin, ymin, xmax, ymax = polygon.bounds
-        wide = xmax - xmin >= ymax - ymin
-        low, high = (xmin, xmax) if wide else (ymin, ymax)
-        cut = round((low + high) / 2)
-        if shapely.get_num_coordinates(polygon) <= _MAX_VERTICES or not low < cut < high:
-            done.append(polygon)
-            continue
-        halves = (
-            [shapely.box(xmin, ymin, cut, ymax), shapely.box(cut, ymin, xmax, ymax)]
-            if wide
-            else [shapely.box(xmin, ymin, xmax, cut), shapely.box(xmin, cut, xmax, ymax)]
-        )
-        todo.extend(polygons_of(shapely.intersection(polygon, np.array(halves, dtype=object))))
-    return np.array(done, dtype=object)

@@ -185,7 +185,7 @@ def category_qml(
         layer.attrib |= {"class": "SimpleFill", "pass": "0"}
         options = _add(layer, "Option", type="Map")
         for key, text in {
-            "color": "{},{},{},70".format(*color),  # the scene stays visible beneath
+            "color": "{},{},{},20".format(*color),  # what lies beneath keeps its colours
             "style": "solid",
             "outline_color": "{},{},{},255".format(*color),
             "outline_style": "solid",

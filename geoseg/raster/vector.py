@@ -6,7 +6,6 @@ hand.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,25 +14,22 @@ from typing import Any
 
 import numpy as np
 import pyogrio
-import pyproj
-import rasterio.features
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
-from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 from shapely.errors import GEOSException
 
 from geoseg.errors import OutputError, VectorError
 from geoseg.raster.cog import crs_definition
-from geoseg.raster.grid import Grid, crs_text
+from geoseg.raster.grid import Grid
 from geoseg.raster.output import TemporaryFolder, check_output, no_space
-from geoseg.raster.window import Window
+from geoseg.raster.region import Region, polygons_of, reproject, valid
+
+__all__ = ["Region", "read_region", "write_footprints"]
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BOX = re.compile(rf"\s*{_NUMBER}(?:\s*[,;\s]\s*{_NUMBER}){{3}}\s*")
-_MAX_VERTICES = 256
 
 
 def read_region(source: str | Path, grid: Grid) -> Region:
@@ -55,9 +51,17 @@ def read_region(source: str | Path, grid: Grid) -> Region:
     text = str(source)
     if _BOX.fullmatch(text):
         return Region([_box(text)], grid, source=f"the region {text}")
-    polygons = polygons_of(valid(_read_shapes(text, grid)))
+    shapes, crs = _read_shapes(text)
+    polygons = polygons_of(valid(shapes))
     if not len(polygons):
         raise VectorError(f"{text} has no polygons; a region needs some")
+    if (crs is None) != (grid.crs is None):
+        which = text if crs is None else "the scene"
+        raise VectorError(
+            f"{which} has no coordinate system, so nobody knows where on the other it lies"
+        )
+    if crs is not None:
+        polygons = polygons_of(valid(reproject(polygons, crs, grid, source=text)))
     return Region(polygons, grid, source=text)
 
 
@@ -71,26 +75,18 @@ def _box(text: str) -> Any:
     return shapely.box(xmin, ymin, xmax, ymax)
 
 
-def _read_shapes(text: str, grid: Grid) -> NDArray[Any]:
-    """Geometries of a vector file in the grid's coordinate system."""
+def _read_shapes(text: str) -> tuple[NDArray[Any], str | None]:
+    """Geometries of a vector file, and their coordinate system."""
     path, _, layer = text.partition("|layername=")
     try:
         name = layer or _polygon_layer(path)
         meta, _, wkb, _ = pyogrio.raw.read(path, layer=name, columns=[], force_2d=True)
         known = [g for g in wkb if g is not None] if wkb is not None else []
-        shapes = np.asarray(shapely.from_wkb(known), dtype=object)
+        return np.asarray(shapely.from_wkb(known), dtype=object), meta["crs"]
     except (DataSourceError, DataLayerError) as error:
         raise VectorError(_reason(path, error)) from error
     except (GEOSException, RuntimeError, ValueError, OSError) as error:
         raise VectorError(f"{text} cannot be read: {' '.join(str(error).split())}") from error
-    if (meta["crs"] is None) != (grid.crs is None):
-        which = text if meta["crs"] is None else "the scene"
-        raise VectorError(
-            f"{which} has no coordinate system, so nobody knows where on the other it lies"
-        )
-    if grid.crs is None:
-        return shapes
-    return reproject(valid(shapes), meta["crs"], grid, source=text)
 
 
 def _polygon_layer(path: str) -> str:

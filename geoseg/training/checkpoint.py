@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
 from geoseg.models.card import METADATA_KEY, read_header
 from geoseg.models.tensorfile import read_tensors, write_tensors
+from geoseg.training.optim import Optimizer
 
 FORMAT = "geoseg-checkpoint"
 VERSION = 1
@@ -49,7 +49,7 @@ class Progress:
 def save_checkpoint(
     path: Path,
     network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     progress: Progress,
     identity: Mapping[str, Any],
 ) -> None:
@@ -71,12 +71,7 @@ def save_checkpoint(
     """
     tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
     tensors |= {f"best.{key}": value for key, value in progress.best_weights.items()}
-    for number, entries in optimizer.state_dict()["state"].items():
-        for key, value in entries.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{number}.{key}"] = value
-            elif value is not None:
-                raise TypeError(f"the optimizer keeps {key!r} as {type(value).__name__}")
+    tensors |= {f"optimizer.{key}": value for key, value in optimizer.state_dict().items()}
     text = json.dumps(
         {
             "format": FORMAT,
@@ -108,7 +103,7 @@ def read_identity(path: Path) -> dict[str, Any]:
     return identity
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer) -> Progress:
     """Put a run's state back into its network and optimiser, and return where it is.
 
     Raises
@@ -120,7 +115,7 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
     tensors = read_tensors(path)
     try:
         network.load_state_dict(_under("network.", tensors))
-        _load_optimizer(optimizer, _under("optimizer.", tensors))
+        optimizer.load_state_dict(_under("optimizer.", tensors))
         return Progress(
             epoch=int(obj["epoch"]),
             batch=int(obj["batch"]),
@@ -137,21 +132,6 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, key = name.split(".", 1)
-        parameter = parameters[int(number)]
-        # Fused steps walk through memory, so the state must lie in it as its parameter does.
-        alike = tensor.shape == parameter.shape
-        held = torch.empty_like(parameter.detach()).copy_(tensor) if alike else tensor
-        state.setdefault(int(number), {})[key] = held
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
 
 
 def _read_text(path: Path) -> dict[str, Any]:

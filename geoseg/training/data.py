@@ -18,6 +18,7 @@ from geoseg.errors import DatasetError
 from geoseg.patches.augment import Augmentation, augment
 from geoseg.patches.dataset import ArrayLike, PatchArrays, PatchDataset
 from geoseg.patches.sampling import generator
+from geoseg.training.losses.base import IGNORE
 
 T = TypeVar("T")
 
@@ -100,6 +101,11 @@ class BatchMaker:
             (patches, bands, rows, cols) float32, normalised and augmented.
         labels
             (patches, rows, cols) uint8.
+
+        Raises
+        ------
+        DatasetError
+            A label is beyond the classes.
         """
         shape = (len(chosen), *self._patches.images.shape[1:])
         images = np.empty(shape, dtype=np.float32)
@@ -107,6 +113,12 @@ class BatchMaker:
         for place, patch in enumerate(chosen):
             np.copyto(images[place], self._patches.images[int(patch)], casting="unsafe")
             labels[place] = self._patches.labels[int(patch)]
+        classes = self._patches.class_pixels.shape[1]
+        if bool(((labels >= classes) & (labels != IGNORE)).any()):
+            raise DatasetError(
+                f"a patch is labelled with a class beyond the {classes} of its data set: tile the"
+                " scenes again"
+            )
         images -= self._mean
         images /= self._std
         augment(self._transforms, images, labels, generator(*seed))

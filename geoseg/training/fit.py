@@ -99,7 +99,8 @@ def fit(
     description
         What the model's card says to people; None for what it was trained on.
     stored_as
-        Type of the kernels in the file, ``float32`` or ``float16`` (half the size).
+        Type of the kernels in the file, ``float32`` or ``float16`` (half the size; rounded after
+        the scores were taken).
     resume
         Go on from the checkpoint if there is one, else start.
     overwrite

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from geoseg.errors import GeosegError
 from geoseg.training.losses.base import PixelLoss
 from geoseg.training.metrics import Scores, confusion_counts
+from geoseg.training.optim import Optimizer
 from geoseg.training.precision import autocast
 
 # A card works ahead of the program; asking it for a loss after every step would stop it each time.
@@ -33,7 +34,7 @@ class Learner:
     """On `device`, channels-last."""
     loss: PixelLoss
     """To be minimised."""
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     """Of the network's parameters."""
     device: torch.device
     """Where batches come and the network is."""
@@ -53,15 +54,10 @@ class Learner:
         with autocast(self.precision, self.device):
             logits = self.network(images)
         loss = self.loss(logits, labels)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach(), logits.detach()
-
-    def set_rate(self, rate: float) -> None:
-        """Set the learning rate of the next step."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
 
 
 @dataclass

@@ -215,7 +215,7 @@ class Run:
                 place = (state.epoch, state.batch)
                 # Dropout and its like draw from torch's own generator.
                 torch.manual_seed(int(generator(seed, *place, 0).integers(2**63)))
-                self.learner.set_rate(self._rate_at(state.batch, len(chosen)))
+                self.learner.optimizer.rate = self._rate_at(state.batch, len(chosen))
                 tally.add(*self.learner.step(images, labels), labels)
                 state.batch += 1
                 if progress is not None:

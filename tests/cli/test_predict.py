@@ -99,7 +99,8 @@ def test_predict_writes_maps_and_says_what_they_hold(work, tmp_path, capsys):
     with rasterio.open(out) as dataset:
         classes = dataset.read(1)
         assert dataset.nodata == 255
-        assert dataset.tags()["GEOSEG_COMMAND"].startswith("geoseg predict scene --model model")
+        made_by = dataset.tags()["GEOSEG_COMMAND"]
+    assert made_by.startswith("geoseg predict scene.tif --model model.safetensors")
     assert {name: int((classes == i).sum()) for i, name in ((3, "grass"), (5, "water"))} == {
         name: summary["pixels"][name] for name in ("grass", "water")
     }

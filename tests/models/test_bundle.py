@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import struct
 import subprocess
@@ -152,6 +153,13 @@ def test_a_model_is_replaced_only_where_allowed(model: Path) -> None:
         save_bundle(ModelBundle(network(), CARD), model, overwrite=False)
     assert model.read_bytes() == before
     assert [p.name for p in model.parent.iterdir()] == [model.name]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have other rights there")
+def test_a_model_is_as_readable_as_any_new_file(model: Path) -> None:
+    other = model.with_name("other")
+    other.touch()
+    assert model.stat().st_mode == other.stat().st_mode
 
 
 def test_a_folder_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,27 @@ def make_raster(tmp_path: Path) -> MakeRaster:
         return path
 
     return make
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Any]:
+    """Makes the folder `disk` a disk of a given number of kilobytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = False
+
+    def mount(kilobytes: int) -> Path:
+        nonlocal mounted
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("there is no mount command to make a small disk with")
+        if done.returncode:
+            pytest.skip(f"this user may mount no small disk: {done.stderr.decode().strip()}")
+        mounted = True
+        return folder
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -446,30 +446,6 @@ def noise(height: int, width: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 8, (height, width), dtype=np.uint8)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Any]:
-    """Makes the folder `disk` a disk of a given number of kilobytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = False
-
-    def mount(kilobytes: int) -> Path:
-        nonlocal mounted
-        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
-        try:
-            done = subprocess.run(command, capture_output=True, check=False)
-        except FileNotFoundError:
-            pytest.skip("there is no mount command to make a small disk with")
-        if done.returncode:
-            pytest.skip(f"this user may mount no small disk: {done.stderr.decode().strip()}")
-        mounted = True
-        return folder
-
-    yield mount
-    if mounted:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_too_small_a_disk_is_told_before_any_row_is_written(small_disk: Any) -> None:
     folder = small_disk(1024)
     with (

@@ -64,6 +64,13 @@ def test_batches_come_in_order_channels_last_and_from_where_a_run_stopped() -> N
         assert torch.equal(b, d)
 
 
+def test_a_label_beyond_the_classes_is_refused() -> None:
+    held = patches()
+    held.labels[2][0, 0] = 3
+    with pytest.raises(DatasetError, match="beyond the 3 of its data set"):
+        BatchMaker(held, mean=MEAN, std=STD).make(np.array([2], np.int64), (0, 0, 0))
+
+
 def waiting_threads() -> int:
     return sum(t.name == "geoseg-batches" for t in threading.enumerate())
 

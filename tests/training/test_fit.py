@@ -151,6 +151,20 @@ def test_sgd_in_bfloat16_without_batch_norm_runs_too(
     assert [r.rate for r in fitted.history] == pytest.approx([0.01, 0.005, 0.0025])
 
 
+def test_a_model_can_be_stored_at_half_its_size(patch_folder: FolderMaker, tmp_path: Path) -> None:
+    folder = patch_folder()
+    for kind in ("float32", "float16"):
+        settings = tiny(epochs=1, model_options={"widths": (16, 32)})
+        run(folder, tmp_path / f"{kind}.safetensors", settings, stored_as=kind)
+    whole, half = (tmp_path / f"{kind}.safetensors" for kind in ("float32", "float16"))
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    a, b = load_bundle(whole).network.state_dict(), load_bundle(half).network.state_dict()
+    for key, value in a.items():
+        torch.testing.assert_close(b[key], value, rtol=1e-3, atol=1e-5)
+    with pytest.raises(OptionError, match="float32 or float16"):
+        run(folder, tmp_path / "m.safetensors", stored_as="int8")
+
+
 # -- same seed, same bytes ------------------------------------------------------------------------
 
 

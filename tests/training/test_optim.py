@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -63,3 +66,29 @@ def test_an_unknown_optimizer_is_refused_with_those_there_are() -> None:
 def test_a_rate_without_meaning_is_refused(rate: float) -> None:
     with pytest.raises(OptionError, match="--lr"):
         make_optimizer("sgd", network(), rate=rate, decay=0, momentum=0)
+
+
+def test_a_parameter_without_gradient_stays() -> None:
+    trained = network()
+    trained[3].requires_grad_(False)
+    optimizer = make_optimizer("adamw", trained, rate=0.01, decay=0.1, momentum=0.9)
+    before = [p.detach().clone() for p in trained.parameters()]
+    trained[0](torch.randn(2, 3, 5, 5)).square().mean().backward()
+    optimizer.step()
+    changed = [not torch.equal(p, b) for p, b in zip(trained.parameters(), before, strict=True)]
+    assert changed == [True, True, False, False, False, False]
+
+
+def test_no_optimizer_imports_the_compiler() -> None:
+    code = (
+        "import sys, torch\n"
+        "from geoseg.training.optim import make_optimizer, names\n"
+        "for name in names():\n"
+        "    layer = torch.nn.Conv2d(1, 1, 1)\n"
+        "    made = make_optimizer(name, layer, rate=0.1, decay=0.1, momentum=0.9)\n"
+        "    layer(torch.ones(1, 1, 2, 2)).sum().backward()\n"
+        "    made.step(), made.zero_grad()\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,124 @@
+"""``geoseg tile`` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from geoseg.cli import main
+from geoseg.patches.dataset import PatchDataset
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with scene.tif and labels.tif, as the help's examples have them."""
+    rng = np.random.default_rng(0)
+    place = {"crs": "EPSG:32612", "transform": Affine(30, 0, 500_000, 0, -30, 4_000_000)}
+    scene = rng.integers(1, 3000, (4, 300, 280)).astype(np.uint16)
+    labels = rng.integers(1, 4, (300, 280)).astype(np.uint8)
+    size = {"driver": "GTiff", "height": 300, "width": 280}
+    (tmp_path / "scenes").mkdir()
+    for path in ("scene.tif", "scenes/a.tif"):
+        with rasterio.open(tmp_path / path, "w", count=4, dtype="uint16", **size, **place) as file:
+            file.write(scene)
+            file.descriptions = ("blue", "green", "red", "nir")
+    with rasterio.open(
+        tmp_path / "labels.tif", "w", count=1, dtype="uint8", **size, **place
+    ) as file:
+        file.write(labels, 1)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(["tile", *arguments])
+    return int(left.value.code or 0)
+
+
+def test_examples_of_the_help_work_as_typed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    text = capsys.readouterr().out.replace("\\\n", " ")
+    examples = [
+        line.strip() for line in text.splitlines() if line.strip().startswith("geoseg tile ")
+    ]
+    assert len(examples) == 3
+    for example in examples:
+        assert run(*shlex.split(example)[2:], "--overwrite") == 0
+        assert sum(PatchDataset.open("patches").splits.values()) > 0
+    assert PatchDataset.open("patches").bands == ("nir", "red", "green")
+
+
+def test_summary_goes_to_standard_output_and_json_is_one_object(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("scene.tif", "--labels", "labels.tif", "--size", "64", "-o", "a") == 0
+    text = capsys.readouterr()
+    assert "train" in text.out
+    assert "class 3" in text.out
+    assert text.err == ""
+    assert run("scene.tif", "--size", "64", "-o", "b", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["patches"] == PatchDataset.open("b").splits
+    assert summary["output"] == "b"
+
+
+def test_mistakes_are_one_line_with_their_status(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments, status, words in [
+        (["gone.tif", "-o", "a"], 1, "gone.tif"),
+        (["scene.tif", "-o", "no/where"], 1, "does not exist"),
+        (["scene.tif", "-o", "scenes"], 1, "--overwrite"),
+        (["scene.tif", "--bands", "swir", "-o", "a"], 1, "swir"),
+        (["scene.tif", "--size", "8", "--stride", "9", "-o", "a"], 2, "stride"),
+        (["scene.tif", "--split", "x", "-o", "a"], 2, "--split"),
+    ]:
+        assert run(*arguments) == status
+        errors = capsys.readouterr().err.strip()
+        assert words in errors
+        assert errors.count("\n") == 0
+    assert not (here / "a").exists()
+
+
+@pytest.mark.realdata
+def test_real_scene_with_labels_on_another_grid(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zion = real_data / "zion"
+    for number, labels in enumerate(("nlcd_simplified_on_landsat_grid.tif", "nlcd2011.tif")):
+        output = tmp_path / f"set{number}"
+        assert (
+            run(
+                str(zion / "landsat8_b2345.tif"),
+                *("--labels", str(zion / labels)),
+                *("--size", "128", "--stride", "64", "-o", str(output)),
+            )
+            == 0
+        )
+        # Half a pixel apart and in another coordinate system: said once, and only there.
+        assert capsys.readouterr().err.count("another grid") == number
+        data = PatchDataset.open(output)
+        assert data.bands == ("blue", "green", "red", "nir")
+        kept = np.array([data.splits[name] for name in ("train", "val", "test")])
+        assert np.abs(kept / kept.sum() - (0.8, 0.1, 0.1)).max() < 0.03
+        assert data.metadata["dropped"].get("straddles two splits", 0) < 0.1 * 374
+
+
+@pytest.mark.realdata
+def test_real_bands_in_separate_files_with_shifted_labels(real_data: Path, tmp_path: Path) -> None:
+    storml = real_data / "storml"
+    bands = sorted(str(p) for p in storml.glob("sr_b*.tif"))
+    output = tmp_path / "set"
+    labels = str(storml / "storml_evt.tif")
+    assert run(*bands, "--labels", labels, "--size", "32", "-o", str(output)) == 0
+    data = PatchDataset.open(output)
+    assert len(data.bands) == 3
+    assert data.legend is not None
+    assert {value for c in data.legend.classes for value in c.values} >= {7046, 9016, 9018}
