@@ -29,7 +29,8 @@ from geoseg.cli.progress import progress
     "--labels",
     multiple=True,
     metavar="RASTER",
-    help="Class codes: one raster for each scene, in their order, or one for all. Repeatable.",
+    help="Class codes: one raster for each scene, in their order (repeat the option, or give a"
+    " pattern in quotes), or one for all.",
 )
 @click.option(
     "--size",

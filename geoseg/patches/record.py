@@ -244,6 +244,11 @@ def summary_text(summary: Mapping[str, Any]) -> str:
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in summary["dropped"].items())
     lines.append(f"dropped: {dropped or 'none'}")
     lines += [f"left out: {p['path']}: {p['reason']}" for p in summary["problems"]]
+    if summary["ignored_label_values"]:
+        ignored = sorted(summary["ignored_label_values"].items(), key=lambda item: -item[1])
+        listed = ", ".join(f"{value} ({n:,} px)" for value, n in ignored[:8])
+        more = f" and {len(ignored) - 8} more" if len(ignored) > 8 else ""
+        lines.append(f"label values without a class, taken as unlabelled: {listed}{more}")
     header = f"{'band':<16}{'mean':>12}{'std':>12}{'min':>12}{'2 %':>12}{'98 %':>12}{'max':>12}"
     lines += ["", f"{header}   ({summary['statistics']['source']})"]
     for band in summary["statistics"]["bands"]:

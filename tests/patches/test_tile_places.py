@@ -39,19 +39,21 @@ def test_labels_of_16_bits_are_looked_up_and_unknown_values_counted(
 ) -> None:
     scene = np.ones((1, 4, 4), np.uint8)
     labels = np.array([[7011, -5, 9016, 9016]] * 2 + [[4, 4, 32767, 4]] * 2, np.int16)
-    found = tile(
+    result = tile(
         write_raster("s.tif", scene),
         tmp_path / "set",
         labels=write_raster("l.tif", labels, nodata=32767),
         classes=write_csv(tmp_path, "id,name,values\n0,low,7011\n1,high,9016;-5\n"),
         size=4,
         split=(1, 0, 0),
-    ).open()
+    )
+    found = result.open()
     arrays = found.split("train")
     assert arrays.labels is not None
     assert arrays.labels[0].tolist() == [[0, 1, 1, 1]] * 2 + [[255] * 4] * 2
     # Nodata of the labels is no unknown value.
     assert found.metadata["ignored_label_values"] == {"4": 6}
+    assert "4 (6 px)" in result.text
 
 
 def write_csv(folder: Path, text: str) -> str:
