@@ -35,7 +35,7 @@ from geoseg.inference.stream import (
     one_thread_per_operation,
 )
 from geoseg.inference.upsample import RowUpsampler
-from geoseg.models.allocator import keep_large_blocks
+from geoseg.models.allocator import give_back, keep_large_blocks
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
 from geoseg.raster.grid import Grid
@@ -154,6 +154,7 @@ def predict(
             if progress is not None:
                 progress(index.size)
         write.drain()
+        give_back()
         if maps.valid_pixels == 0:
             raise InputError(_nothing(scene, area_name))
         maps.finish()
@@ -195,6 +196,7 @@ def _class_rows(
         scale=settings.scale,
         workers=workers,
         device=ensemble.device,
+        live=settings.tile,
     )
     rows = plan_axis(source.height, settings.tile, settings.steps, settings.blend)
     cols = plan_axis(source.width, settings.tile, settings.steps, settings.blend)

@@ -32,9 +32,28 @@ class Area(Protocol):
 
 
 class RollingRows:
-    """Rows ``first … stop − 1`` of something endless, appended below and let go above."""
+    """Rows ``first … stop − 1`` of something endless, appended below and let go above.
 
-    def __init__(self, channels: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
+    Parameters
+    ----------
+    channels, width
+        Of the rows.
+    dtype, device
+        Of the rows.
+    live
+        About how many rows are kept when others are appended, so that memory is asked for once.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        live: int = 0,
+    ) -> None:
+        self._live = live
         self.first = 0
         self.stop = 0
         self._origin = 0
@@ -52,7 +71,8 @@ class RollingRows:
         if end + rows.shape[1] > capacity:
             keep = self._data[:, self.first - self._origin : end]
             if live + rows.shape[1] > capacity:
-                shape = (self._data.shape[0], live + rows.shape[1], self._data.shape[2])
+                capacity = max(live, self._live) + rows.shape[1]
+                shape = (self._data.shape[0], capacity, self._data.shape[2])
                 grown = torch.empty(shape, dtype=self._data.dtype, device=self._data.device)
                 grown[:, :live] = keep
                 self._data = grown
@@ -92,6 +112,8 @@ class InputRows:
         Threads that read and normalise.
     device
         Where the inputs shall lie.
+    live
+        About how many rows of the reduced scene are needed at once.
 
     Attributes
     ----------
@@ -108,6 +130,7 @@ class InputRows:
         scale: int,
         workers: int,
         device: torch.device,
+        live: int = 0,
     ) -> None:
         names = list(dict.fromkeys(name for spec in specs for name in spec.bands))
         self._scene = scene.select(names)
@@ -125,9 +148,16 @@ class InputRows:
         self.full_height, self.full_width = grid.height, grid.width
         self.height, self.width = -(-grid.height // scale), -(-grid.width // scale)
         cpu = torch.device("cpu")
-        self._inputs = [RollingRows(len(o), self.width, torch.float32, device) for o in self._order]
-        self._wanted = RollingRows(1, self.width, torch.bool, cpu)
-        self._full_wanted = RollingRows(1, self.full_width, torch.bool, cpu) if scale > 1 else None
+        self._inputs = [
+            RollingRows(len(o), self.width, dtype=torch.float32, device=device, live=live)
+            for o in self._order
+        ]
+        self._wanted = RollingRows(1, self.width, dtype=torch.bool, device=cpu, live=live)
+        self._full_wanted = (
+            RollingRows(1, self.full_width, dtype=torch.bool, device=cpu, live=live * scale)
+            if scale > 1
+            else None
+        )
         self._left_over: tuple[torch.Tensor, ...] | None = None
         self._strips = self._read(workers)
 

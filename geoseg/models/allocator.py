@@ -38,3 +38,15 @@ def keep_large_blocks() -> bool:
     )
     mallopt(_M_ARENA_MAX, 1)
     return bool(kept and mallopt(_M_TRIM_THRESHOLD, 2 * _GIBIBYTE - 1))
+
+
+def give_back() -> None:
+    """Give freed memory back to the system after all, before something else needs it."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return
+    trim.argtypes = (ctypes.c_size_t,)
+    trim(0)

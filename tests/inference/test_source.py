@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), min_size=1, max_size=20))
 def test_rolling_rows_keep_what_was_not_discarded(steps):
-    rolling = RollingRows(2, 3, torch.float32, CPU)
+    rolling = RollingRows(2, 3, dtype=torch.float32, device=CPU)
     every = torch.empty(2, 0, 3)
     for count, before in steps:
         new = torch.rand(2, count, 3)
@@ -30,7 +30,7 @@ def test_rolling_rows_keep_what_was_not_discarded(steps):
 
 
 def test_rolling_rows_hold_no_more_than_lives_at_once():
-    rolling = RollingRows(1, 1, torch.float32, CPU)
+    rolling = RollingRows(1, 1, dtype=torch.float32, device=CPU)
     for row in range(0, 1000, 10):
         rolling.append(torch.zeros(1, 10, 1))
         rolling.discard(row)
