@@ -125,6 +125,17 @@ def device_option(function: F) -> F:
     )(function)
 
 
+def precision_option(function: F) -> F:
+    """``--precision``."""
+    return click.option(
+        "--precision",
+        type=click.Choice(["auto", "float32", "bfloat16"]),
+        default="auto",
+        show_default=True,
+        help="auto: bfloat16 where it is fast, else float32.",
+    )(function)
+
+
 def seed_option(function: F) -> F:
     """``--seed``."""
     return click.option(

@@ -16,6 +16,7 @@ from geoseg.cli.options import (
     note,
     output_option,
     overwrite_option,
+    precision_option,
     region_option,
     worker_count,
     workers_option,
@@ -95,13 +96,7 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Tiles computed together [default: by device]."
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
-    default="auto",
-    show_default=True,
-    help="auto: bfloat16 on a card that has it, else float32.",
-)
+@precision_option
 @device_option
 @workers_option
 @overwrite_option

@@ -17,6 +17,7 @@ from geoseg.cli.options import (
     note,
     output_option,
     overwrite_option,
+    precision_option,
     seed_option,
 )
 from geoseg.cli.progress import progress
@@ -141,13 +142,7 @@ def _key_and_value(
     metavar="EPOCHS",
     help="Stop after so many epochs without a better one.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
-    default="auto",
-    show_default=True,
-    help="auto: bfloat16 on cards and processors that multiply in it, else float32.",
-)
+@precision_option
 @click.option(
     "--threads",
     type=click.IntRange(1, 1024),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -132,28 +131,16 @@ def cut_patches(plan: TilePlan, *, progress: Callable[[int], None] | None = None
             folder = hidden.path / "set"
             folder.mkdir()
             outcome = _fill_folder(folder, plan, progress)
-            _publish(folder, plan.output, hidden.path / "old", overwrite=plan.overwrite)
+            if os.path.lexists(plan.output) and not plan.overwrite:
+                raise OutputError(
+                    f"{plan.output} appeared while it was being made; it was left as it is"
+                )
+            hidden.publish_folder(folder)
         except OSError as error:
             raise output_error(error, plan.output) from error
     seconds = time.perf_counter() - began
     summary = summary_json(plan.inputs, plan.settings, outcome, pixels=pixels, seconds=seconds)
     return TileResult(folder=plan.output, summary={"output": str(plan.output), **summary})
-
-
-def _publish(folder: Path, target: Path, old: Path, *, overwrite: bool) -> None:
-    """Give the finished folder its name, moving away the one it replaces."""
-    if os.path.lexists(target):
-        if not overwrite:
-            raise OutputError(f"{target} appeared while it was being made; it was left as it is")
-        os.rename(target, old)
-        try:
-            os.rename(folder, target)
-        except OSError:
-            os.rename(old, target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(folder, target)
 
 
 def _fill_folder(folder: Path, plan: TilePlan, progress: Callable[[int], None] | None) -> Outcome:

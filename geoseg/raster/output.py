@@ -131,6 +131,23 @@ class TemporaryFolder:
     ) -> None:
         self.remove()
 
+    def publish_folder(self, made: Path) -> None:
+        """Give a finished folder the target's name; one that is there makes way, or stays.
+
+        Whether it may be replaced is for the caller to have checked.
+        """
+        if not os.path.lexists(self.target):
+            made.rename(self.target)
+            return
+        old = self.path / "old"
+        self.target.rename(old)
+        try:
+            made.rename(self.target)
+        except OSError:
+            old.rename(self.target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
     def free_bytes(self) -> int:
         """Bytes that this user may still write on this disk."""
         return shutil.disk_usage(self.path).free

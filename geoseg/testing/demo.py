@@ -6,7 +6,6 @@ Every step is done by the function that its command calls.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -163,7 +162,8 @@ def make_demo(
             demo = replace(demo, folder=target, seconds=time.perf_counter() - began)
             readme = f"{_TITLE}\n\n{demo.text}\n"
             (made / README).write_text(readme, encoding="utf-8", newline="\n")
-            _publish(made, target, hidden.path / "old", overwrite=overwrite)
+            check_folder(target, overwrite=overwrite)  # one may have appeared meanwhile
+            hidden.publish_folder(made)
         except OSError as error:
             raise output_error(error, target) from error
     return demo
@@ -263,18 +263,3 @@ def _is_ours(folder: Path) -> bool:
             return file.readline().strip() == _TITLE
     except OSError:
         return False
-
-
-def _publish(made: Path, target: Path, old: Path, *, overwrite: bool) -> None:
-    """Give the finished folder its name, moving away the one that it replaces."""
-    if os.path.lexists(target):
-        check_folder(target, overwrite=overwrite)  # one may have appeared meanwhile
-        target.rename(old)
-        try:
-            made.rename(target)
-        except OSError:
-            old.rename(target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        made.rename(target)
