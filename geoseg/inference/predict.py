@@ -42,7 +42,7 @@ from geoseg.raster.grid import Grid
 from geoseg.raster.provenance import provenance
 from geoseg.raster.scene import Scene
 
-_PENDING_WRITES = 4
+_PENDING_WRITES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +145,7 @@ def predict(
                 area=area,
                 workers=workers,
                 work=work,
+                keep_best=confidence is not None,
                 keep_means=probabilities is not None,
             )
         ) as finished,
@@ -180,6 +181,7 @@ def _class_rows(
     area: Area | None,
     workers: int,
     work: Work,
+    keep_best: bool,
     keep_means: bool,
 ) -> Generator[
     tuple[int, NDArray[np.uint8], NDArray[np.float32] | None, NDArray[np.float32] | None]
@@ -211,7 +213,8 @@ def _class_rows(
         ):
             for row, height, means in _full_size(band, up, settings.scale, ensemble):
                 mask = source.full_wanted(row, height)
-                yield (row, *_classify(means, mask, crew, keep_means=keep_means))
+                index, best, kept = _classify(means, mask, crew, keep_means=keep_means)
+                yield row, index, best if keep_best else None, kept
                 done = row + height
             source.discard(band.row + band.height, full_before=done)
 

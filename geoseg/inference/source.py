@@ -1,13 +1,14 @@
-"""A scene as rows of normalised pixels that a network can be fed, a band of rows at a time.
+"""A scene as tiles of normalised pixels that a network can be fed, a band of rows at a time.
 
-The file is read by strips in worker threads, which also normalise; what tiles still need is kept,
-what they have passed is let go.
+The file is read by strips in worker threads; what tiles still need is kept, what they have passed
+is let go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -95,7 +96,10 @@ class RollingRows:
 
 
 class InputRows:
-    """Normalised inputs for an ensemble, and where a class is wanted.
+    """Rows of a scene as they were read, normalised tile by tile, and where a class is wanted.
+
+    Readings are kept in the file's own type, which is a fraction of their size as numbers of a
+    network; a tile is normalised when it is asked for, by the thread that computes it.
 
     Parameters
     ----------
@@ -109,7 +113,7 @@ class InputRows:
         1, or n to reduce the scene n times along both axes: a pixel is the mean of the valid ones
         among n × n.
     workers
-        Threads that read and normalise.
+        Threads that read.
     device
         Where the inputs shall lie.
     live
@@ -134,25 +138,20 @@ class InputRows:
     ) -> None:
         names = list(dict.fromkeys(name for spec in specs for name in spec.bands))
         self._scene = scene.select(names)
+        self._specs = tuple(specs)
         self._order = [[names.index(name) for name in spec.bands] for spec in specs]
-        self._mean = [np.array(s.mean, np.float32)[:, None, None] for s in specs]
-        self._std = [np.array(s.std, np.float32)[:, None, None] for s in specs]
-        self._fill = [
-            ((np.float32(s.fill) - m) / d)[:, 0, 0]
-            for s, m, d in zip(specs, self._mean, self._std, strict=True)
-        ]
         self._area = area
         self._scale = scale
         self._device = device
         grid = scene.grid
         self.full_height, self.full_width = grid.height, grid.width
         self.height, self.width = -(-grid.height // scale), -(-grid.width // scale)
+        readings = self._readings(self._scene.dtype) if scale == 1 else torch.float32
+        rows = partial(RollingRows, live=live)
         cpu = torch.device("cpu")
-        self._inputs = [
-            RollingRows(len(o), self.width, dtype=torch.float32, device=device, live=live)
-            for o in self._order
-        ]
-        self._wanted = RollingRows(1, self.width, dtype=torch.bool, device=cpu, live=live)
+        self._raw = rows(len(names), self.width, dtype=readings, device=device)
+        self._valid = rows(1, self.width, dtype=torch.bool, device=device)
+        self._wanted = rows(1, self.width, dtype=torch.bool, device=cpu)
         self._full_wanted = (
             RollingRows(1, self.full_width, dtype=torch.bool, device=cpu, live=live * scale)
             if scale > 1
@@ -160,6 +159,11 @@ class InputRows:
         )
         self._left_over: tuple[torch.Tensor, ...] | None = None
         self._strips = self._read(workers)
+
+    @staticmethod
+    def _readings(dtype: np.dtype[Any]) -> torch.dtype:
+        """Type that keeps readings on the way to float32."""
+        return torch.from_numpy(np.empty(0, dtype)).dtype
 
     def _read(self, workers: int) -> Iterator[Strip]:
         rows = STRIP_ROWS * (1 if self._scale == 1 else 2)
@@ -170,52 +174,41 @@ class InputRows:
 
     def _convert(
         self, pixels: list[Pixels], window: Window
-    ) -> tuple[tuple[NDArray[np.generic], ...], NDArray[np.bool_]]:
-        """Normalise one rectangle; runs in the reading threads."""
+    ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.bool_]]:
+        """Find out where a class is wanted; runs in the reading threads."""
         data, valid = pixels[0].data, pixels[0].valid
-        whole = bool(valid.all())
-        inputs = []
-        for order, mean, std, fill in zip(
-            self._order, self._mean, self._std, self._fill, strict=True
-        ):
-            x = np.empty((len(order), *data.shape[1:]), np.float32)
-            for k, band in enumerate(order):
-                np.subtract(data[band], mean[k], out=x[k], dtype=np.float32, casting="unsafe")
-                x[k] /= std[k]
-                if not whole:
-                    x[k][~valid] = fill[k]
-            inputs.append(x)
         wanted = valid if self._area is None else valid & self._area.mask(window)
-        return (*inputs, valid), wanted
+        return (data, valid), wanted
 
     def load(self, stop: int) -> None:
         """Read until the rows above `stop` are there."""
         while self._wanted.stop < min(stop, self.height):
             strip = next(self._strips)
-            arrays = tuple(torch.from_numpy(array) for array in strip.arrays)
+            raw, valid = (torch.from_numpy(array) for array in strip.arrays)
             wanted = torch.from_numpy(strip.valid)[None]
             if self._scale == 1:
-                self._append(arrays[:-1], wanted)
+                self._append(raw, valid[None], wanted)
             else:
-                self._reduce(arrays[:-1], arrays[-1], wanted)
+                self._reduce(raw, valid[None], wanted)
+            del strip, raw, valid, wanted  # or they would be held while the next is waited for
 
-    def _append(self, inputs: Sequence[torch.Tensor], wanted: torch.Tensor) -> None:
-        for rolling, rows in zip(self._inputs, inputs, strict=True):
-            if self._device.type == "cuda":
-                rolling.append(rows.pin_memory().to(self._device, non_blocking=True))
-            else:
-                rolling.append(rows.to(self._device))
+    def _append(self, raw: torch.Tensor, valid: torch.Tensor, wanted: torch.Tensor) -> None:
+        self._raw.append(self._moved(raw))
+        self._valid.append(self._moved(valid))
         self._wanted.append(wanted)
 
-    def _reduce(
-        self, inputs: Sequence[torch.Tensor], valid: torch.Tensor, wanted: torch.Tensor
-    ) -> None:
+    def _moved(self, rows: torch.Tensor) -> torch.Tensor:
+        if self._device.type == "cuda":
+            return rows.pin_memory().to(self._device, non_blocking=True)
+        return rows.to(self._device)
+
+    def _reduce(self, raw: torch.Tensor, valid: torch.Tensor, wanted: torch.Tensor) -> None:
         """Take n × n pixels together; rows that do not fill a whole n wait for the next strip."""
         n = self._scale
         if self._full_wanted is None:
             raise RuntimeError("only a reduced scene keeps its wanted pixels at full size")
         self._full_wanted.append(wanted)
-        parts = (*inputs, valid[None], wanted)
+        parts: tuple[torch.Tensor, ...] = (raw.to(torch.float32), valid, wanted)
         if self._left_over is not None:
             joined = zip(self._left_over, parts, strict=True)
             parts = tuple(torch.cat(pair, dim=1) for pair in joined)
@@ -225,18 +218,45 @@ class InputRows:
         self._left_over = tuple(part[:, take:].clone() for part in parts)
         if take == 0:
             return
-        *inputs, valid, wanted = (part[:, :take] for part in parts)
-        weights = valid.float()
-        count = _sums(weights, n)
-        reduced = []
-        for x, fill in zip(inputs, self._fill, strict=True):
-            mean = _sums(x * weights, n) / count.clamp(min=1)
-            reduced.append(torch.where(count > 0, mean, torch.from_numpy(fill)[:, None, None]))
-        self._append(reduced, _sums(wanted.float(), n) > 0)
+        raw, valid, wanted = (part[:, :take] for part in parts)
+        count = _sums(valid.float(), n)
+        mean = _sums(torch.where(valid, raw, 0.0), n) / count.clamp(min=1)
+        self._append(mean, count > 0, _sums(wanted.float(), n) > 0)
 
-    def inputs(self, row: int, height: int) -> list[torch.Tensor]:
-        """For each specification: (bands, height, width) float32, a view."""
-        return [rolling.rows(row, row + height) for rolling in self._inputs]
+    def tiles(self, row: int, height: int, cols: Sequence[int], width: int) -> list[torch.Tensor]:
+        """Cut tiles out of rows that are there, and normalise them.
+
+        Parameters
+        ----------
+        row, height
+            First row, and number of rows, of every tile.
+        cols, width
+            First column of each tile, and their number of columns.
+
+        Returns
+        -------
+        For each specification (tiles, bands, height, width) float32: (reading − mean) / std, with
+        the fill for a reading in every band of an invalid pixel.
+        """
+        raw, valid = (r.rows(row, row + height) for r in (self._raw, self._valid))
+        cut = [slice(col, col + width) for col in cols]
+        mask = torch.stack([valid[:, :, part] for part in cut])
+        # Asking costs a pass on the processor, and a wait on a card.
+        whole = self._device.type == "cpu" and bool(mask.all())
+        inputs = []
+        for spec, order in zip(self._specs, self._order, strict=True):
+            x = torch.empty(
+                (len(cols), len(order), height, width), dtype=torch.float32, device=self._device
+            )
+            for k, band in enumerate(order):
+                for number, part in enumerate(cut):
+                    x[number, k].copy_(raw[band, :, part])
+                mean, std = np.float32(spec.mean[k]), np.float32(spec.std[k])
+                x[:, k].sub_(float(mean)).div_(float(std))
+                if not whole:
+                    x[:, k].masked_fill_(~mask[:, 0], float((np.float32(spec.fill) - mean) / std))
+            inputs.append(x)
+        return inputs
 
     def wanted(self, row: int, height: int) -> NDArray[np.bool_]:
         """(height, width) at the reduced size: valid, and inside the area."""
@@ -251,8 +271,8 @@ class InputRows:
 
     def discard(self, before: int, *, full_before: int) -> None:
         """Let rows go that lie above, at the reduced and at the full size."""
-        for rolling in self._inputs:
-            rolling.discard(before)
+        self._raw.discard(before)
+        self._valid.discard(before)
         if self._full_wanted is None:
             self._wanted.discard(min(before, full_before))
         else:

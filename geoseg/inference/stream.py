@@ -131,8 +131,8 @@ def mean_rows(
         work.tiles += len(chosen)
         work.skipped += len(cols.starts) - len(chosen)
         if chosen:
-            inputs = source.inputs(row, rows.size)
-            _blend_row(blender, _batches(chosen, batch), inputs, ensemble, cols, crew)
+            take = partial(source.tiles, row, rows.size, width=cols.size)
+            _blend_row(blender, _batches(chosen, batch), take, ensemble, cols, crew)
             _wait(crew.on_parts(rows.size, partial(blender.finish, index)))
         height = rows.finished(index)
         yield MeanRows(row, height, blender.means[:, :height] if chosen else None)
@@ -151,7 +151,7 @@ def _batches(chosen: Sequence[int], batch: int) -> list[list[int]]:
 def _blend_row(
     blender: Blender,
     batches: Sequence[list[int]],
-    inputs: Sequence[torch.Tensor],
+    take: Callable[[Sequence[int]], list[torch.Tensor]],
     ensemble: Ensemble,
     cols: Axis,
     crew: Crew,
@@ -159,9 +159,8 @@ def _blend_row(
     """Compute a row of tiles and add them from left to right, computing ahead of adding."""
 
     def compute(tiles: list[int]) -> torch.Tensor:
-        starts = [cols.starts[k] for k in tiles]
-        stacked = [torch.stack([x[:, :, s : s + cols.size] for s in starts]) for x in inputs]
-        return ensemble.probabilities(stacked)
+        with torch.inference_mode():
+            return ensemble.probabilities(take([cols.starts[k] for k in tiles]))
 
     def begin(some: Sequence[list[int]]) -> list[tuple[list[int], Future[torch.Tensor]]]:
         return [(tiles, crew.start(partial(compute, tiles))) for tiles in some]

@@ -47,10 +47,11 @@ def test_an_invalid_pixel_is_filled_in_every_band(write_scene):
     with Scene.open(write_scene(pixels)) as scene:
         source = InputRows(scene, specs, area=None, scale=1, workers=2, device=CPU)
         source.load(4)
-        first, second = source.inputs(0, 4)
-        assert first[:, 0, 0].tolist() == [1.0, 1.0]
-        assert first[:, 1, 2].tolist() == [2.0, 1.5]
-        assert second[0, 0, 0] == 150
-        assert second[0, 1, 2] == 7
+        first, second = source.tiles(0, 4, [0, 1], 3)
+        assert first[0, :, 0, 0].tolist() == [1.0, 1.0]
+        assert first[0, :, 1, 2].tolist() == [2.0, 1.5]
+        assert first[1, :, 1, 1].tolist() == [2.0, 1.5]
+        assert second[0, 0, 0, 0] == 150
+        assert second[0, 0, 1, 2] == 7
         assert source.wanted(0, 4).sum() == 15
         source.close()
