@@ -112,10 +112,11 @@ def command(
     from geoseg.assessment.evaluate import compare  # noqa: PLC0415
     from geoseg.assessment.report import summary, text, write_json  # noqa: PLC0415
     from geoseg.raster.legend import Legend  # noqa: PLC0415
-    from geoseg.raster.output import check_output  # noqa: PLC0415
+    from geoseg.raster.output import check_output, refuse_inputs  # noqa: PLC0415
 
     if output is not None:
         check_output(output, overwrite=overwrite)
+        refuse_inputs([output], [prediction, labels])
     comparison = compare(
         prediction,
         labels,

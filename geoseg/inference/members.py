@@ -154,7 +154,8 @@ def make_ensemble(
         network = fold_batch_norm(bundle.network).to(device)
         members.append(Member(network=network, spec=specs.index(spec)))
     if precision == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        # From compute capability 8 on cards multiply in it; older ones only pretend to.
+        fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
         precision = "bfloat16" if fast else "float32"
     return Ensemble(
         members=tuple(members),

@@ -192,13 +192,18 @@ class Maps:
         self._classes.write_rows(row, self._legend.id_lut[index])
 
     def finish(self) -> None:
-        """Clean small components, if that was asked for; all rows have been written."""
-        if self._small is None:
-            return
-        row = 0
-        for index in self._small.finish():
-            self._write_classes(row, index)
-            row += len(index)
+        """Clean small components, if that was asked for, and make all rasters.
+
+        All rows have been written; leaving the ``with`` block gives the rasters their names.
+        """
+        if self._small is not None:
+            row = 0
+            for index in self._small.finish():
+                self._write_classes(row, index)
+                row += len(index)
+        for writer in (self._classes, self._probabilities, self._confidence):
+            if writer is not None:
+                writer.make()
 
     def __exit__(
         self,

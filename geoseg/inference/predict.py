@@ -39,6 +39,7 @@ from geoseg.models.allocator import give_back, keep_large_blocks
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
 from geoseg.raster.grid import Grid
+from geoseg.raster.output import refuse_inputs
 from geoseg.raster.provenance import provenance
 from geoseg.raster.scene import Scene
 
@@ -125,6 +126,7 @@ def predict(
     card = models[0].card
     tags = _tags(scene, models, settings, area_name)
     wanted = Outputs.of(output, probabilities, confidence)
+    refuse_inputs(wanted.paths, scene.files)
     work = Work()
     with (
         Maps(
@@ -206,7 +208,12 @@ def _class_rows(
     batch = settings.batch or (BATCH_ON_CPU if on_cpu else BATCH_ON_GPU)
     up = RowUpsampler(factor=settings.scale, height=source.full_height, width=source.full_width)
     crew = Crew(ensemble.device, workers)
-    with one_thread_per_operation(ensemble.device), closing(source), closing(crew):
+    with (
+        _memory_in_words(ensemble.device),
+        one_thread_per_operation(ensemble.device),
+        closing(source),
+        closing(crew),
+    ):
         done = 0
         for band in mean_rows(
             source, ensemble, rows=rows, cols=cols, batch=batch, crew=crew, work=work
@@ -217,6 +224,16 @@ def _class_rows(
                 yield row, index, best if keep_best else None, kept
                 done = row + height
             source.discard(band.row + band.height, full_before=done)
+
+
+@contextmanager
+def _memory_in_words(device: torch.device) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"the memory of {device} is too small; use a smaller --batch-size or --tile"
+        ) from error
 
 
 def _full_size(
@@ -256,7 +273,8 @@ def _classify(
         future.result()
     if bool(np.isnan(best[wanted]).any()):
         raise ModelError(
-            "the network's answer is not a number; its weights or the scene's values are beyond it"
+            "the network's answer is not a number: the scene's values (see geoseg info) or the"
+            " model's weights are beyond it"
         )
     return index, best, kept
 

@@ -123,6 +123,9 @@ class InputRows:
     ----------
     height, width
         Size of the reduced scene.
+    reach
+        How many pixels from a wanted one means are asked for: 1 in a reduced scene, whose pixels
+        are interpolated between, else 0.
     """
 
     def __init__(
@@ -142,6 +145,7 @@ class InputRows:
         self._order = [[names.index(name) for name in spec.bands] for spec in specs]
         self._area = area
         self._scale = scale
+        self.reach = 1 if scale > 1 else 0
         self._device = device
         grid = scene.grid
         self.full_height, self.full_width = grid.height, grid.width
@@ -276,7 +280,7 @@ class InputRows:
         if self._full_wanted is None:
             self._wanted.discard(min(before, full_before))
         else:
-            self._wanted.discard(before)
+            self._wanted.discard(before - self.reach)
             self._full_wanted.discard(full_before)
 
     def close(self) -> None:

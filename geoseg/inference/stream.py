@@ -122,12 +122,7 @@ def mean_rows(
     """
     blender = Blender(rows=rows, cols=cols, classes=ensemble.classes, device=ensemble.device)
     for index, row in enumerate(rows.starts):
-        source.load(row + rows.size)
-        wanted = source.wanted(row, rows.size)
-        cols_wanted: NDArray[np.bool_] = np.logical_or.reduce(wanted, axis=0)
-        chosen = [
-            k for k, col in enumerate(cols.starts) if cols_wanted[col : col + cols.size].any()
-        ]
+        chosen = _wanted_tiles(source, row, rows.size, cols)
         work.tiles += len(chosen)
         work.skipped += len(cols.starts) - len(chosen)
         if chosen:
@@ -138,6 +133,19 @@ def mean_rows(
         yield MeanRows(row, height, blender.means[:, :height] if chosen else None)
         if chosen:
             blender.advance(index)
+
+
+def _wanted_tiles(source: InputRows, row: int, height: int, cols: Axis) -> list[int]:
+    """Tiles of a row that hold a wanted pixel, or one whose neighbours are asked for as well."""
+    reach = source.reach
+    first, stop = max(row - reach, 0), min(row + height + reach, source.height)
+    source.load(stop)
+    wanted: NDArray[np.bool_] = np.logical_or.reduce(source.wanted(first, stop - first), axis=0)
+    return [
+        k
+        for k, col in enumerate(cols.starts)
+        if wanted[max(col - reach, 0) : col + cols.size + reach].any()
+    ]
 
 
 def _batches(chosen: Sequence[int], batch: int) -> list[list[int]]:

@@ -31,6 +31,26 @@ def fingerprint_files(paths: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def local_files(paths: Sequence[str]) -> list[str]:
+    """List the files in the file system among paths, and the sources of those that are VRTs."""
+    found: list[str] = []
+    waiting = list(paths)
+    while waiting:
+        path = waiting.pop()
+        if path not in found and is_local_file(path) and Path(path).is_file():
+            found.append(path)
+            waiting += _vrt_sources(path)
+    return found
+
+
+def _vrt_sources(path: str) -> list[str]:
+    if Path(path).suffix.lower() != ".vrt":
+        return []
+    with environment(path), open_dataset(path) as dataset:
+        inside = [f for f in dataset.files if f != path]
+    return [f for f in inside if not f.endswith((".aux.xml", ".ovr"))]
+
+
 def _add(digest: hashlib.blake2b, path: str, seen: set[str]) -> None:
     if path in seen:
         return
@@ -47,12 +67,8 @@ def _add(digest: hashlib.blake2b, path: str, seen: set[str]) -> None:
     mask = Path(f"{path}.msk")
     if mask.is_file():
         _add(digest, str(mask), seen)
-    if file.suffix.lower() == ".vrt":
-        with environment(path), open_dataset(path) as dataset:
-            inside = [f for f in dataset.files if f != path]
-        for source in inside:
-            if not source.endswith((".aux.xml", ".ovr")):
-                _add(digest, source, seen)
+    for source in _vrt_sources(path):
+        _add(digest, source, seen)
 
 
 def _add_bytes(digest: hashlib.blake2b, stream: BinaryIO, size: int) -> None:

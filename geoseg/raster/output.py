@@ -68,6 +68,20 @@ def check_output(
     return target
 
 
+def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
+    """Refuse to write over what is being read.
+
+    Raises
+    ------
+    OutputError
+        An output is the same file as an input, by whatever path or link.
+    """
+    read = [path for path in map(Path, inputs) if path.exists()]
+    for output in map(Path, outputs):
+        if output.exists() and any(output.samefile(path) for path in read):
+            raise OutputError(f"{output} is an input of this very run; name another output")
+
+
 def output_error(error: OSError, target: Path) -> OutputError:
     """Say in words why `target` could not be written."""
     folder = target.parent
@@ -201,6 +215,9 @@ class TemporaryFolder:
                 raise OutputError(
                     f"{self.target} appeared while it was being made; it was left as it is"
                 )
+            for place in sidecars:
+                if place.is_dir():
+                    raise OutputError(f"{self.target}: {place}, which goes with it, is a folder")
             for old in stale:
                 if old not in sidecars:
                     old.unlink(missing_ok=True)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import BandError, GridError, InputError, OptionError, RasterReadError
 from geoseg.raster.bands import Band, find_bands
-from geoseg.raster.fingerprint import fingerprint_files
+from geoseg.raster.fingerprint import fingerprint_files, local_files
 from geoseg.raster.gather import gather
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import Handles, is_local_file
@@ -343,6 +342,11 @@ class Scene:
         """
         return fingerprint_files(self.paths)
 
+    @property
+    def files(self) -> list[str]:
+        """Files in the file system that are read, the sources of a VRT included."""
+        return local_files(self.paths)
+
     def close(self) -> None:
         """Close the files, in all threads and for all views; a later read opens them again."""
         self._pieces.handles.close()
@@ -350,12 +354,7 @@ class Scene:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
 

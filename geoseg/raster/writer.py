@@ -105,6 +105,9 @@ class RasterWriter:
         workers: int = 4,
     ) -> None:
         self.path = check_output(path, overwrite=overwrite, suffixes=_SUFFIXES)
+        for beside in (_aux_path(self.path), self.path.with_suffix(".qml")):
+            if beside.is_dir():
+                raise OutputError(f"{self.path}: {beside}, which goes with it, is a folder")
         self.grid = grid
         self.dtype = np.dtype(dtype).newbyteorder("=")
         self._layout = RawLayout(
@@ -130,6 +133,7 @@ class RasterWriter:
         self._resampling = overview_resampling or ("mode" if legend else "average")
         self._arrived = np.zeros(grid.height, dtype=np.bool_)
         self._lock = threading.Lock()
+        self._made: Path | None = None
         self._folder: TemporaryFolder | None = None
         self._raw: io.FileIO | None = None
 
@@ -207,8 +211,26 @@ class RasterWriter:
                 written = os.pwrite(raw.fileno(), left, offset)
             left, offset = left[written:], offset + written
 
-    def _finish(self) -> None:
-        """Make the file and give it its name."""
+    def make(self) -> None:
+        """Make the file, all rows having been written, but give it no name yet.
+
+        For outputs that shall appear together: what may fail is done when all are made. Leaving the
+        ``with`` block does it otherwise.
+
+        Raises
+        ------
+        OutputError
+            Rows are missing, or the disk is full.
+        """
+        try:
+            self._make()
+        except OSError as error:
+            raise output_error(error, self.path) from error
+
+    def _make(self) -> Path:
+        """Make the file in the hidden folder, once."""
+        if self._made is not None:
+            return self._made
         folder = self._folder
         missing = int(self.grid.height - np.count_nonzero(self._arrived))
         if folder is None or missing:
@@ -226,9 +248,16 @@ class RasterWriter:
             blocksize=self._blocksize,
             workers=self._workers,
         )
-        folder.publish(
-            made, self._sidecars(made), overwrite=self._overwrite, stale=self._stale_files()
-        )
+        self._made = made
+        return made
+
+    def _finish(self) -> None:
+        """Make the file and give it its name."""
+        made = self._make()
+        if self._folder is not None:
+            self._folder.publish(
+                made, self._sidecars(made), overwrite=self._overwrite, stale=self._stale_files()
+            )
 
     def _sidecars(self, made: Path) -> dict[Path, str]:
         """Texts of the files beside the raster, by their places."""

@@ -403,3 +403,45 @@ def test_areas_are_pixels_hectares_or_square_metres(write_scene):
         parse_area("-3px", grid)
     with pytest.raises(OptionError, match="no area"):
         parse_area("nan", grid)
+
+
+@pytest.mark.parametrize(("overlap", "blend"), [(0.0, "mean"), (0.5, "mean"), (0.5, "hann")])
+def test_a_region_of_a_reduced_scene_is_predicted_as_in_the_whole(
+    write_scene, make_bundle, tmp_path, overlap, blend
+):
+    """Its border is interpolated towards pixels outside, whose tiles are computed as well."""
+    scene = write_scene(np.tile(PIXELS, (1, 2, 2)))
+    with Scene.open(scene) as opened:
+        area = read_region("500160,5599360,500480,5599840", opened.grid)
+    maps = []
+    for name, chosen in (("whole", None), ("part", area)):
+        p = tmp_path / f"{name}-p.tif"
+        tiles = {"tile": 8, "stride": round(8 * (1 - overlap)), "blend": blend, "scale": 2}
+        out = tmp_path / f"{name}.tif"
+        run(scene, out, [make_bundle()], area=chosen, probabilities=p, **tiles)
+        maps.append(read(p))
+    whole, part = maps
+    inside = ~np.isnan(part[0])
+    assert inside.sum() == 48 * 32
+    np.testing.assert_array_equal(part[:, inside], whole[:, inside])
+    np.testing.assert_allclose(part[:, inside].sum(0), 1, atol=1e-5)
+
+
+def test_an_output_never_replaces_its_own_scene(write_scene, make_bundle, tmp_path):
+    scene = write_scene(PIXELS)
+    link = tmp_path / "link.tif"
+    link.symlink_to(scene)
+    before = scene.read_bytes()
+    for names in ({}, {"confidence": link}):
+        out = tmp_path / "map.tif" if names else scene
+        with pytest.raises(OutputError, match="an input of this very run"):
+            run(scene, out, [make_bundle()], overwrite=True, **names)
+    assert scene.read_bytes() == before
+
+
+def test_outputs_appear_together_or_not_at_all(write_scene, make_bundle, tmp_path):
+    scene = write_scene(PIXELS)
+    (tmp_path / "map.qml").mkdir()
+    with pytest.raises(OutputError, match=r"map\.qml"):
+        run(scene, tmp_path / "map.tif", [make_bundle()], confidence=tmp_path / "c.tif")
+    assert {p.name for p in tmp_path.iterdir()} == {"scene.tif", "map.qml"}
