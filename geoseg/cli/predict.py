@@ -211,7 +211,8 @@ def _text(result: Prediction, total: int) -> str:
         lines.append(f"  {name:<{width}}  {100 * count / max(valid, 1):6.2f} %{area}")
     lines.append(f"  {'no class':<{width}}  {result.nodata:,} px")
     lines.append(
-        f"{result.tiles:,} tiles computed, {result.skipped:,} empty ones skipped,"
+        f"{result.tiles:,} {'tile' if result.tiles == 1 else 'tiles'} computed,"
+        f" {result.skipped:,} empty skipped,"
         f" {result.seconds:.1f} s, {total / 1e6 / result.seconds:.2f} Mpx/s"
     )
     return "\n".join(lines)

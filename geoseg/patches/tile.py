@@ -29,7 +29,7 @@ from geoseg.patches.table import FEW_LABELS, KEPT, NO_LABEL, NODATA, OUTSIDE, ST
 from geoseg.raster.output import TemporaryFolder, output_error
 
 _ADVICE = {
-    NODATA: "raise --max-nodata",
+    NODATA: "raise --max-nodata, or give a --size that is not beyond the scene's",
     STRADDLE: "use larger blocks (--split-block) or a --stride equal to --size",
     NO_LABEL: "check that labels and scenes overlap, and --classes",
     FEW_LABELS: "lower --min-labelled",
