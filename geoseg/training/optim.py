@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 import torch
@@ -32,7 +33,7 @@ def default_decay(name: str) -> float:
     return _DEFAULT_DECAY[_known(name)]
 
 
-class Optimizer:
+class Optimizer(ABC):
     """Follows the gradient of a network's parameters.
 
     Does its arithmetic with the functions under `torch.optim`. Not with its classes: making one of
@@ -87,6 +88,7 @@ class Optimizer:
                 with torch.no_grad():
                     self._follow(parameters, grads, kept, decay)
 
+    @abstractmethod
     def _follow(
         self,
         parameters: list[nn.Parameter],
@@ -94,7 +96,7 @@ class Optimizer:
         kept: dict[str, list[Tensor]],
         decay: float,
     ) -> None:
-        raise NotImplementedError
+        """Change parameters by their gradients, and what is kept from step to step."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything that goes from one step to the next but the parameters, by name."""
