@@ -18,7 +18,7 @@ from geoseg.raster.grid import Grid, crs_code, crs_name
 from geoseg.raster.handles import environment, is_local_file, open_dataset
 from geoseg.raster.legend import Legend
 from geoseg.raster.palette import hex_of
-from geoseg.raster.preview import preview_pixels
+from geoseg.raster.preview import preview_pixels, scene_statistics
 from geoseg.raster.scene import Scene
 
 _MOST_VALUES = 40
@@ -43,7 +43,7 @@ def describe_scene(scene: Scene) -> dict[str, Any]:
     RasterReadError
         A file cannot be read.
     """
-    statistics = scene.statistics_preview()
+    statistics = scene_statistics(scene)
     legend, remarks = _legend(scene)
     values = _values(scene) if len(scene.bands) == 1 and scene.dtype.kind in "iu" else None
     classes = None

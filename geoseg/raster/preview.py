@@ -53,7 +53,11 @@ def preview_pixels(scene: Scene) -> tuple[Iterator[Pixels], bool]:
 
 
 def scene_statistics(scene: Scene) -> SceneStatistics:
-    """Look at about a million pixels; see `Scene.statistics_preview`."""
+    """Minimum, maximum, mean and deviation of each band, and the share of invalid pixels.
+
+    A scene of up to 1 Mpx is read whole; of a larger one its overviews are read or, where a
+    file has none, 64 small windows spread evenly.
+    """
     pieces, exact = preview_pixels(scene)
     count = np.zeros(len(scene.bands), np.int64)
     mean = np.zeros(len(scene.bands))

@@ -24,7 +24,6 @@ from geoseg.raster.handles import Handles, is_local_file
 from geoseg.raster.heads import expand
 from geoseg.raster.lookup import Lookup
 from geoseg.raster.pieces import Mask, Pieces
-from geoseg.raster.preview import SceneStatistics, scene_statistics
 from geoseg.raster.sources import group_files, plan
 from geoseg.raster.window import Window
 
@@ -308,14 +307,6 @@ class Scene:
             at = inside.slices(row_origin=there.row, col_origin=there.col)
             valid[at] = self._pieces.read(inside, out[(slice(None), *at)])
         return Pixels(out, valid)
-
-    def statistics_preview(self) -> SceneStatistics:
-        """Minimum, maximum, mean and deviation of each band, and the share of invalid pixels.
-
-        A scene of up to 1 Mpx is read whole; of a larger one its overviews are read or, where a
-        file has none, 64 small windows spread evenly.
-        """
-        return scene_statistics(self)
 
     def read_overview(self, pixels: int) -> Iterator[Pixels] | None:
         """Read the whole scene coarsely, about `pixels` pixels, piece by piece.
