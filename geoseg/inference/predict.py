@@ -339,6 +339,6 @@ def _tags(
     return provenance(
         command,
         {scene.name: scene.fingerprint()},
-        model={bundle.card.name: bundle.card.hash for bundle in models},
+        model=[{bundle.card.name: bundle.card.hash} for bundle in models],
         options=options,
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from geoseg.inference.members import InputSpec
+from geoseg.models.normalise import normalise
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import Strip, read_strips
 from geoseg.raster.window import Window
@@ -242,23 +243,19 @@ class InputRows:
         For each specification (tiles, bands, height, width) float32: (reading − mean) / std, with
         the fill for a reading in every band of an invalid pixel.
         """
-        raw, valid = (r.rows(row, row + height) for r in (self._raw, self._valid))
-        cut = [slice(col, col + width) for col in cols]
-        mask = torch.stack([valid[:, :, part] for part in cut])
+        raw, mask = (
+            torch.stack([rows.rows(row, row + height)[:, :, col : col + width] for col in cols])
+            for rows in (self._raw, self._valid)
+        )
         # Asking costs a pass on the processor, and a wait on a card.
         whole = self._device.type == "cpu" and bool(mask.all())
         inputs = []
         for spec, order in zip(self._specs, self._order, strict=True):
-            x = torch.empty(
-                (len(cols), len(order), height, width), dtype=torch.float32, device=self._device
-            )
-            for k, band in enumerate(order):
-                for number, part in enumerate(cut):
-                    x[number, k].copy_(raw[band, :, part])
-                mean, std = np.float32(spec.mean[k]), np.float32(spec.std[k])
-                x[:, k].sub_(float(mean)).div_(float(std))
-                if not whole:
-                    x[:, k].masked_fill_(~mask[:, 0], float((np.float32(spec.fill) - mean) / std))
+            chosen = raw if order == list(range(raw.shape[1])) else raw[:, order]
+            x = normalise(chosen, spec.mean, spec.std)
+            if not whole:
+                filled = torch.full((len(order), 1, 1), spec.fill, device=self._device)
+                x = torch.where(mask, x, normalise(filled, spec.mean, spec.std))
             inputs.append(x)
         return inputs
 

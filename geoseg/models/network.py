@@ -60,13 +60,6 @@ def parameter_count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def device_of(network: nn.Module) -> torch.device:
-    """Device of a network's first parameter or buffer; the CPU where it has none."""
-    for tensor in (*network.parameters(), *network.buffers()):
-        return tensor.device
-    return torch.device("cpu")
-
-
 def channels_last(network: nn.Module) -> nn.Module:
     """Lay out a network's kernels channels-last, in place, and return it.
 
