@@ -287,10 +287,12 @@ def _open_labels(source: str | Sequence[str]) -> Scene:
 def _laid_on(labels: Scene, scene: Scene, *, assume_aligned: bool) -> Scene:
     """Bring labels to a scene's grid."""
     path = labels.paths[0]
-    if labels.grid.is_georeferenced and scene.grid.is_georeferenced:
+    placed = labels.grid.is_georeferenced and scene.grid.is_georeferenced
+    one_has_crs = (labels.grid.crs is None) != (scene.grid.crs is None)
+    if placed and not (one_has_crs and assume_aligned):
         return labels.on_grid(scene.grid)
     same_size = (labels.grid.height, labels.grid.width) == (scene.grid.height, scene.grid.width)
-    what = "the labels have" if not labels.grid.is_georeferenced else "the scene has"
+    what = "the labels have" if labels.grid.crs is None else "the scene has"
     if not same_size:
         raise LabelError(
             f"{path}: {what} no georeference, and {labels.grid.height} × {labels.grid.width} "
@@ -301,4 +303,4 @@ def _laid_on(labels: Scene, scene: Scene, *, assume_aligned: bool) -> Scene:
             f"{path}: {what} no georeference; if the labels lie pixel by pixel on {scene.name}, "
             "say --assume-aligned"
         )
-    return labels
+    return labels.assume_grid(scene.grid)

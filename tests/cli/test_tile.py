@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geoseg.cli import main
+from geoseg.cli import _run, main
 from geoseg.patches.dataset import PatchDataset
 
 
@@ -122,3 +122,32 @@ def test_real_bands_in_separate_files_with_shifted_labels(real_data: Path, tmp_p
     assert len(data.bands) == 3
     assert data.legend is not None
     assert {value for c in data.legend.classes for value in c.values} >= {7046, 9016, 9018}
+
+
+def test_labels_without_a_coordinate_system_alone_can_be_assumed_aligned(tmp_path, capsys):
+    """A transform without a CRS is half a georeference, which the option makes whole."""
+
+    def write(name, pixels, crs, transform):
+        with rasterio.open(
+            tmp_path / name,
+            "w",
+            driver="GTiff",
+            count=1,
+            height=pixels.shape[0],
+            width=pixels.shape[1],
+            dtype=pixels.dtype,
+            crs=crs,
+            transform=transform,
+        ) as dataset:
+            dataset.write(pixels, 1)
+        return str(tmp_path / name)
+
+    rows = np.arange(1, 1025, dtype=np.uint16).reshape(32, 32)
+    scene = write("s.tif", rows, "EPSG:32633", Affine(10, 0, 5e5, 0, -10, 5e6))
+    labels = write("l.tif", (rows % 2 + 1).astype(np.uint8), None, Affine(1, 0, 7, 0, -1, 9))
+    words = ["tile", scene, "--labels", labels, "--size", "16", "--split", "1,0,0"]
+    assert _run([*words, "-o", str(tmp_path / "refused")]) == 1
+    assert "--assume-aligned" in capsys.readouterr().err
+    assert _run([*words, "--assume-aligned", "-o", str(tmp_path / "set")]) == 0
+    cut = np.load(tmp_path / "set" / "train" / "labels.npy")
+    np.testing.assert_array_equal(cut[0], rows[:16, :16] % 2)
