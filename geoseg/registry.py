@@ -6,11 +6,14 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from geoseg.errors import GeosegError, OptionError
 
 T = TypeVar("T", bound="Callable[..., Any]")
+
+_NO_FAMILIES: Mapping[str, str] = MappingProxyType({})
 
 
 class Registry(Generic[T]):
@@ -22,6 +25,10 @@ class Registry(Generic[T]):
         What the things are, in the singular, for messages: "network", "loss".
     homes
         Name → module that registers it.
+    families
+        Pattern of a family of names (``smp:<architecture>/<encoder>``) → module that registers
+        the family. What stands before the pattern's first colon names the family; what its
+        members are called behind it, the family alone knows.
     given
         Parameters of the makers that are no options of a user, such as the number of classes.
     error
@@ -33,14 +40,18 @@ class Registry(Generic[T]):
         kind: str,
         homes: Mapping[str, str],
         *,
+        families: Mapping[str, str] = _NO_FAMILIES,
         given: Collection[str] = (),
         error: type[GeosegError] = OptionError,
     ) -> None:
         self.kind = kind
         self._homes = dict(homes)
+        self._patterns = tuple(families)
+        self._family_homes = {_prefix(pattern): home for pattern, home in families.items()}
         self._given = frozenset(given)
         self._error = error
         self._makers: dict[str, T] = {}
+        self._families: dict[str, Callable[[str], T]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Register the decorated maker under `name`.
@@ -60,9 +71,25 @@ class Registry(Generic[T]):
 
         return keep
 
+    def register_family(self, prefix: str) -> Callable[[Callable[[str], T]], Callable[[str], T]]:
+        """Register what turns the part of a name behind ``prefix:`` into a maker.
+
+        The decorated function raises the registry's error for a member that it does not know.
+        """
+
+        def keep(members: Callable[[str], T]) -> Callable[[str], T]:
+            self._families[prefix] = members
+            return members
+
+        return keep
+
     def names(self) -> tuple[str, ...]:
-        """All names, sorted. Imports nothing."""
+        """All names but those of families, sorted. Imports nothing."""
         return tuple(sorted({*self._homes, *self._makers}))
+
+    def patterns(self) -> tuple[str, ...]:
+        """How the names of each family look, sorted. Imports nothing."""
+        return tuple(sorted(self._patterns))
 
     def maker(self, name: str) -> T:
         """Return what makes the thing called `name`.
@@ -73,14 +100,17 @@ class Registry(Generic[T]):
             Nothing is called so (of the type given at construction); the message lists what there
             is.
         """
+        prefix = _prefix(name)
+        if prefix in self._family_homes:
+            importlib.import_module(self._family_homes[prefix])
+            return self._families[prefix](name[len(prefix) + 1 :])
         if name not in self._makers and name in self._homes:
             importlib.import_module(self._homes[name])
         if name not in self._makers:
             near = difflib.get_close_matches(name, self.names(), n=1)
             guess = f" (did you mean {near[0]!r}?)" if near else ""
-            raise self._error(
-                f"no {self.kind} is called {name!r}{guess}; there are: {', '.join(self.names())}"
-            )
+            there = ", ".join((*self.names(), *self.patterns()))
+            raise self._error(f"no {self.kind} is called {name!r}{guess}; there are: {there}")
         return self._makers[name]
 
     def options(self, name: str) -> dict[str, Any]:
@@ -104,6 +134,12 @@ class Registry(Generic[T]):
         for key, default in known.items():
             if default is inspect.Parameter.empty and key not in options:
                 raise OptionError(f"{self.kind} {name!r} needs its option {key!r}")
+
+
+def _prefix(name: str) -> str:
+    """Return what stands before the first colon; nothing where there is none."""
+    prefix, colon, _ = name.partition(":")
+    return prefix if colon else ""
 
 
 def _place(maker: Callable[..., Any]) -> tuple[str, str]:

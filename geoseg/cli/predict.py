@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from geoseg.inference.predict import Prediction
 
 
-def _scale(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
+def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
     match = re.fullmatch(r"1:(\d{1,3})", value.strip())
     if match is None or int(match[1]) == 0:
         raise click.BadParameter(f"'{value}' is no scale; write 1:1, 1:2, 1:4 …")
@@ -71,10 +73,9 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
 @click.option(
     "--scale",
     callback=_scale,
-    default="1:1",
-    show_default=True,
     metavar="1:N",
-    help="Predict the scene N times smaller and bring the probabilities back up.",
+    help="Predict the scene N times smaller and bring the probabilities back up [default: as the"
+    " model learned, mostly 1:1].",
 )
 @click.option(
     "--min-area",
@@ -111,7 +112,7 @@ def command(
     overlap: float | None,
     blend: str,
     tta: bool,
-    scale: int,
+    scale: int | None,
     min_area: str | None,
     probabilities: str | None,
     confidence: str | None,

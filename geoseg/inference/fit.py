@@ -1,12 +1,31 @@
-"""Whether a scene fits models, and what the user should know about it."""
+"""Whether a scene and settings fit models, and what the user should know about it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from geoseg.errors import BandError
+from geoseg.errors import BandError, OptionError
+from geoseg.inference.settings import PredictSettings
 from geoseg.models.card import ModelCard
 from geoseg.raster.scene import Scene
+
+
+def fit_scale(settings: PredictSettings, cards: Sequence[ModelCard]) -> PredictSettings:
+    """Return the settings with the scale that the models learned at, where none is asked for.
+
+    Raises
+    ------
+    OptionError
+        They learned at different ones.
+    """
+    if settings.scale is not None:
+        return settings
+    scales = sorted({card.scale for card in cards})
+    if len(scales) > 1:
+        learned = " and ".join(f"1:{scale}" for scale in scales)
+        raise OptionError(f"the models learned at {learned}: say at which to predict with --scale")
+    return replace(settings, scale=scales[0])
 
 
 def fit_bands(scene: Scene, cards: Sequence[ModelCard]) -> tuple[Scene, list[str]]:

@@ -17,6 +17,7 @@ from geoseg.errors import ModelError, OptionError
 from geoseg.inference.blend import running_mean
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.fold import fold_batch_norm
+from geoseg.models.network import PresenceNetwork
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -129,7 +130,7 @@ def make_ensemble(
     Raises
     ------
     ModelError
-        The models do not tell the same classes apart.
+        The models do not tell the same classes apart, or one knows no pixels.
     OptionError
         Unknown precision.
     """
@@ -142,6 +143,11 @@ def make_ensemble(
     members: list[Member] = []
     for bundle in bundles:
         card = bundle.card
+        if isinstance(bundle.network, PresenceNetwork):
+            raise ModelError(
+                f"model '{card.name}' ({card.network}) says which classes a patch holds and not"
+                " where: predict with a model that gives a class to every pixel"
+            )
         if [(c.id, c.name) for c in card.legend.classes] != [
             (c.id, c.name) for c in first.legend.classes
         ]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import InputError, ModelError
 from geoseg.inference.blend import best_class, plan_axis
-from geoseg.inference.fit import fit_bands
+from geoseg.inference.fit import fit_bands, fit_scale
 from geoseg.inference.members import Ensemble, make_ensemble
 from geoseg.inference.outputs import NODATA, Maps, Outputs
 from geoseg.inference.settings import PredictSettings
@@ -118,7 +118,7 @@ def predict(
         Outputs are there already, or cannot be written.
     """
     began = time.perf_counter()
-    settings = settings or PredictSettings()
+    settings = fit_scale(settings or PredictSettings(), [bundle.card for bundle in models])
     ensemble = make_ensemble(
         models, device=resolve_device(device), precision=settings.precision, tta=settings.tta
     )
@@ -193,11 +193,12 @@ def _class_rows(
     Yields the first row, class indices, confidence and (by wish) probabilities.
     """
     keep_large_blocks()
+    scale = settings.scale or 1
     source = InputRows(
         scene,
         ensemble.specs,
         area=area,
-        scale=settings.scale,
+        scale=scale,
         workers=workers,
         device=ensemble.device,
         live=settings.tile,
@@ -206,7 +207,7 @@ def _class_rows(
     cols = plan_axis(source.width, settings.tile, settings.steps, settings.blend)
     on_cpu = ensemble.device.type == "cpu"
     batch = settings.batch or (BATCH_ON_CPU if on_cpu else BATCH_ON_GPU)
-    up = RowUpsampler(factor=settings.scale, height=source.full_height, width=source.full_width)
+    up = RowUpsampler(factor=scale, height=source.full_height, width=source.full_width)
     crew = Crew(ensemble.device, workers)
     with (
         _memory_in_words(ensemble.device),
@@ -218,7 +219,7 @@ def _class_rows(
         for band in mean_rows(
             source, ensemble, rows=rows, cols=cols, batch=batch, crew=crew, work=work
         ):
-            for row, height, means in _full_size(band, up, settings.scale, ensemble):
+            for row, height, means in _full_size(band, up, scale, ensemble):
                 mask = source.full_wanted(row, height)
                 index, best, kept = _classify(means, mask, crew, keep_means=keep_means)
                 yield row, index, best if keep_best else None, kept

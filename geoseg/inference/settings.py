@@ -26,8 +26,10 @@ class PredictSettings:
     """Weights of a tile's pixels, see `geoseg.inference.blend.axis_weights`."""
     tta: bool = False
     """Whether each tile is predicted in its eight symmetries."""
-    scale: int = 1
-    """n to predict at 1:n and bring the probabilities back up."""
+    scale: int | None = None
+    """n to predict at 1:n and bring the probabilities back up; None for what the models learned
+    at.
+    """
     min_area: int = 0
     """Connected components of fewer pixels are given to their largest neighbour; 0 leaves all."""
     batch: int | None = None
@@ -45,7 +47,7 @@ class PredictSettings:
             )
         if self.blend not in BLEND_NAMES:
             raise OptionError(f"unknown blend '{self.blend}'; there are {', '.join(BLEND_NAMES)}")
-        if self.scale < 1:
+        if self.scale is not None and self.scale < 1:
             raise OptionError(f"a scale of 1:{self.scale} has no meaning; give 1:1, 1:2, 1:4 …")
         if self.batch is not None and self.batch < 1:
             raise OptionError(f"a batch of {self.batch} tiles has no meaning; give 1 or more")
@@ -62,7 +64,7 @@ class PredictSettings:
             "stride": self.steps,
             "blend": self.blend,
             "tta": self.tta,
-            "scale": f"1:{self.scale}",
+            "scale": f"1:{self.scale or 1}",
             "min-area": f"{self.min_area}px",
             "precision": self.precision,
         }

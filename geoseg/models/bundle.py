@@ -39,7 +39,7 @@ def save_bundle(
     path: str | Path,
     *,
     dtype: torch.dtype | None = None,
-    sidecars: Mapping[Path, str] = MappingProxyType({}),
+    sidecars: Mapping[Path, str | bytes] = MappingProxyType({}),
     overwrite: bool = True,
 ) -> ModelCard:
     """Write a model as one file, whole or not at all.
@@ -55,7 +55,7 @@ def save_bundle(
         statistics) stay float32: they weigh next to nothing, and a variance may be beyond
         float16.
     sidecars
-        Texts that belong to the model, by path; they appear just before it does.
+        Texts or bytes that belong to the model, by path; they appear just before it does.
     overwrite
         Whether it may replace a file that is there.
 

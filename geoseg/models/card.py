@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -52,9 +52,13 @@ class ModelCard:
     legend: Legend
     """Classes in the order of the network's output."""
     tile: int
-    """Side in pixels of the patches that it was trained on."""
+    """Side in pixels of what it was trained on, cropped and downscaled."""
+    scale: int = 1
+    """n where it was trained at 1:n of the resolution of the scenes, and wants to predict so."""
     resolution: float | None = None
-    """Side of a training pixel in units of the coordinate system (mostly metres)."""
+    """Side of a pixel of the scenes that it was trained on, in units of the coordinate system
+    (mostly metres).
+    """
     training: Mapping[str, Any] = field(default_factory=dict)
     """How it was trained: options, seed, hash of the data, scores, versions."""
     description: str = ""
@@ -82,6 +86,7 @@ class ModelCard:
             "fill": self.fill,
             "classes": self.legend.to_json(),
             "tile": self.tile,
+            "scale": self.scale,
             "resolution": self.resolution,
             "training": dict(self.training),
             "description": self.description,
@@ -141,6 +146,8 @@ class ModelCard:
             fill=read.number("fill"),
             legend=legend,
             tile=read.whole("tile", 1, _MOST_TILE),
+            # Files of before there were scales have none.
+            scale=read.whole("scale", 1, _MOST_TILE) if "scale" in read.keys else 1,
             resolution=None if read.entry("resolution") is None else read.number("resolution"),
             training=read.mapping("training"),
             description=read.text("description"),
@@ -156,6 +163,10 @@ class _Reader:
         if not isinstance(obj, dict):
             self.fail("it is no JSON object")
         self._obj = obj
+
+    @property
+    def keys(self) -> Set[str]:
+        return self._obj.keys()
 
     def fail(self, reason: str) -> NoReturn:
         raise ModelError(f"{self._source} cannot be used: {reason}")

@@ -1,4 +1,4 @@
-"""What all networks of our own share: any size in, the same size out."""
+"""What networks share: any size in; the same size out, or which classes there are."""
 
 from __future__ import annotations
 
@@ -38,6 +38,72 @@ class SegmentationNetwork(nn.Module):
         return self.logits(padded)[..., :height, :width]
 
 
+class PresenceNetwork(nn.Module):
+    """A network that says which classes an image holds, and, after the fact, where.
+
+    Feature maps, their global average, one dense layer (Lin, Chen, Yan 2014); trained with labels
+    of whole images alone. Because the average and the dense layer are both linear, they can be
+    swapped: the *class activation map* (Zhou et al. 2016, equation 2) weighs the feature maps of
+    an image as the dense layer weighs their averages, and shows from where the evidence came.
+
+    An image smaller than `smallest` is continued to the right and below by its edge pixels.
+
+    Parameters
+    ----------
+    stride
+        See the attribute.
+    smallest
+        See the attribute; `stride` by default.
+    """
+
+    stride: int
+    """Pixels of the image, along a side, that one position of the feature maps stands for."""
+    smallest: int
+    """Side in pixels of the smallest image that `features` can take."""
+    dense: nn.Linear
+    """From the averages of the feature maps to the classes; made by the subclass."""
+
+    def __init__(self, *, stride: int, smallest: int | None = None) -> None:
+        super().__init__()
+        self.stride = stride
+        self.smallest = stride if smallest is None else smallest
+
+    @abstractmethod
+    def features(self, x: Tensor) -> Tensor:
+        """Map (N, bands, H, W), H and W at least `smallest`, to (N, channels, h, w).
+
+        These are the last feature maps before the average, h ≈ H / `stride`.
+        """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map normalised float (N, bands, H, W) to logits (N, classes), any H, W ≥ 1.
+
+        A class is present with the probability ``sigmoid(logit)``, each by itself.
+        """
+        y: Tensor = self.dense(self._features(x).mean(dim=(2, 3)))
+        return y
+
+    def activation_maps(self, x: Tensor, *, bias: bool = False) -> Tensor:
+        """Class activation maps, (N, classes, h, w): ``CAM_c(x, y) = Σ_k w_k^c f_k(x, y)``.
+
+        Parameters
+        ----------
+        x
+            Normalised float (N, bands, H, W), any H, W ≥ 1.
+        bias
+            Whether the dense layer's bias is added, which the definition leaves out. With it, the
+            mean of a map is the class's logit.
+        """
+        kernel = self.dense.weight[:, :, None, None]
+        return functional.conv2d(self._features(x), kernel, self.dense.bias if bias else None)
+
+    def _features(self, x: Tensor) -> Tensor:
+        below, right = (max(self.smallest - side, 0) for side in x.shape[-2:])
+        if below or right:
+            x = functional.pad(x, (0, right, 0, below), mode="replicate")
+        return self.features(x)
+
+
 def he_normal(network: nn.Module) -> None:
     """Draw kernels as in He et al. (2015), for layers followed by ReLU; biases become 0.
 
@@ -65,5 +131,5 @@ def channels_last(network: nn.Module) -> nn.Module:
 
     Convolutions are much faster so on processors and on recent cards, and pass the layout on.
     """
-    moved: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    moved: nn.Module = network.to(memory_format=torch.channels_last)
     return moved

@@ -14,7 +14,7 @@ from geoseg.errors import ModelError, OutputError
 from geoseg.models.card import METADATA_KEY
 from geoseg.raster.output import TemporaryFolder, output_error
 
-_NONE: Mapping[Path, str] = MappingProxyType({})
+_NONE: Mapping[Path, str | bytes] = MappingProxyType({})
 
 
 def write_tensors(
@@ -22,7 +22,7 @@ def write_tensors(
     tensors: Mapping[str, Tensor],
     text: str,
     *,
-    sidecars: Mapping[Path, str] = _NONE,
+    sidecars: Mapping[Path, str | bytes] = _NONE,
     overwrite: bool = True,
 ) -> None:
     """Write tensors and a text, whole or not at all.
@@ -38,7 +38,7 @@ def write_tensors(
     text
         Kept in the header's metadata.
     sidecars
-        Texts that belong to the file, by path; they appear just before it does.
+        Texts or bytes that belong to the file, by path; they appear just before it does.
     overwrite
         Whether it may replace a file that appeared meanwhile.
 

@@ -8,12 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from geoseg.errors import OptionError
+from geoseg.models.layers import checked_flag, checked_widths
 from geoseg.models.network import SegmentationNetwork, he_normal
 from geoseg.models.registry import register
-
-_MOST_LEVELS = 8
-_MOST_CHANNELS = 8192
 
 
 def _pair_of_convolutions(inside: int, outside: int, *, batch_norm: bool) -> nn.Sequential:
@@ -64,9 +61,8 @@ class UNet(SegmentationNetwork):
         widths: Sequence[int] = (64, 128, 256, 512, 1024),
         batch_norm: bool = True,
     ) -> None:
-        widths = _checked(widths)
-        if not isinstance(batch_norm, bool):
-            raise OptionError(f"batch_norm is true or false, not {batch_norm!r}")
+        widths = checked_widths(widths)
+        checked_flag("batch_norm", batch_norm)
         super().__init__(stride=2 ** (len(widths) - 1))
         self.encoder = nn.ModuleList(
             _pair_of_convolutions(i, o, batch_norm=batch_norm)
@@ -107,18 +103,3 @@ def unet_small(
 ) -> UNet:
     """Build the small U-Net of the alpine system: four levels, 1.93 M parameters."""
     return UNet(in_channels=in_channels, classes=classes, widths=widths, batch_norm=batch_norm)
-
-
-def _checked(widths: Sequence[int]) -> tuple[int, ...]:
-    given: object = widths  # from a command line or a file: anything
-    good = (
-        isinstance(given, list | tuple)
-        and 1 <= len(given) <= _MOST_LEVELS
-        and all(type(w) is int and 1 <= w <= _MOST_CHANNELS for w in given)
-    )
-    if not good:
-        raise OptionError(
-            f"widths are 1 to {_MOST_LEVELS} numbers of channels up to {_MOST_CHANNELS},"
-            f" not {widths!r}"
-        )
-    return tuple(widths)

@@ -277,7 +277,7 @@ def test_any_zip_file_is_refused(tmp_path: Path) -> None:
         ({"format": "other"}, "its format is 'other'"),
         ({"version": 2}, "update geoseg"),
         ({"version": True}, "'version' is no whole number"),
-        ({"network": "resnet"}, "there are: pointwise, unet, unet-small"),
+        ({"network": "resnet"}, "no network is called 'resnet'"),
         ({"network": 3}, "'network' is no text"),
         ({"arguments": []}, "'arguments' is no JSON object"),
         ({"arguments": {"depth": 3}}, "has no option 'depth'"),
