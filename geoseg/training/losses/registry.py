@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from geoseg.training.losses.base import LossContext, PixelLoss
 
 _HOMES = {
+    "bce": "geoseg.training.losses.cross_entropy",
     "ce": "geoseg.training.losses.cross_entropy",
+    "focal": "geoseg.training.losses.focal",
+    "focal-hinge": "geoseg.training.losses.focal_hinge",
+    "focal-sigmoid": "geoseg.training.losses.focal",
+    "iou": "geoseg.training.losses.jaccard",
+    "jaccard": "geoseg.training.losses.jaccard",
+    "lovasz-hinge": "geoseg.training.losses.lovasz",
+    "lovasz-softmax": "geoseg.training.losses.lovasz",
+    "presence": "geoseg.training.losses.presence",
     "weighted-ce": "geoseg.training.losses.cross_entropy",
 }
 """Name of each loss → module that registers it, imported when first asked for."""
