@@ -178,7 +178,7 @@ class TemporaryFolder:
     def publish(
         self,
         made: Path,
-        sidecars: Mapping[Path, str],
+        sidecars: Mapping[Path, str | bytes],
         *,
         overwrite: bool,
         stale: Iterable[Path] = (),
@@ -190,7 +190,7 @@ class TemporaryFolder:
         made
             The finished file, in this folder; it becomes the target.
         sidecars
-            Texts by the paths they belong at.
+            Texts (or bytes) by the paths they belong at.
         overwrite
             Whether a target may be replaced; one that appeared meanwhile is not, without.
         stale
@@ -203,10 +203,9 @@ class TemporaryFolder:
         """
         ready: list[tuple[Path, Path]] = []
         try:
-            for number, (place, text) in enumerate(sidecars.items()):
+            for number, (place, content) in enumerate(sidecars.items()):
                 part = self.path / f"sidecar-{number}"
-                with part.open("w", encoding="utf-8", newline="\n") as file:
-                    file.write(text)
+                part.write_bytes(content.encode() if isinstance(content, str) else content)
                 ready.append((part, place))
             for part in (*(part for part, _ in ready), made):
                 with part.open("r+b") as opened:

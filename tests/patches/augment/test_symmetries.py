@@ -1,4 +1,4 @@
-"""Transforms of image and mask together."""
+"""Mirrorings and quarter turns."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from geoseg.errors import OptionError
-from geoseg.patches.augment import DEFAULT, augment, make_augmentations, names
+from geoseg.patches.augment import augment, make_augmentations
+from geoseg.patches.augment.affine import Composed
+from geoseg.patches.augment.symmetries import Flips, QuarterTurns
 
 
 def batch(patches: int, rows: int, cols: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -26,8 +27,7 @@ def transformed(
     text: str, patches: int, rows: int, cols: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     images, labels = batch(patches, rows, cols)
-    augment(make_augmentations(text), images, labels, np.random.default_rng(seed))
-    return images, labels
+    return augment(make_augmentations(text), images, labels, np.random.default_rng(seed))
 
 
 @settings(max_examples=60, deadline=None)
@@ -68,43 +68,12 @@ def test_patches_that_are_not_square_are_turned_upside_down_only() -> None:
     assert found == {place.tobytes(), place[::-1, ::-1].tobytes()}
 
 
-def test_noise_is_drawn_for_each_reading_and_leaves_labels_alone() -> None:
-    images, labels = batch(4, 64, 64)
-    before, labels_before = images.copy(), labels.copy()
-    augment(make_augmentations("noise(sigma=0.5)"), images, labels, np.random.default_rng(0))
-    noise = images - before
-    assert noise.std() == pytest.approx(0.5, rel=0.02)
-    assert abs(noise.mean()) < 0.02
-    assert abs(np.corrcoef(noise[:, 0].ravel(), noise[:, 1].ravel())[0, 1]) < 0.05
-    assert (labels == labels_before).all()
-    assert images.dtype == np.float32
-
-
-def test_the_generator_is_the_only_source_of_chance() -> None:
-    text = "flips, rot90, noise"
-    first, again = transformed(text, 5, 6, 6, 3), transformed(text, 5, 6, 6, 3)
-    other = transformed(text, 5, 6, 6, 4)
-    assert (first[0] == again[0]).all()
-    assert (first[1] == again[1]).all()
-    assert (first[0] != other[0]).any()
-
-
-def test_the_default_is_all_symmetries() -> None:
-    assert len(make_augmentations(DEFAULT)) == 2
-    assert make_augmentations("none") == ()
-    assert names() == ("flips", "noise", "rot90")
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("flip", "no augmentation is called 'flip'"),
-        ("noise(sigma=-1)", "noise's sigma must be from 0"),
-        ("noise(sigma=loud)", "must be a number"),
-        ("flips rot90", "--augment .* makes no sense there"),
-        ("flips(often=2)", "has no option 'often'; it has: none"),
-    ],
-)
-def test_an_augmentation_without_meaning_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(OptionError, match=complaint):
-        make_augmentations(text)
+@pytest.mark.parametrize(("rows", "cols"), [(5, 5), (4, 4), (1, 1), (3, 6), (6, 3)])
+def test_resampling_by_a_symmetry_moves_the_same_pixels_to_the_bit(rows: int, cols: int) -> None:
+    steps = [Flips(), QuarterTurns()]
+    images, labels = batch(40, rows, cols)
+    images += np.float32(0.1)
+    one_by_one = augment(steps, images.copy(), labels.copy(), np.random.default_rng(5))
+    at_once = Composed(steps)(images, labels, np.random.default_rng(5))
+    assert one_by_one[0].tobytes() == at_once[0].tobytes()
+    assert one_by_one[1].tobytes() == at_once[1].tobytes()
