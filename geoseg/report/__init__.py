@@ -1,0 +1,1 @@
+"""Pages, charts and pictures for people: the only place for matplotlib."""
