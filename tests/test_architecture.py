@@ -29,6 +29,7 @@ FLOORS: dict[str, int] = {
     "geoseg.compositing": 3,
     "geoseg.patches": 3,
     "geoseg.models": 3,
+    "geoseg.report": 3,
     "geoseg.training": 4,
     "geoseg.inference": 4,
     "geoseg.assessment": 5,
@@ -52,6 +53,11 @@ FENCES: dict[str, tuple[str, ...]] = {
     "safetensors": ("geoseg.models",),
     "click": ("geoseg.cli",),
     "tqdm": ("geoseg.cli",),
+    "matplotlib": ("geoseg.report",),
+    "torchvision": ("geoseg.models",),
+    "segmentation_models_pytorch": ("geoseg.models",),
+    "timm": ("geoseg.models",),
+    "tensorboard": ("geoseg.training.report.board",),
     "ee": ("geoseg.compositing.earthengine",),
 }
 

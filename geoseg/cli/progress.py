@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from geoseg.cli.launch import is_first
 from geoseg.cli.options import verbosity
 
 
@@ -56,6 +57,8 @@ def _memory() -> str:
 def progress(total: int | None, description: str, unit: str = "px") -> Iterator[Progress]:
     """Draw a progress bar on standard error if it is a terminal and the user did not ask for quiet.
 
+    Of several processes that a launcher started, the first alone draws.
+
     Parameters
     ----------
     total
@@ -65,7 +68,7 @@ def progress(total: int | None, description: str, unit: str = "px") -> Iterator[
     unit
         What is counted.
     """
-    if verbosity() < 0 or not sys.stderr.isatty():
+    if verbosity() < 0 or not sys.stderr.isatty() or not is_first():
         yield _Silent()
         return
     bar = _Bar(total, description, unit)

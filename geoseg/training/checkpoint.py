@@ -21,7 +21,7 @@ from geoseg.models.tensorfile import read_tensors, write_tensors
 from geoseg.training.optim import Optimizer
 
 FORMAT = "geoseg-checkpoint"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -42,6 +42,10 @@ class Progress:
     """Epoch (from 1), value and scores of the best epoch so far."""
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     """State of the network after that epoch."""
+    averages: list[dict[str, Any]] = field(default_factory=list)
+    """One record a cycle of weight averaging: its scores, and those of the average so far."""
+    mean_weights: dict[str, Tensor] = field(default_factory=dict)
+    """Mean of the weights collected so far, float64."""
     seconds: float = 0.0
     """Time spent so far."""
 
@@ -71,6 +75,7 @@ def save_checkpoint(
     """
     tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
     tensors |= {f"best.{key}": value for key, value in progress.best_weights.items()}
+    tensors |= {f"mean.{key}": value for key, value in progress.mean_weights.items()}
     tensors |= {f"optimizer.{key}": value for key, value in optimizer.state_dict().items()}
     text = json.dumps(
         {
@@ -83,6 +88,7 @@ def save_checkpoint(
             "history": progress.history,
             "last": progress.last,
             "best": progress.best,
+            "averages": progress.averages,
             "seconds": progress.seconds,
         }
     )
@@ -124,6 +130,8 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: Optimizer) -> Pro
             last=obj["last"],
             best=obj["best"],
             best_weights=_under("best.", tensors),
+            averages=list(obj["averages"]),
+            mean_weights=_under("mean.", tensors),
             seconds=float(obj["seconds"]),
         )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

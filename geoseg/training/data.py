@@ -1,13 +1,11 @@
-"""From patches on disk to batches on a device, one batch ahead of the network."""
+"""From patches on disk to batches on a device, some batches ahead of the network."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,30 +14,38 @@ from torch import Tensor
 
 from geoseg.errors import DatasetError
 from geoseg.patches.augment import Augmentation, augment
+from geoseg.patches.augment.crop import Area, Crop
 from geoseg.patches.dataset import ArrayLike, PatchArrays, PatchDataset
-from geoseg.patches.sampling import generator
+from geoseg.patches.sampling import Order, Pool, generator
 from geoseg.training.losses.base import IGNORE
+from geoseg.training.prefetch import Prefetch
 
-T = TypeVar("T")
+__all__ = ["BatchMaker", "LabelledPatches", "Prefetch", "batches_on"]
 
 
 @dataclass(frozen=True)
 class LabelledPatches:
-    """A split that can be learned from or scored on."""
+    """Patches that can be learned from or scored on: a split, or some of it."""
 
     images: ArrayLike
-    """(patches, bands, rows, cols), raw readings."""
+    """(patches of the split, bands, rows, cols), raw readings."""
     labels: ArrayLike
-    """(patches, rows, cols) uint8 class index, 255 where there is none."""
+    """(patches of the split, rows, cols) uint8 class index, 255 where there is none."""
     class_pixels: NDArray[np.int64]
     """(patches, classes)."""
+    fill: float = 0.0
+    """What invalid pixels hold in all bands."""
+    chosen: NDArray[np.int64] | None = None
+    """(patches,) place of each patch in the split; None for all of them."""
 
     def __len__(self) -> int:
         return len(self.class_pixels)
 
     @classmethod
-    def of(cls, dataset: PatchDataset, split: str) -> LabelledPatches:
-        """Open a split of a data set.
+    def of(
+        cls, dataset: PatchDataset, split: str, chosen: NDArray[np.int64] | None = None
+    ) -> LabelledPatches:
+        """Open a split of a data set, or the patches of it that are chosen.
 
         Raises
         ------
@@ -51,14 +57,29 @@ class LabelledPatches:
             raise DatasetError(
                 f"{dataset.folder} holds no labels to learn from: tile again with --labels"
             )
-        return cls(arrays.images, arrays.labels, arrays.class_pixels)
+        counts = arrays.class_pixels if chosen is None else arrays.class_pixels[chosen]
+        return cls(arrays.images, arrays.labels, counts, float(dataset.fill), chosen)
+
+    def pool(self, ids: Sequence[int]) -> Pool:
+        """Return what a sampler chooses from; `ids` are those of the classes in order."""
+        rows, cols = self.images.shape[-2:]
+        return Pool(class_pixels=self.class_pixels, ids=tuple(ids), pixels=rows * cols)
+
+    def patch(self, number: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return a patch, (bands, rows, cols), and its labels, (rows, cols); read when used."""
+        place = int(number if self.chosen is None else self.chosen[number])
+        return self.images[place], self.labels[place]
 
 
 class BatchMaker:
     """Gathers, normalises and augments batches with numpy.
 
     Not with torch: its operations would bring up a second team of threads beside the network's.
-    The normalisation is, to the bit, that of `geoseg.models.normalise`.
+    The normalisation is, to the bit, that of `geoseg.models.normalise`, and the reduction that of
+    prediction at a reduced scale.
+
+    Every patch is augmented by itself, from its place in the batch. So a batch is the same however
+    many processes share it.
 
     Parameters
     ----------
@@ -67,7 +88,9 @@ class BatchMaker:
     mean, std
         Per band, in units of the readings.
     transforms
-        Done to each batch.
+        Done to each patch.
+    downscale
+        n to reduce patches n times along both axes before all else, see `geoseg.patches.reduce`.
     """
 
     def __init__(
@@ -77,23 +100,28 @@ class BatchMaker:
         mean: Sequence[float],
         std: Sequence[float],
         transforms: Sequence[Augmentation] = (),
+        downscale: int = 1,
     ) -> None:
         self._patches = patches
         self._mean = np.asarray(mean, dtype=np.float32)[:, None, None]
         self._std = np.asarray(std, dtype=np.float32)[:, None, None]
-        self._transforms = tuple(transforms)
+        self._downscale = downscale
+        # A crop that comes first is done while reading: what it leaves out is never touched.
+        first = transforms[0] if transforms else None
+        self._crop = first if isinstance(first, Crop) else None
+        self._transforms = tuple(transforms[1:] if self._crop else transforms)
 
     def make(
-        self, chosen: NDArray[np.int64], seed: tuple[int, ...]
+        self, chosen: Order, seed: tuple[int, ...]
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Make the batch of the chosen patches.
 
         Parameters
         ----------
         chosen
-            Which patches, in order.
+            Which patches, in order, how turned, and their places in the batch.
         seed
-            The run's seed and the batch's place in it; the only source of chance.
+            The run's seed, the epoch and the batch; with a patch's place the only source of chance.
 
         Returns
         -------
@@ -105,78 +133,80 @@ class BatchMaker:
         Raises
         ------
         DatasetError
-            A label is beyond the classes.
+            A label is beyond the classes, or a patch cannot be turned.
+        OptionError
+            The patches are too small for a crop.
         """
-        shape = (len(chosen), *self._patches.images.shape[1:])
-        images = np.empty(shape, dtype=np.float32)
-        labels = np.empty((len(chosen), *shape[2:]), dtype=np.uint8)
-        for place, patch in enumerate(chosen):
-            np.copyto(images[place], self._patches.images[int(patch)], casting="unsafe")
-            labels[place] = self._patches.labels[int(patch)]
+        images = np.empty((0, 0, 0, 0), np.float32)
+        labels = np.empty((0, 0, 0), np.uint8)
+        for at in range(len(chosen)):
+            random = generator(*seed, 0, 0, int(chosen.places[at]))
+            image, mask = self._read(int(chosen.patches[at]), int(chosen.turns[at]), random)
+            made = augment(self._transforms, image[None], mask[None], random)
+            if at == 0:
+                images = np.empty((len(chosen), *made[0].shape[1:]), np.float32)
+                labels = np.empty((len(chosen), *made[1].shape[1:]), np.uint8)
+            images[at], labels[at] = made[0][0], made[1][0]
+        return images, labels
+
+    def _read(
+        self, number: int, turns: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Read one patch, or the area of it that a crop draws: turned, reduced, normalised."""
+        raw, labels = self._patches.patch(number)
+        if turns:
+            if turns % 2 and labels.shape[0] != labels.shape[1]:
+                raise DatasetError(
+                    f"patches of {labels.shape[0]} × {labels.shape[1]} pixels cannot be turned by"
+                    " 90 degrees: choose another --sampler"
+                )
+            raw, labels = np.rot90(raw, turns, axes=(-2, -1)), np.rot90(labels, turns)
+        factor = self._downscale
+        if self._crop is not None:
+            rows, cols = (-(-length // factor) for length in labels.shape)
+            area = self._crop.draw(rows, cols, random)
+            raw, labels = _cut(raw, area, factor), _cut(labels, area, factor)
+            factor *= area.factor
+        if factor == 1:
+            image = np.empty(raw.shape, np.float32)
+            np.copyto(image, raw, casting="unsafe")
+            mask = np.array(labels)
+        else:
+            # Compiled loops take a while to load, and most runs need none.
+            from geoseg.patches.reduce import majority, mean_of_valid  # noqa: PLC0415
+
+            image = mean_of_valid(raw, self._patches.fill, factor)
+            mask = majority(labels, factor)
         classes = self._patches.class_pixels.shape[1]
-        if bool(((labels >= classes) & (labels != IGNORE)).any()):
+        if bool(((mask >= classes) & (mask != IGNORE)).any()):
             raise DatasetError(
                 f"a patch is labelled with a class beyond the {classes} of its data set: tile the"
                 " scenes again"
             )
-        images -= self._mean
-        images /= self._std
-        augment(self._transforms, images, labels, generator(*seed))
-        return images, labels
+        image -= self._mean
+        image /= self._std
+        return image, mask
 
 
-class Prefetch(Generic[T]):
-    """Runs jobs in a thread, in order, a few ahead of whoever iterates.
-
-    An exception of a job reaches the iterating thread. `close` stops the thread; leaving the
-    iteration early without it would leave a thread waiting.
-    """
-
-    def __init__(self, jobs: Sequence[Callable[[], T]], *, ahead: int = 2) -> None:
-        self._jobs = jobs
-        self._done: queue.Queue[T | BaseException] = queue.Queue(maxsize=ahead)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="geoseg-batches", daemon=True)
-        self._thread.start()
-
-    def _work(self) -> None:
-        for job in self._jobs:
-            try:
-                result: T | BaseException = job()
-            except BaseException as error:
-                result = error
-            while not self._stop.is_set():
-                try:
-                    self._done.put(result, timeout=0.1)
-                    break
-                except queue.Full:
-                    continue
-            if self._stop.is_set() or isinstance(result, BaseException):
-                return
-
-    def __iter__(self) -> Iterator[T]:
-        for _ in self._jobs:
-            result = self._done.get()
-            if isinstance(result, BaseException):
-                raise result
-            yield result
-
-    def close(self) -> None:
-        """Stop the thread and wait for it."""
-        self._stop.set()
-        self._thread.join()
+def _cut(array: NDArray[Any], area: Area, factor: int) -> NDArray[Any]:
+    """Cut an area of reduced pixels out of (…, rows, cols), without a copy."""
+    side = area.side * area.factor
+    rows, cols = (slice(at * factor, (at + side) * factor) for at in (area.row, area.col))
+    return array[..., rows, cols]
 
 
 def batches_on(
     device: torch.device,
     maker: BatchMaker,
-    chosen: Sequence[NDArray[np.int64]],
+    chosen: Sequence[Order],
     seed: tuple[int, ...],
     start: int = 0,
+    *,
+    workers: int = 2,
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """Yield batches on a device, channels-last, each made while the one before is used.
+    """Yield batches on a device, channels-last, made while the ones before are used.
 
-    Close the generator when leaving it early, so that its thread ends.
+    Close the generator when leaving it early, so that its threads end.
 
     Parameters
     ----------
@@ -190,6 +220,8 @@ def batches_on(
         The run's seed and the epoch; the batch's number is added.
     start
         Number of the first of `chosen` within its epoch.
+    workers
+        Threads that make batches; they come in order whatever the number.
 
     Yields
     ------
@@ -200,14 +232,15 @@ def batches_on(
     """
     pinned = device.type == "cuda"
 
-    def job(number: int, patches: NDArray[np.int64]) -> Callable[[], tuple[Tensor, Tensor]]:
+    def job(number: int, patches: Order) -> Callable[[], tuple[Tensor, Tensor]]:
         def run() -> tuple[Tensor, Tensor]:
             images, labels = map(torch.from_numpy, maker.make(patches, (*seed, number)))
             return (images.pin_memory(), labels.pin_memory()) if pinned else (images, labels)
 
         return run
 
-    with closing(Prefetch([job(start + n, p) for n, p in enumerate(chosen)])) as made:
+    jobs = [job(start + n, patches) for n, patches in enumerate(chosen)]
+    with closing(Prefetch(jobs, workers=workers)) as made:
         for images, labels in made:
             yield (
                 images.to(device, non_blocking=pinned).contiguous(

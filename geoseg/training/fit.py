@@ -2,58 +2,30 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
-from geoseg import __version__
-from geoseg.errors import GeosegError, OptionError, OutputError
+from geoseg.errors import GeosegError, OptionError
 from geoseg.models.allocator import keep_large_blocks
-from geoseg.models.bundle import ModelBundle, save_bundle
-from geoseg.models.card import ModelCard
-from geoseg.models.device import resolve_device
-from geoseg.models.network import parameter_count
 from geoseg.patches.dataset import PatchDataset
-from geoseg.raster.output import check_output
+from geoseg.training.distributed import joined, own_device
 from geoseg.training.interrupt import interruptible
-from geoseg.training.loop import Tally
-from geoseg.training.records import EpochRecord, curves_csv, report_json, scores_json
-from geoseg.training.run import SECONDS_BETWEEN_CHECKPOINTS, Counter, Run
+from geoseg.training.keeper import SECONDS_BETWEEN_CHECKPOINTS
+from geoseg.training.outputs import (
+    Fitted,
+    check_outputs,
+    check_stored_as,
+    output_paths,
+    read_outputs,
+    write_outputs,
+)
+from geoseg.training.records import EpochRecord
+from geoseg.training.report.board import Board, check_tensorboard
+from geoseg.training.run import Counter, Run
 from geoseg.training.settings import Settings
-
-STORED_AS = {"float32": torch.float32, "float16": torch.float16}
-"""Types in which a model's kernels can be stored."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """A finished run."""
-
-    card: ModelCard
-    """Of the model written."""
-    report: dict[str, Any]
-    """What stands in the report file."""
-    history: tuple[EpochRecord, ...]
-    """One record an epoch."""
-    paths: dict[str, Path]
-    """Files written: ``model``, ``curves``, ``report``."""
-
-
-def output_paths(output: str | Path) -> dict[str, Path]:
-    """Name a run's files after its model: ``model``, ``curves``, ``report``, ``checkpoint``."""
-    model = Path(output)
-    return {
-        "model": model,
-        "curves": model.with_suffix(".curves.csv"),
-        "report": model.with_suffix(".report.json"),
-        "checkpoint": model.with_suffix(".checkpoint"),
-    }
 
 
 def fit(
@@ -71,6 +43,8 @@ def fit(
     on_start: Callable[[Run], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: Counter | None = None,
+    workers: int = 2,
+    tensorboard: str | Path | None = None,
 ) -> Fitted:
     """Train a network on a data set of patches and write it as one model file.
 
@@ -113,6 +87,10 @@ def fit(
         Called with the record of each epoch done.
     progress
         Called with the number of patches of each batch done, learned from or scored.
+    workers
+        Threads that make batches.
+    tensorboard
+        Folder in which TensorBoard finds the curves; None for none.
 
     Returns
     -------
@@ -128,50 +106,59 @@ def fit(
         out, or an output cannot be written.
     """
     settings = settings or Settings()
-    if stored_as not in STORED_AS:
-        raise OptionError(f"weights are stored as {' or '.join(STORED_AS)}, not as {stored_as!r}")
+    check_stored_as(stored_as)
     paths = output_paths(output)
-    _check_outputs(paths, resume=resume, overwrite=overwrite)
-    where = resolve_device(device)
+    where = own_device(device)
     opened = dataset if isinstance(dataset, PatchDataset) else PatchDataset.open(dataset)
-    with _torch_set_up(where, threads), interruptible() as stop:
-        run = Run(opened, settings, where)
+    if tensorboard is not None:
+        check_tensorboard()
+    with _torch_set_up(where, threads), joined(where) as processes, interruptible() as stop:
+        if processes.is_first:
+            check_outputs(paths, resume=resume, overwrite=overwrite)
+        processes.wait()
+        run = Run(opened, settings, where, processes, workers=workers)
         run.checkpoint_seconds = checkpoint_seconds
-        if settings.patience is not None and run.val is None:
+        if settings.patience is not None and run.setup.val is None:
             raise OptionError("--patience needs validation patches: tile again with --split")
         if resume and paths["checkpoint"].exists():
             run.resume(paths["checkpoint"])
         if on_start is not None:
             on_start(run)
-        run.epochs(paths["checkpoint"], stop, on_epoch=on_epoch, progress=progress)
+        with _told(run, on_epoch, tensorboard) as tell:
+            run.epochs(paths["checkpoint"], stop, on_epoch=tell, progress=progress)
         epoch, tally = run.finish()
-    report = _report(run, epoch, tally)
-    card = save_bundle(
-        ModelBundle(run.learner.network, _card(run, paths["model"], epoch, tally, description)),
-        paths["model"],
-        dtype=STORED_AS[stored_as],
-        sidecars={
-            paths["curves"]: curves_csv(run.history),
-            paths["report"]: report_json(report),
-        },
-        overwrite=overwrite,
-    )
-    paths.pop("checkpoint").unlink(missing_ok=True)
-    return Fitted(card=card, report=report, history=tuple(run.history), paths=paths)
-
-
-def _check_outputs(paths: dict[str, Path], *, resume: bool, overwrite: bool) -> None:
-    check_output(paths["model"], overwrite=overwrite, suffixes=(".safetensors",))
-    for name in ("curves", "report"):
-        check_output(paths[name], overwrite=overwrite)
-    checkpoint = paths["checkpoint"]
-    if checkpoint.exists() and not resume:
-        if not overwrite:
-            raise OutputError(
-                f"{checkpoint} is of an unfinished run: go on with --resume, or start anew with"
-                " --overwrite"
+        if processes.is_first:
+            fitted = write_outputs(
+                run,
+                paths,
+                epoch,
+                tally,
+                description=description,
+                stored_as=stored_as,
+                overwrite=overwrite,
             )
-        checkpoint.unlink()
+        processes.wait()
+        return fitted if processes.is_first else read_outputs(run, paths)
+
+
+@contextmanager
+def _told(
+    run: Run, on_epoch: Callable[[EpochRecord], None] | None, tensorboard: str | Path | None
+) -> Iterator[Callable[[EpochRecord], None] | None]:
+    """Give what is called after each epoch: the caller's function, and TensorBoard's writer."""
+    if tensorboard is None or not run.is_first:
+        yield on_epoch
+        return
+    with closing(Board(tensorboard)) as board:
+        for record in run.history:
+            board.add(record)
+
+        def tell(record: EpochRecord) -> None:
+            board.add(record)
+            if on_epoch is not None:
+                on_epoch(record)
+
+        yield tell
 
 
 @contextmanager
@@ -200,58 +187,3 @@ def _torch_set_up(device: torch.device, threads: int | None) -> Iterator[None]:
         torch.backends.cudnn.benchmark = benchmark_before
         if device.type == "cpu":
             torch.set_flush_denormal(False)
-
-
-def _report(run: Run, epoch: int, tally: Tally) -> dict[str, Any]:
-    return {
-        "split": "train" if run.val is None else "val",
-        "epoch": epoch,
-        "epochs": run.progress.epoch,
-        "loss": tally.mean_loss if tally.confusion.any() else None,
-        **scores_json(tally.scores, run.legend),
-        "network": run.settings.model,
-        "parameters": parameter_count(run.learner.network),
-        "seconds": round(run.history[-1].seconds, 1) if run.history else 0.0,
-        "device": str(run.device),
-        "precision": run.precision,
-        "settings": run.settings.to_json(),
-    }
-
-
-def _card(run: Run, model: Path, epoch: int, tally: Tally, description: str | None) -> ModelCard:
-    dataset, settings = run.dataset, run.settings
-    scores = scores_json(tally.scores, run.legend)
-    patches = ", ".join(f"{n} {split}" for split, n in dataset.splits.items())
-    has_place = dataset.crs_units is not None
-    return ModelCard(
-        name=model.stem,
-        network=settings.model,
-        arguments=settings.to_json()["model_options"],
-        bands=dataset.bands,
-        sensor=dataset.metadata.get("sensor"),
-        mean=run.mean,
-        std=run.std,
-        fill=float(dataset.fill),
-        legend=run.legend,
-        tile=dataset.size,
-        resolution=sum(dataset.resolution) / 2 if has_place else None,
-        # Nothing here may differ between two runs that learned the same.
-        training={
-            "settings": {**settings.to_json(), "lr": run.rate, "weight_decay": run.decay},
-            "device": run.device.type,
-            "precision": run.precision,
-            "data": {"hash": dataset.hash(), "patches": dict(dataset.splits)},
-            "epoch": epoch,
-            "epochs": run.progress.epoch,
-            "split": "train" if run.val is None else "val",
-            "scores": {key: scores[key] for key in ("accuracy", "miou", "classes")},
-            "versions": {
-                "geoseg": __version__,
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
-        },
-        description=description
-        or f"Trained on patches of {dataset.size} × {dataset.size} px ({patches}).",
-    )

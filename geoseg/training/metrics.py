@@ -1,4 +1,4 @@
-"""Accuracy and IoU from a confusion matrix, as training watches them.
+"""Scores as training watches them, from counts that can be summed over batches and processes.
 
 No more than what is needed to compare epochs; the scores of a map come from `geoseg.assessment`.
 """
@@ -6,6 +6,7 @@ No more than what is needed to compare epochs; the scores of a map come from `ge
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,6 +14,147 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.training.losses.base import IGNORE
+
+PRESENT = 0.05
+"""A class is present in a patch where it covers strictly more than this share (cropland-cam)."""
+
+
+class Scores(Protocol):
+    """Scores of one pass over a split."""
+
+    @property
+    def unit(self) -> str:
+        """What is counted: ``pixels`` or ``patches``."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """What the scores are taken from."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of what is right; NaN where nothing is counted."""
+
+    @property
+    def iou(self) -> tuple[float, ...]:
+        """Intersection over union a class; NaN for a class neither in labels nor in predictions."""
+
+    @property
+    def recall(self) -> tuple[float, ...]:
+        """Share of a class that is found; NaN for a class that is not there."""
+
+    @property
+    def precision(self) -> tuple[float, ...]:
+        """Share of right ones among those given a class; NaN for a class never given."""
+
+    @property
+    def labelled(self) -> tuple[int, ...]:
+        """How often each class is in the labels, in `unit`."""
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU over the classes that occur in labels or predictions; NaN without any."""
+
+
+class Task(Protocol):
+    """What is asked of a network, as counts of right and wrong."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+
+    def empty(self) -> NDArray[np.int64]:
+        """Return the counts of nothing."""
+
+    def count(self, logits: Tensor, labels: Tensor, /) -> Tensor:
+        """Count a batch: int64 of the shape of `empty`, on the device of the logits."""
+
+    def scores(self, counts: NDArray[np.int64], /) -> Scores:
+        """Return the scores of summed counts."""
+
+
+@dataclass(frozen=True)
+class PixelTask:
+    """A class for every pixel."""
+
+    classes: int
+
+    def empty(self) -> NDArray[np.int64]:
+        """Return the counts of nothing."""
+        return np.zeros((self.classes, self.classes), np.int64)
+
+    def count(self, logits: Tensor, labels: Tensor, /) -> Tensor:
+        """Count pixels by label (rows) and predicted class (columns); see `confusion_counts`."""
+        return confusion_counts(logits, labels)
+
+    def scores(self, counts: NDArray[np.int64], /) -> PixelScores:
+        """Return the scores of a confusion matrix."""
+        return PixelScores(counts)
+
+
+@dataclass(frozen=True)
+class PresenceTask:
+    """Which classes a patch holds."""
+
+    classes: int
+    share: float = PRESENT
+    """A class is present where it covers strictly more than this share of the patch."""
+
+    def empty(self) -> NDArray[np.int64]:
+        """Return the counts of nothing."""
+        return np.zeros((self.classes, 2, 2), np.int64)
+
+    def count(self, logits: Tensor, labels: Tensor, /) -> Tensor:
+        """Count patches by class, by whether it is there, and by whether it is said to be.
+
+        Parameters
+        ----------
+        logits
+            (N, classes); a class is said to be there where its logit is above 0.
+        labels
+            (N, H, W) int64, class index, 255 where unlabelled; a patch without any label is not
+            counted.
+        """
+        present, known = presence(labels, self.classes, self.share)
+        cell = (present.long() * 2 + (logits > 0).long())[known]
+        classes = torch.arange(self.classes, device=logits.device) * 4
+        held = torch.bincount((cell + classes).flatten(), minlength=4 * self.classes)
+        return held.view(self.classes, 2, 2)
+
+    def scores(self, counts: NDArray[np.int64], /) -> PresenceScores:
+        """Return the scores of such counts."""
+        return PresenceScores(counts)
+
+
+def presence(labels: Tensor, classes: int, share: float = PRESENT) -> tuple[Tensor, Tensor]:
+    """Tell which classes each patch holds.
+
+    Parameters
+    ----------
+    labels
+        (N, H, W) int64, class index, 255 where unlabelled.
+    classes
+        Number of classes.
+    share
+        A class is present where it covers strictly more than this share of all pixels of the
+        patch, labelled or not.
+
+    Returns
+    -------
+    present
+        (N, classes) bool.
+    known
+        (N,) bool: whether the patch has any label.
+    """
+    count = len(labels)
+    flat = labels.reshape(count, -1)
+    # One place more for what is not labelled.
+    place = flat.clamp(max=classes) + (classes + 1) * torch.arange(
+        count, device=labels.device
+    ).unsqueeze(1)
+    held = torch.bincount(place.flatten(), minlength=count * (classes + 1))
+    held = held.view(count, classes + 1)[:, :classes]
+    # Rounded, so that a share such as 0.29 of 100 pixels is 29 and not a little less.
+    return held > round(share * flat.shape[1], 6), held.sum(dim=1) > 0
 
 
 def confusion_counts(logits: Tensor, labels: Tensor) -> Tensor:
@@ -36,40 +178,93 @@ def confusion_counts(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.bincount(cell[labelled], minlength=classes * classes).view(classes, classes)
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Scores of one pass over a split, from its confusion matrix."""
+class _PerClass:
+    """Scores a class, from how often it is in labels, in predictions, and in both."""
 
-    confusion: NDArray[np.int64]
-    """(classes, classes): rows are labels, columns predictions; pixels."""
-
-    @property
-    def accuracy(self) -> float:
-        """Share of labelled pixels that are right; NaN where none is labelled."""
-        total = self.confusion.sum()
-        return float(np.trace(self.confusion) / total) if total else float("nan")
+    def __init__(
+        self,
+        hits: NDArray[np.int64],
+        labelled: NDArray[np.int64],
+        predicted: NDArray[np.int64],
+    ) -> None:
+        self._hits, self._labelled, self._predicted = hits, labelled, predicted
 
     @property
     def iou(self) -> tuple[float, ...]:
         """Intersection over union a class; NaN for a class neither in labels nor in predictions."""
-        hits = np.diag(self.confusion)
-        return _ratio(hits, self.confusion.sum(0) + self.confusion.sum(1) - hits)
+        return _ratio(self._hits, self._labelled + self._predicted - self._hits)
 
     @property
     def recall(self) -> tuple[float, ...]:
-        """Share of a class's pixels that are found; NaN for a class without any."""
-        return _ratio(np.diag(self.confusion), self.confusion.sum(1))
+        """Share of a class that is found; NaN for a class that is not there."""
+        return _ratio(self._hits, self._labelled)
 
     @property
     def precision(self) -> tuple[float, ...]:
-        """Share of right ones among the pixels given a class; NaN for a class never given."""
-        return _ratio(np.diag(self.confusion), self.confusion.sum(0))
+        """Share of right ones among those given a class; NaN for a class never given."""
+        return _ratio(self._hits, self._predicted)
+
+    @property
+    def labelled(self) -> tuple[int, ...]:
+        """How often each class is in the labels."""
+        return tuple(int(n) for n in self._labelled)
 
     @property
     def mean_iou(self) -> float:
         """Mean IoU over the classes that occur in labels or predictions; NaN without any."""
         values = [v for v in self.iou if v == v]  # noqa: PLR0124 — NaN is what differs from itself
         return sum(values) / len(values) if values else float("nan")
+
+
+class PixelScores(_PerClass):
+    """Scores of pixels, from their confusion matrix.
+
+    Parameters
+    ----------
+    counts
+        (classes, classes): rows are labels, columns predictions; pixels.
+    """
+
+    unit = "pixels"
+
+    def __init__(self, counts: NDArray[np.int64]) -> None:
+        self.counts = counts
+        super().__init__(np.diag(counts), counts.sum(axis=1), counts.sum(axis=0))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of labelled pixels that are right; NaN where none is labelled."""
+        total = self.counts.sum()
+        return float(np.trace(self.counts) / total) if total else float("nan")
+
+
+class PresenceScores(_PerClass):
+    """Scores of which classes patches hold.
+
+    Parameters
+    ----------
+    counts
+        (classes, 2, 2): by class, whether it is there, whether it is said to be; patches.
+    """
+
+    unit = "patches"
+
+    def __init__(self, counts: NDArray[np.int64]) -> None:
+        self.counts = counts
+        super().__init__(counts[:, 1, 1], counts[:, 1].sum(axis=1), counts[:, :, 1].sum(axis=1))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right ones among all pairs of patch and class; NaN without any."""
+        total = self.counts.sum()
+        right = self.counts[:, 0, 0].sum() + self.counts[:, 1, 1].sum()
+        return float(right / total) if total else float("nan")
+
+    @property
+    def majority(self) -> float:
+        """Accuracy of always saying of each class what is true of most patches."""
+        total = self.counts.sum()
+        return float(self.counts.sum(axis=2).max(axis=1).sum() / total) if total else float("nan")
 
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> tuple[float, ...]:

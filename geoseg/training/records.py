@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from geoseg.raster.legend import Legend
 from geoseg.training.metrics import Scores
 
@@ -72,7 +70,7 @@ def scores_json(scores: Scores, legend: Legend) -> dict[str, Any]:
         scores.iou,
         scores.recall,
         scores.precision,
-        np.sum(scores.confusion, axis=1).tolist(),
+        scores.labelled,
         strict=True,
     )
     return {
@@ -85,11 +83,11 @@ def scores_json(scores: Scores, legend: Legend) -> dict[str, Any]:
                 "iou": _number(iou),
                 "recall": _number(recall),
                 "precision": _number(precision),
-                "pixels": pixels,
+                scores.unit: labelled,
             }
-            for class_id, name, iou, recall, precision, pixels in per_class
+            for class_id, name, iou, recall, precision, labelled in per_class
         ],
-        "confusion": scores.confusion.tolist(),
+        "confusion": scores.counts.tolist(),
     }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geoseg.errors import DatasetError, ModelError, OptionError
-from geoseg.models.network import channels_last
-from geoseg.models.registry import build
-from geoseg.patches.augment import make_augmentations
+from geoseg.errors import ModelError, OptionError
 from geoseg.patches.dataset import PatchDataset
-from geoseg.patches.sampling import batches, generator, make_sampler
-from geoseg.raster.legend import Legend
+from geoseg.patches.sampling import Order, batches, generator, part
+from geoseg.training.averaging import add_to_mean, averaged, renew_batch_norm
 from geoseg.training.checkpoint import Progress, load_checkpoint, read_identity, save_checkpoint
-from geoseg.training.data import BatchMaker, LabelledPatches, batches_on
+from geoseg.training.data import BatchMaker, batches_on
+from geoseg.training.distributed import Processes
 from geoseg.training.interrupt import StopRequest
+from geoseg.training.keeper import SECONDS_BETWEEN_CHECKPOINTS, Keeper
 from geoseg.training.loop import DivergedError, Learner, Tally, evaluate
-from geoseg.training.losses import LossContext, make_loss
-from geoseg.training.optim import default_decay, default_rate, make_optimizer
-from geoseg.training.precision import resolve_precision
 from geoseg.training.records import EpochRecord
-from geoseg.training.schedule import make_schedule
+from geoseg.training.schedule import Place, make_schedule
 from geoseg.training.settings import Settings
-
-SECONDS_BETWEEN_CHECKPOINTS = 60.0
+from geoseg.training.setup import Setup
 
 Counter = Callable[[int], None]
 """Told of so many more patches done."""
+
+_ALONE = Processes()
 
 
 class Run:
@@ -42,92 +39,49 @@ class Run:
 
     Parameters
     ----------
-    dataset
-        Patches with labels; the splits ``train`` and, where there is one, ``val`` are used.
-    settings
-        How to train.
-    device
-        Where.
+    dataset, settings, device, processes
+        See `geoseg.training.setup.Setup`.
+    workers
+        Threads that make batches.
 
     Raises
     ------
-    DatasetError
-        There are no labelled training patches, or a band has no statistics.
-    OptionError, ModelError
-        The settings name what is not there or do not go together.
+    DatasetError, OptionError, ModelError
+        As `Setup` does.
     """
 
-    def __init__(self, dataset: PatchDataset, settings: Settings, device: torch.device) -> None:
+    def __init__(
+        self,
+        dataset: PatchDataset,
+        settings: Settings,
+        device: torch.device,
+        processes: Processes = _ALONE,
+        *,
+        workers: int = 2,
+    ) -> None:
         self.dataset, self.settings, self.device = dataset, settings, device
-        self.legend: Legend = _legend(dataset)
-        self.train = LabelledPatches.of(dataset, "train")
-        self.val = LabelledPatches.of(dataset, "val") if dataset.splits.get("val") else None
-        self.mean, self.std = _normalisation(dataset)
-        self.rate = default_rate(settings.optimizer) if settings.lr is None else settings.lr
-        self.decay = (
-            default_decay(settings.optimizer)
-            if settings.weight_decay is None
-            else settings.weight_decay
-        )
-        self.precision = resolve_precision(settings.precision, device)
+        self.setup = Setup(dataset, settings, device, processes)
+        self.learner: Learner = self.setup.learner
         self.progress = Progress()
         self.checkpoint_seconds = SECONDS_BETWEEN_CHECKPOINTS
+        self._processes, self._workers = processes, workers
         self._schedule = make_schedule(settings.schedule)
-        self._sampler = make_sampler(settings.sampler, self.train.class_pixels, settings.seed)
-        self._learning = BatchMaker(
-            self.train,
-            mean=self.mean,
-            std=self.std,
-            transforms=make_augmentations(settings.augment),
-        )
-        self.learner = self._make_learner()
-        self._check_batch_norm()
-
-    def _make_learner(self) -> Learner:
-        settings = self.settings
-        torch.manual_seed(settings.seed)
-        network = build(
-            settings.model,
-            in_channels=len(self.dataset.bands),
-            classes=len(self.legend),
-            **settings.model_options,
-        )
-        network = channels_last(network.to(self.device))
-        counts = tuple(int(n) for n in self.train.class_pixels.sum(axis=0))
-        return Learner(
-            network=network,
-            loss=make_loss(
-                settings.loss, LossContext(classes=len(self.legend), class_pixels=counts)
-            ),
-            optimizer=make_optimizer(
-                settings.optimizer,
-                network,
-                rate=self.rate,
-                decay=self.decay,
-                momentum=settings.momentum,
-            ),
-            device=self.device,
-            precision=self.precision,
+        self.setup.check_batches(
+            min(len(part(b, processes.count - 1, processes.count)) for b in self._batches(0))
         )
 
-    def _check_batch_norm(self) -> None:
-        stride = getattr(self.learner.network, "stride", 1)
-        smallest = min(len(b) for b in self._batches(0))
-        has_norm = any(isinstance(m, torch.nn.BatchNorm2d) for m in self.learner.network.modules())
-        if has_norm and smallest * math.ceil(self.dataset.size / stride) ** 2 < 2:
-            raise OptionError(
-                f"batch norm needs more than one value, and {self.settings.model!r} shrinks a patch"
-                f" of {self.dataset.size} pixels to one: use --batch-size 2 or more, or larger"
-                " patches"
-            )
-
-    def _batches(self, epoch: int) -> list[Any]:
-        return batches(self._sampler.order(epoch), self.settings.batch_size)
+    def _batches(self, epoch: int) -> list[Order]:
+        return batches(self.setup.sampler.order(epoch), self.settings.batch_size)
 
     @property
     def identity(self) -> dict[str, Any]:
         """What must agree for a checkpoint to be of this run."""
         return {"settings": self.settings.to_json(), "data": self.dataset.hash()}
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files."""
+        return self._processes.is_first
 
     @property
     def history(self) -> list[EpochRecord]:
@@ -157,6 +111,13 @@ class Run:
                 " start anew with --overwrite"
             )
         self.progress = load_checkpoint(path, self.learner.network, self.learner.optimizer)
+
+    def save(self, path: Path) -> None:
+        """Write the state of the run to a checkpoint; of several processes, the first does."""
+        if self._processes.is_first:
+            save_checkpoint(
+                path, self.learner.network, self.learner.optimizer, self.progress, self.identity
+            )
 
     def epochs(
         self,
@@ -189,12 +150,13 @@ class Run:
             The checkpoint cannot be written.
         """
         state = self.progress
-        keeper = _Keeper(self, checkpoint, stop)
-        while state.epoch < self.settings.epochs and not self._patience_is_over():
-            tally = self._learn(keeper, progress)
-            scored = self._score(keeper, progress)
+        keeper = Keeper(self, checkpoint, stop, self.checkpoint_seconds)
+        while state.epoch < self.settings.all_epochs and not self._patience_is_over():
+            tally = self._learn(keeper, progress).over(self._processes)
+            scored = None if self.setup.val is None else self._score(self.learner, keeper, progress)
             record = self._record(tally, scored, keeper.seconds())
-            self._judge(record, scored or tally)
+            if not self._collect(record, keeper):
+                self._judge(record, scored or tally)
             state.history.append(record.to_json())
             state.last = (scored or tally).to_json()
             state.epoch, state.batch, state.tally = state.epoch + 1, 0, None
@@ -202,40 +164,68 @@ class Run:
                 on_epoch(record)
             keeper.after_epoch()
 
-    def _learn(self, keeper: _Keeper, progress: Counter | None) -> Tally:
-        state, seed = self.progress, self.settings.seed
-        chosen = self._batches(state.epoch)
-        tally = Tally.from_json(state.tally) if state.tally else Tally.of(len(self.legend))
+    def _learn(self, keeper: Keeper, progress: Counter | None) -> Tally:
+        state, seed, processes = self.progress, self.settings.seed, self._processes
+        whole = self._batches(state.epoch)
+        own = [part(batch, processes.rank, processes.count) for batch in whole]
+        task = self.setup.task
+        # What other processes had counted of an epoch cut short is lost with them.
+        known = state.tally if processes.is_first else None
+        tally = Tally.from_json(task, known) if known else Tally.of(task)
         self.learner.network.train()
-        made = batches_on(
-            self.device, self._learning, chosen[state.batch :], (seed, state.epoch), state.batch
-        )
+        self.learner.optimizer.zero_grad()
+        made = self._made(self.setup.learning, own, state.epoch, state.batch)
         with closing(made), _named(state.epoch):
             for images, labels in made:
-                place = (state.epoch, state.batch)
+                batch = state.batch
                 # Dropout and its like draw from torch's own generator.
-                torch.manual_seed(int(generator(seed, *place, 0).integers(2**63)))
-                self.learner.optimizer.rate = self._rate_at(state.batch, len(chosen))
-                tally.add(*self.learner.step(images, labels), labels)
+                place = (state.epoch, batch, *((processes.rank,) if processes.rank else ()), 0)
+                torch.manual_seed(int(generator(seed, *place).integers(2**63)))
+                self.learner.optimizer.rate = self._rate_at(batch, len(whole))
+                share, last = self._share(batch, len(whole))
+                share *= len(images) * processes.count / len(whole[batch])
+                tally.add(*self.learner.step(images, labels, share=share, last=last), labels)
                 state.batch += 1
                 if progress is not None:
                     progress(len(images))
-                keeper.after_batch(tally)
+                if last:
+                    keeper.after_step(tally)
             state.tally = tally.to_json()
         return tally
 
+    def _made(
+        self, maker: BatchMaker, orders: Sequence[Order], epoch: int, start: int = 0
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
+        # The same seed in every process: an order knows the places of its patches in the whole
+        # batch, and by these each patch is augmented.
+        seed = (self.settings.seed, epoch)
+        return batches_on(self.device, maker, orders[start:], seed, start, workers=self._workers)
+
+    def _share(self, batch: int, count: int) -> tuple[float, bool]:
+        """Weight of a batch in its step, and whether the step is made after it."""
+        every = self.settings.accumulate
+        first = batch - batch % every
+        return 1 / min(every, count - first), (batch + 1) % every == 0 or batch + 1 == count
+
     def _rate_at(self, batch: int, batches_of_epoch: int) -> float:
         """Learning rate of a batch of the present epoch."""
+        settings = self.settings
         done = self.progress.epoch + batch / batches_of_epoch
-        return self.rate * self._schedule(done, self.settings.epochs)
+        averaging = settings.averaging
+        if averaging is not None and done >= settings.epochs:
+            return self.setup.rate * averaging.factor(done - settings.epochs)
+        losses = tuple(r.train_loss if math.isnan(r.val_loss) else r.val_loss for r in self.history)
+        return self.setup.rate * self._schedule(Place(done, settings.epochs, losses))
 
-    def _score(self, keeper: _Keeper, progress: Counter | None) -> Tally | None:
-        if self.val is None:
-            return None
-        maker = BatchMaker(self.val, mean=self.mean, std=self.std)
-        chosen = batches(np.arange(len(self.val), dtype=np.int64), self.settings.batch_size)
-        with closing(batches_on(self.device, maker, chosen, (0, 0))) as made:
-            return evaluate(self.learner, keeper.watch(made), len(self.legend), progress=progress)
+    def _score(self, learner: Learner, keeper: Keeper, progress: Counter | None) -> Tally:
+        """Score on the validation patches; without any, on the training patches."""
+        count = len(self.setup.train if self.setup.val is None else self.setup.val)
+        everything = Order.of(np.arange(count, dtype=np.int64))
+        own = part(everything, self._processes.rank, self._processes.count)
+        made = self._made(self.setup.scoring, batches(own, self.settings.batch_size), 0)
+        with closing(made):
+            tally = evaluate(learner, keeper.watch(made), self.setup.task, progress=progress)
+        return tally.over(self._processes)
 
     def _record(self, tally: Tally, scored: Tally | None, seconds: float) -> EpochRecord:
         train = tally.scores
@@ -260,14 +250,55 @@ class Run:
             "accuracy": record.val_accuracy,
             "miou": record.val_miou,
         }[by]
-        if self.settings.keep == "last" or math.isnan(value):
+        if self.settings.keep == "last" or self.settings.averaging is not None or math.isnan(value):
             return
         if state.best is None or value > state.best["value"]:
             state.best = {"epoch": record.epoch, "value": value, "tally": tally.to_json()}
-            state.best_weights = {
-                key: tensor.detach().cpu().clone()
-                for key, tensor in self.learner.network.state_dict().items()
+            state.best_weights = _copied(self.learner.network.state_dict())
+
+    def _collect(self, record: EpochRecord, keeper: Keeper) -> bool:
+        """At the end of a cycle of weight averaging, take its weights into the mean.
+
+        All of it is worked out on a copy and kept only when it is done, so that a run stopped
+        meanwhile does it again.
+        """
+        state, averaging = self.progress, self.settings.averaging
+        if averaging is None or not averaging.ends_cycle(record.epoch - self.settings.epochs):
+            return False
+        network = self.learner.network
+        mean = add_to_mean(state.mean_weights, len(state.averages), network.state_dict())
+        made = averaged(network, mean)
+        self._renew(made, keeper)
+        tally = self._score(replace(self.learner, network=made, spread=None), keeper, None)
+        state.averages.append(
+            {
+                "cycle": len(state.averages) + 1,
+                "epoch": record.epoch,
+                "last": {
+                    "loss": _known(record.val_loss),
+                    "accuracy": _known(record.val_accuracy),
+                    "miou": _known(record.val_miou),
+                },
+                "average": {
+                    "loss": _known(tally.mean_loss),
+                    "accuracy": _known(tally.scores.accuracy),
+                    "miou": _known(tally.scores.mean_iou),
+                },
             }
+        )
+        state.mean_weights, state.best_weights = mean, _copied(made.state_dict())
+        state.best = {"epoch": record.epoch, "value": 0.0, "tally": tally.to_json()}
+        return True
+
+    def _renew(self, network: torch.nn.Module, keeper: Keeper) -> None:
+        """Take a network's batch-norm statistics anew, over the batches of the present epoch."""
+        processes = self._processes
+        orders = [
+            part(b, processes.rank, processes.count) for b in self._batches(self.progress.epoch)
+        ]
+        with closing(self._made(self.setup.learning, orders, self.progress.epoch)) as made:
+            renew_batch_norm(network, (images for images, _ in keeper.watch(made)))
+        processes.average(network.buffers())
 
     def _patience_is_over(self) -> bool:
         state, patience = self.progress, self.settings.patience
@@ -281,57 +312,25 @@ class Run:
         Returns
         -------
         epoch
-            From 1; the best one, or the last where none is better than another.
+            From 1; the best one, or the last where none is better than another or where weights
+            are averaged.
         tally
             What was counted for it: on the validation patches, without any on the training
-            patches while it learned.
+            patches, while it learned or, of averaged weights, in the end.
         """
-        state = self.progress
+        state, task = self.progress, self.setup.task
         if state.best is None:
-            return state.epoch, Tally.from_json(state.last or Tally.of(len(self.legend)).to_json())
+            return state.epoch, Tally.from_json(task, state.last or Tally.of(task).to_json())
         self.learner.network.load_state_dict(state.best_weights)
-        return int(state.best["epoch"]), Tally.from_json(state.best["tally"])
+        return int(state.best["epoch"]), Tally.from_json(task, state.best["tally"])
 
 
-class _Keeper:
-    """Writes the checkpoint in time, and when the run is asked to stop."""
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: tensor.detach().to("cpu", copy=True) for key, tensor in state.items()}
 
-    def __init__(self, run: Run, path: Path, stop: StopRequest) -> None:
-        self._run, self._path, self._stop = run, path, stop
-        self._before = run.progress.seconds
-        self._began = self._saved = time.monotonic()
 
-    def seconds(self) -> float:
-        """Time spent on the run, interruptions left out."""
-        return self._before + time.monotonic() - self._began
-
-    def after_batch(self, tally: Tally) -> None:
-        if self._stop.made or self._is_due():
-            self._run.progress.tally = tally.to_json()
-            self._save()
-
-    def after_epoch(self) -> None:
-        if self._stop.made or self._is_due():
-            self._save()
-
-    def watch(self, made: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in made:
-            yield batch
-            if self._stop.made:
-                self._save()
-
-    def _is_due(self) -> bool:
-        return time.monotonic() - self._saved >= self._run.checkpoint_seconds
-
-    def _save(self) -> None:
-        run = self._run
-        run.progress.seconds = self.seconds()
-        save_checkpoint(
-            self._path, run.learner.network, run.learner.optimizer, run.progress, run.identity
-        )
-        self._saved = time.monotonic()
-        if self._stop.made:
-            raise KeyboardInterrupt
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 @contextmanager
@@ -340,21 +339,3 @@ def _named(epoch: int) -> Iterator[None]:
         yield
     except DivergedError as error:
         raise DivergedError(f"epoch {epoch + 1}: {error}") from error
-
-
-def _legend(dataset: PatchDataset) -> Legend:
-    if dataset.legend is None:
-        raise DatasetError(
-            f"{dataset.folder} holds no labels to learn from: tile again with --labels"
-        )
-    if not dataset.splits.get("train"):
-        raise DatasetError(f"{dataset.folder} has no training patches: tile again with --split")
-    return dataset.legend
-
-
-def _normalisation(dataset: PatchDataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation a band; a band that never varies is only shifted."""
-    for band, mean, std in zip(dataset.bands, dataset.mean, dataset.std, strict=True):
-        if not (math.isfinite(mean) and math.isfinite(std)):
-            raise DatasetError(f"{dataset.folder} has no statistics of the band {band!r}")
-    return dataset.mean, tuple(std if std > 0 else 1.0 for std in dataset.std)

@@ -1,4 +1,7 @@
-"""Everything that decides what is learned from a data set."""
+"""Everything that decides what is learned from a data set.
+
+A comparison varies any of these.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any, Literal
 from geoseg.errors import OptionError
 from geoseg.patches import augment
 from geoseg.terms import Value, number
+from geoseg.training.averaging import Averaging
+from geoseg.training.metrics import PRESENT
 
 Keep = Literal["best", "last"]
 Measure = Literal["miou", "accuracy", "loss"]
@@ -30,8 +35,16 @@ class Settings:
     """Name of the network, see `geoseg.models.registry`."""
     model_options: Mapping[str, Value] = field(default_factory=dict)
     """Its options."""
-    loss: str = "ce"
-    """Sum of scaled, named terms, see `geoseg.training.losses`."""
+    weights: str | None = None
+    """Weights to start from: a file, or a name that the network's library knows, see
+    `geoseg.models.pretrained`; None for fresh ones.
+    """
+    loss: str | None = None
+    """Sum of scaled, named terms, see `geoseg.training.losses`; None for ``ce``, and for
+    ``presence`` where the network is one of image-level labels.
+    """
+    present: float = PRESENT
+    """Image-level labels: a class is in a patch where it covers more than this share of it."""
     optimizer: str = "adamw"
     """See `geoseg.training.optim`."""
     lr: float | None = None
@@ -43,11 +56,21 @@ class Settings:
     schedule: str = "cosine"
     """See `geoseg.training.schedule`."""
     epochs: int = 60
-    """Passes over the training patches."""
+    """Passes over the training patches, before those of `swa`."""
+    swa: str | None = None
+    """Stochastic weight averaging after them, see `geoseg.training.averaging`; None for none."""
     batch_size: int = 8
-    """Patches a step."""
+    """Patches a batch, over all processes together."""
+    accumulate: int = 1
+    """Batches a step."""
     sampler: str = "random"
     """See `geoseg.patches.sampling`."""
+    max_class_share: str | None = None
+    """Leave out training patches in which one class dominates, such as ``0,6,7:0.5``, see
+    `geoseg.patches.sampling.restrict`; None for none.
+    """
+    downscale: int = 1
+    """Learn at 1:N of the patches' resolution, and predict so."""
     augment: str = augment.DEFAULT
     """See `geoseg.patches.augment`."""
     keep: Keep = "best"
@@ -64,17 +87,32 @@ class Settings:
     """``float32``, ``bfloat16`` or ``auto``, see `geoseg.training.precision`."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "accumulate", "downscale"):
             if not getattr(self, name) >= 1:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least 1")
         if self.patience is not None and self.patience < 1:
             raise OptionError("--patience must be at least 1")
+        if self.swa is not None:
+            Averaging.parse(self.swa)
+            if self.patience is not None:
+                raise OptionError("--patience and --swa do not go together: leave one out")
+        number("--present", self.present, minimum=0, maximum=1)
         if self.seed < 0:
             raise OptionError("--seed must not be negative")
         for name in ("lr", "weight_decay", "momentum"):
             value = getattr(self, name)
             if value is not None:
                 number(f"--{name.replace('_', '-')}", value, minimum=0)
+
+    @property
+    def averaging(self) -> Averaging | None:
+        """When weights are averaged; None for never."""
+        return None if self.swa is None else Averaging.parse(self.swa)
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs with those of `swa`."""
+        return self.epochs + (0 if self.averaging is None else self.averaging.epochs)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON objects."""
@@ -92,7 +130,8 @@ class Settings:
         return [
             f"{f.name} {other.get(f.name)!r} (now {mine[f.name]!r})"
             for f in fields(self)
-            if f.name not in _MAY_CHANGE_ON_RESUME and mine[f.name] != other.get(f.name)
+            if mine[f.name] != other.get(f.name)
+            and (f.name not in _MAY_CHANGE_ON_RESUME or self.swa is not None)
         ]
 
 

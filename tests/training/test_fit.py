@@ -18,8 +18,9 @@ from geoseg.errors import DatasetError, ModelError, OptionError, OutputError
 from geoseg.models.bundle import load_bundle
 from geoseg.models.normalise import normalise
 from geoseg.patches.dataset import PatchDataset
-from geoseg.training.fit import Fitted, fit
+from geoseg.training.fit import fit
 from geoseg.training.loop import DivergedError
+from geoseg.training.outputs import Fitted
 from geoseg.training.records import EpochRecord
 from geoseg.training.settings import Settings
 
@@ -230,6 +231,8 @@ def test_a_run_stopped_by_ctrl_c_goes_on_to_the_same_bytes(
     assert [r.epoch for r in epochs] == list(range((batches - 1) // 4 + 1, 4))
     assert sorted(p.name for p in broken.parent.iterdir()) == [
         "m.curves.csv",
+        "m.curves.png",
+        "m.report.html",
         "m.report.json",
         "m.safetensors",
     ]

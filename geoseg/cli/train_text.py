@@ -1,0 +1,103 @@
+"""What ``geoseg train`` says while it runs and when it is done."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from geoseg.cli.options import detail, note
+
+if TYPE_CHECKING:
+    from geoseg.training.outputs import Fitted
+    from geoseg.training.records import EpochRecord
+    from geoseg.training.run import Run
+
+
+class Talk:
+    """Says on standard error how the run goes.
+
+    Parameters
+    ----------
+    epochs
+        Of the run, in all.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._start = 0
+        self._seconds = 0.0
+
+    def start(self, run: Run) -> None:
+        """Say what is about to be learned."""
+        history, setup = run.history, run.setup
+        self._start = len(history)
+        self._seconds = history[-1].seconds if history else 0.0
+        if setup.weights_taken is not None:
+            note(f"Note: {setup.weights_taken}.")
+        if history:
+            note(f"Going on after epoch {self._start}.")
+        if setup.val is None:
+            note("There are no validation patches: the last epoch becomes the model.")
+        detail(
+            f"{run.settings.model} on {run.device} in {setup.precision}: {len(setup.train)} patches"
+            f" of {run.dataset.size} px to learn from, {0 if setup.val is None else len(setup.val)}"
+            " to validate on."
+        )
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Say how an epoch went."""
+        each = (record.seconds - self._seconds) / max(1, record.epoch - self._start)
+        validated = (
+            ""
+            if math.isnan(record.val_loss)
+            else f"  val loss {record.val_loss:.4f}  accuracy {record.val_accuracy:.4f}"
+            f"  mIoU {record.val_miou:.4f}"
+        )
+        # A bar may stand on the line.
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+        note(
+            f"{clear}epoch {record.epoch}/{self._epochs}  loss {record.train_loss:.4f}"
+            f"  accuracy {record.train_accuracy:.4f}{validated}"
+            f"  {each:.1f} s each, {duration((self._epochs - record.epoch) * each)} left"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Say a time in words: ``3 h 05 min``, ``2 min 07 s``, ``9 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def summary(fitted: Fitted) -> dict[str, Any]:
+    """Return everything about a finished run, for ``--json``."""
+    paths = {name: str(path) for name, path in fitted.paths.items()}
+    return {**paths, "hash": fitted.card.hash, **fitted.report}
+
+
+def text(fitted: Fitted) -> str:
+    """Return what a finished run has come to, for people."""
+    report = fitted.report
+    averaged = f", the mean of {len(report['swa'])} cycles" if "swa" in report else ""
+    lines = [
+        f"{fitted.paths['model']}: {report['network']}, {report['parameters']:,} parameters, epoch"
+        f" {report['epoch']} of {report['epochs']}{averaged}",
+        f"on {'validation' if report['split'] == 'val' else 'training'} patches: accuracy"
+        f" {_share(report['accuracy'])}, mIoU {_share(report['miou'])}"
+        + (f", majority guess {_share(report['majority'])}" if "majority" in report else ""),
+    ]
+    width = max(len(entry["name"]) for entry in report["classes"])
+    lines += [
+        f"  {entry['name']:{width}}  IoU {_share(entry['iou'])}  recall {_share(entry['recall'])}"
+        + (f"  {entry['pixels']:,} px" if "pixels" in entry else f"  {entry['patches']:,} patches")
+        for entry in report["classes"]
+    ]
+    lines.append(f"report: {fitted.paths['page']}  curves: {fitted.paths['curves']}")
+    return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "  –   " if value is None else f"{value:.4f}"

@@ -1,0 +1,225 @@
+"""From settings and data to a network with everything that it learns by. Runs no epoch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from geoseg.errors import DatasetError, OptionError
+from geoseg.models.network import PresenceNetwork, channels_last
+from geoseg.models.registry import build
+from geoseg.patches.augment import make_augmentations
+from geoseg.patches.dataset import PatchDataset
+from geoseg.patches.sampling import Order, Sampler, make_sampler, restrict
+from geoseg.raster.legend import Legend
+from geoseg.terms import parse_sum
+from geoseg.training.data import BatchMaker, LabelledPatches
+from geoseg.training.distributed import Processes
+from geoseg.training.loop import Learner
+from geoseg.training.losses import LossContext, make_loss
+from geoseg.training.metrics import PixelTask, PresenceTask, Task
+from geoseg.training.optim import default_decay, default_rate, make_optimizer
+from geoseg.training.precision import resolve_precision
+from geoseg.training.settings import Settings
+
+PRESENCE_LOSSES = frozenset({"presence"})
+"""Losses of image-level labels."""
+
+
+class Setup:
+    """What a run works with; none of it changes but the learner's weights.
+
+    Parameters
+    ----------
+    dataset
+        Patches with labels; the splits ``train`` and, where there is one, ``val`` are used.
+    settings
+        How to train.
+    device
+        Where.
+    processes
+        Who else trains the same network.
+
+    Raises
+    ------
+    DatasetError
+        There are no labelled training patches, or a band has no statistics.
+    OptionError, ModelError
+        The settings name what is not there or do not go together.
+    """
+
+    def __init__(
+        self,
+        dataset: PatchDataset,
+        settings: Settings,
+        device: torch.device,
+        processes: Processes,
+    ) -> None:
+        self.dataset, self.settings = dataset, settings
+        self.device, self.processes = device, processes
+        self.legend: Legend = _legend(dataset)
+        self.train, self.sampler = self._training_patches()
+        self.val = LabelledPatches.of(dataset, "val") if dataset.splits.get("val") else None
+        self.mean, self.std = _normalisation(dataset)
+        self.rate = default_rate(settings.optimizer) if settings.lr is None else settings.lr
+        self.decay = (
+            default_decay(settings.optimizer)
+            if settings.weight_decay is None
+            else settings.weight_decay
+        )
+        self.precision = resolve_precision(settings.precision, device)
+        self.weights_taken: str | None = None
+        """What was taken of ``settings.weights``, in words."""
+        network = self._make_network()
+        self.task: Task = (
+            PresenceTask(len(self.legend), settings.present)
+            if isinstance(network, PresenceNetwork)
+            else PixelTask(len(self.legend))
+        )
+        self.loss_text = _loss_of(network, settings)
+        self.learner = self._make_learner(network)
+        self.learning = BatchMaker(
+            self.train,
+            mean=self.mean,
+            std=self.std,
+            transforms=make_augmentations(settings.augment, dataset.statistics),
+            downscale=settings.downscale,
+        )
+        self.scoring = BatchMaker(
+            self.train if self.val is None else self.val,
+            mean=self.mean,
+            std=self.std,
+            downscale=settings.downscale,
+        )
+        """Validation patches as they are; without any, the training patches as they are."""
+        self.tile = self._tile()
+        """Side in pixels of what the network learns from, augmentation done."""
+
+    def _training_patches(self) -> tuple[LabelledPatches, Sampler]:
+        settings, dataset = self.settings, self.dataset
+        patches = LabelledPatches.of(dataset, "train")
+        pool = patches.pool(self.legend.ids)
+        if settings.max_class_share is not None:
+            chosen = restrict(pool, settings.max_class_share)
+            patches = LabelledPatches.of(dataset, "train", chosen.nonzero()[0])
+            pool = patches.pool(self.legend.ids)
+        return patches, make_sampler(settings.sampler, pool, settings.seed)
+
+    def _make_network(self) -> nn.Module:
+        settings = self.settings
+        torch.manual_seed(settings.seed)
+        network = build(
+            settings.model,
+            in_channels=len(self.dataset.bands),
+            classes=len(self.legend),
+            **settings.model_options,
+        )
+        if settings.weights is not None:
+            # Imported here: fresh weights need no other library.
+            from geoseg.models.pretrained import initialise  # noqa: PLC0415
+
+            self.weights_taken = initialise(
+                network, settings.model, settings.weights, bands=self.dataset.bands
+            )
+        return channels_last(self.processes.prepared(network, self.device).to(self.device))
+
+    def _make_learner(self, network: nn.Module) -> Learner:
+        settings = self.settings
+        counts = tuple(int(n) for n in self.train.class_pixels.sum(axis=0))
+        context = LossContext(
+            classes=len(self.legend), class_pixels=counts, present=settings.present
+        )
+        return Learner(
+            network=network,
+            loss=make_loss(self.loss_text, context),
+            optimizer=make_optimizer(
+                settings.optimizer,
+                network,
+                rate=self.rate,
+                decay=self.decay,
+                momentum=settings.momentum,
+            ),
+            device=self.device,
+            precision=self.precision,
+            spread=None
+            if self.processes.count == 1
+            else self.processes.spread(network, self.device),
+        )
+
+    def _tile(self) -> int:
+        first = self.sampler.order(0)
+        images, _ = self.learning.make(Order.of(first.patches[:1]), (0, 0, 0))
+        return int(max(images.shape[-2:]))
+
+    def check_batches(self, smallest: int) -> None:
+        """Check that the least part of a batch can be learned from.
+
+        Parameters
+        ----------
+        smallest
+            Patches in the least part of a batch that a process gets.
+
+        Raises
+        ------
+        OptionError
+            A process would get nothing, or a batch norm a single value.
+        """
+        if smallest < 1:
+            raise OptionError(
+                f"{self.processes.count} processes cannot share batches of {smallest} patches: use"
+                " a larger --batch-size or fewer processes"
+            )
+        network = self.learner.network
+        least = getattr(network, "smallest_batch", 1)
+        if smallest < least:
+            raise OptionError(
+                f"{self.settings.model!r} needs batches of at least {least} patches, and the least"
+                f" part of one has {smallest}: use another --batch-size"
+            )
+        stride = getattr(network, "stride", 1)
+        has_norm = any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+        if has_norm and smallest * math.ceil(self.tile / stride) ** 2 < 2:
+            raise OptionError(
+                f"batch norm needs more than one value, and {self.settings.model!r} shrinks a patch"
+                f" of {self.tile} pixels to one: use --batch-size 2 or more, or larger patches"
+            )
+
+
+def _loss_of(network: nn.Module, settings: Settings) -> str:
+    """Return the text of the loss, which must be one of the network's kind of labels."""
+    of_patches = isinstance(network, PresenceNetwork)
+    if settings.loss is None:
+        return "presence" if of_patches else "ce"
+    for term in parse_sum(settings.loss, option="--loss"):
+        if of_patches and term.call.name not in PRESENCE_LOSSES:
+            raise OptionError(
+                f"{settings.model!r} learns which classes a patch holds, and the loss"
+                f" {term.call.name!r} wants a class for every pixel: use --loss presence"
+            )
+        if not of_patches and term.call.name in PRESENCE_LOSSES:
+            raise OptionError(
+                f"the loss {term.call.name!r} is of which classes a patch holds, and"
+                f" {settings.model!r} gives a class to every pixel: use --model shallow-cnn or"
+                " resnet50-cam, or another loss"
+            )
+    return settings.loss
+
+
+def _legend(dataset: PatchDataset) -> Legend:
+    if dataset.legend is None:
+        raise DatasetError(
+            f"{dataset.folder} holds no labels to learn from: tile again with --labels"
+        )
+    if not dataset.splits.get("train"):
+        raise DatasetError(f"{dataset.folder} has no training patches: tile again with --split")
+    return dataset.legend
+
+
+def _normalisation(dataset: PatchDataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation a band; a band that never varies is only shifted."""
+    for band, mean, std in zip(dataset.bands, dataset.mean, dataset.std, strict=True):
+        if not (math.isfinite(mean) and math.isfinite(std)):
+            raise DatasetError(f"{dataset.folder} has no statistics of the band {band!r}")
+    return dataset.mean, tuple(std if std > 0 else 1.0 for std in dataset.std)
