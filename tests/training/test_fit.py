@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,37 @@ def test_a_run_stopped_by_ctrl_c_goes_on_to_the_same_bytes(
     assert [{**r.to_json(), "seconds": 0} for r in found.history] == [
         {**r.to_json(), "seconds": 0} for r in wanted.history
     ]
+
+
+# In the middle of epochs, while scoring, and in cycles of averaging.
+@pytest.mark.parametrize("batches", [2, 5, 9, 11, 13, 15])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"swa": "cycles=2, length=1", "epochs": 2, "sampler": "equibatch"},
+        {"accumulate": 2, "schedule": "plateau(patience=0)", "epochs": 4},
+        {
+            "augment": "rotate(degrees=30), scale, gamma, brightness, noise, jitter",
+            "sampler": "oversample(classes=[10])",
+            "loss": "ce + 0.5*lovasz-softmax",
+            "max_class_share": "11:0.9",
+        },
+    ],
+    ids=["averaging", "accumulation", "augmentation"],
+)
+def test_whatever_was_asked_for_a_stopped_run_goes_on_to_the_same_bytes(
+    patch_folder: FolderMaker, tmp_path: Path, batches: int, changes: dict[str, Any]
+) -> None:
+    folder, settings = patch_folder(), tiny(**changes)
+    whole, broken = tmp_path / "a" / "m.safetensors", tmp_path / "b" / "m.safetensors"
+    for path in (whole, broken):
+        path.parent.mkdir()
+    run(folder, whole, settings)
+    with suppress(KeyboardInterrupt):
+        run(folder, broken, settings, progress=interrupt_after(batches, how="ctrl-c"))
+    if not broken.exists():
+        run(folder, broken, settings, resume=True)
+    assert broken.read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.parametrize("batches", [3, 9])
