@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from geoseg.errors import OptionError
 
+WORDS = "geoseg.words"
+"""Where a command's context says how it was typed, if not on the command line of the process."""
+
 
 def cards_of(device: str) -> tuple[int, ...]:
     """Numbers of the cards in ``cuda:0,1``; none where the device is one.

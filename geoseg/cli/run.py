@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from geoseg.cli.launch import WORDS
 from geoseg.cli.options import common_options, emit, json_option, note
 from geoseg.errors import OutputError, RecipeError
 
@@ -68,6 +69,7 @@ def command(
         note(f"{'done already' if done else 'would run' if dry_run else 'running'}: {words}")
         if not done and not dry_run:
             with found.make_context(step.run, list(step.words), parent=parent) as inner:
+                inner.meta[WORDS] = (step.run, *step.words)
                 found.invoke(inner)
     ran = sum(not step["was_done"] for step in steps)
     text = f"{plan.title}: {ran} of {len(steps)} steps {'to run' if dry_run else 'run'}"

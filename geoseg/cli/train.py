@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli.launch import cards_of, is_first, run_on_cards
+from geoseg.cli.launch import WORDS, cards_of, is_first, run_on_cards
 from geoseg.cli.options import (
     common_options,
     device_option,
@@ -113,7 +114,8 @@ def command(
 
     Writes one model file, and beside it NAME.report.html (everything about the run, for a
     browser), NAME.report.json (every score of the epoch kept), NAME.curves.csv and NAME.curves.png
-    (one line an epoch). While it runs, NAME.checkpoint holds where it is.
+    (one line an epoch). While it runs, NAME.checkpoint holds where it is: after the first epoch,
+    then every minute.
 
     Several GPUs: --device cuda:0,1, or torchrun with `-m geoseg train`.
 
@@ -126,7 +128,12 @@ def command(
     """
     cards = cards_of(device)
     if cards:
-        ctx.exit(run_on_cards(cards, _words_without_device(sys.argv[1:])))
+        if compare or folds is not None:
+            raise OptionError("a comparison runs on one card: give --device cuda:N")
+        words = ctx.meta.get(WORDS, sys.argv[1:])
+        if status := run_on_cards(cards, _words_without_device(words)):
+            ctx.exit(status)
+        return
 
     # Imported when the command runs: torch takes seconds.
     from geoseg.terms import parse_value  # noqa: PLC0415
@@ -179,7 +186,7 @@ def _train(
 
     opened = PatchDataset.open(dataset)
     first, epochs = is_first(), settings.all_epochs
-    talk = Talk(epochs)
+    talk = Talk(epochs, resume=running["resume"])
     patches = opened.splits.get("train", 0) + opened.splits.get("val", 0)
     try:
         with progress(patches * epochs, "training", "patches") as bar:
@@ -208,7 +215,7 @@ def _train(
         emit(summary(fitted), text(fitted), as_json=as_json)
 
 
-def _words_without_device(words: list[str]) -> list[str]:
+def _words_without_device(words: Sequence[str]) -> list[str]:
     kept: list[str] = []
     skip = False
     for word in words:

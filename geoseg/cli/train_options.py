@@ -61,8 +61,8 @@ _LOSS = (
         help="Sum of terms with factors and arguments, such as '0.5*ce + 0.5*lovasz-softmax':"
         " ce (cross entropy), weighted-ce (rare classes count more), bce (each class by itself),"
         " focal(gamma=2), focal-sigmoid(gamma=2), focal-hinge(gamma=2), lovasz-hinge,"
-        " lovasz-softmax, jaccard, iou; presence (which classes a patch holds)"
-        " [default: ce, presence for networks of that kind].",
+        " lovasz-softmax, jaccard, iou (like jaccard, by another paper); presence (which classes a"
+        " patch holds) [default: ce, presence for networks of that kind].",
     ),
     click.option(
         "--present",
@@ -133,7 +133,7 @@ _STEPS = (
         default=1,
         show_default=True,
         metavar="N",
-        help="Sum the gradients of N batches before each step.",
+        help="Average the gradients of N batches for each step.",
     ),
 )
 
@@ -180,7 +180,8 @@ _KEPT = (
         type=click.Choice(["best", "last"]),
         default="best",
         show_default=True,
-        help="Which epoch becomes the model: the best on the validation patches, or the last.",
+        help="Which epoch becomes the model: the best on the validation patches, or the last. With"
+        " --swa, the mean of weights does.",
     ),
     click.option(
         "--best-by",

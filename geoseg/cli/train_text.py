@@ -21,10 +21,12 @@ class Talk:
     ----------
     epochs
         Of the run, in all.
+    resume
+        Whether it was asked to go on.
     """
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    def __init__(self, epochs: int, *, resume: bool = False) -> None:
+        self._epochs, self._resume = epochs, resume
         self._start = 0
         self._seconds = 0.0
 
@@ -37,6 +39,8 @@ class Talk:
             note(f"Note: {setup.weights_taken}.")
         if history:
             note(f"Going on after epoch {self._start}.")
+        elif self._resume and run.progress.batch == 0:
+            note("There is no checkpoint to go on from: starting at the first epoch.")
         if setup.val is None:
             note("There are no validation patches: the last epoch becomes the model.")
         detail(

@@ -7,7 +7,6 @@ as an `InputSpec`, so that members with the same wish share one copy of the pixe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +17,7 @@ from geoseg.inference.blend import running_mean
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.fold import fold_batch_norm
 from geoseg.models.network import PresenceNetwork
-
-PRECISIONS = ("auto", "float32", "bfloat16")
+from geoseg.models.precision import autocast, resolve_precision
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Ensemble:
         (N, classes, rows, cols) float32, summing to 1 over the classes: the mean over members and
         symmetries of the softmax of the logits.
         """
-        with torch.inference_mode(), self._mixed_precision():
+        with torch.inference_mode(), autocast(self.precision, self.device):
             return running_mean(list(self._votes(inputs)))
 
     def _votes(self, inputs: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -97,11 +95,6 @@ class Ensemble:
                     logits = member.network(seen[member.spec])
                     votes = torch.softmax(logits.float(), dim=1)
                     yield _turn_back(votes, turns, mirrored)
-
-    def _mixed_precision(self) -> AbstractContextManager[object]:
-        if self.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
 
 
 def _turn(x: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
@@ -136,8 +129,7 @@ def make_ensemble(
     """
     if not bundles:
         raise OptionError("a prediction needs at least one model")
-    if precision not in PRECISIONS:
-        raise OptionError(f"unknown precision '{precision}'; there are {', '.join(PRECISIONS)}")
+    precision = resolve_precision(precision, device)
     first = bundles[0].card
     specs: list[InputSpec] = []
     members: list[Member] = []
@@ -159,10 +151,6 @@ def make_ensemble(
             specs.append(spec)
         network = fold_batch_norm(bundle.network).to(device)
         members.append(Member(network=network, spec=specs.index(spec)))
-    if precision == "auto":
-        # From compute capability 8 on cards multiply in it; older ones only pretend to.
-        fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-        precision = "bfloat16" if fast else "float32"
     return Ensemble(
         members=tuple(members),
         specs=tuple(specs),

@@ -66,7 +66,7 @@ def initialise(
     path = Path(source)
     weights: Mapping[str, Tensor]
     weight_bands: Sequence[str] | None
-    if path.suffix in SUFFIXES or path.exists():
+    if path.suffix in SUFFIXES or path.is_file():
         held = read_state(path)
         name = f"{path} ({held.network})" if held.network else str(path)
         weights, weight_bands = held.tensors, held.bands

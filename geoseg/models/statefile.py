@@ -101,7 +101,9 @@ def _unpickled(path: Path) -> object:
     ) as error:
         # The reader meets damage wherever it happens to be.
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(f"{path} cannot be read as weights of torch: {reason}") from error
+        raise ModelError(
+            f"{path} is damaged, or no file of weights that torch wrote ({reason})"
+        ) from error
 
 
 def _tensors_of(held: object, path: Path) -> dict[str, Tensor]:

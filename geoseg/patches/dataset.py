@@ -139,8 +139,14 @@ class PatchDataset:
                 f"{folder} is no data set of patches (it has no dataset.json): "
                 "make one with geoseg tile"
             ) from error
-        except (OSError, ValueError) as error:
-            raise DatasetError(f"cannot read {path}: {error}") from error
+        except NotADirectoryError as error:
+            raise DatasetError(
+                f"{folder} is a file: give the folder that geoseg tile made"
+            ) from error
+        except ValueError as error:
+            raise DatasetError(f"{path} is damaged ({error}): tile the scenes again") from error
+        except OSError as error:
+            raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
         if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
             raise DatasetError(f"{path} does not describe a data set of patches")
         if metadata.get("version") != VERSION:

@@ -143,7 +143,10 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _read_text(path: Path) -> dict[str, Any]:
-    metadata = read_header(path).get("__metadata__")
+    try:
+        metadata = read_header(path).get("__metadata__")
+    except ModelError as error:
+        raise ModelError(f"{error}; start anew with --overwrite") from error
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     try:
         obj = json.loads(text) if isinstance(text, str) else None

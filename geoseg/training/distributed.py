@@ -5,8 +5,10 @@
     torchrun --nproc-per-node 2 -m geoseg train DIR -o MODEL
 
 The launcher says in environment variables which process this is. Each takes its part of every
-batch; gradients are averaged; all hold the same weights after each step. The first one alone
-writes files. Without the launcher there is one process, and nothing here costs anything.
+batch; gradients are averaged, each part weighing by its patches; all hold the same weights after
+each step. A loss that is a mean over labelled pixels is that of a part, so where patches are
+labelled unevenly, the gradient is not quite that of the whole batch. The first one alone writes
+files. Without the launcher there is one process, and nothing here costs anything.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from torch import Tensor, nn
 
 from geoseg.errors import OptionError
 from geoseg.models.device import resolve_device
+from geoseg.models.library import LibraryNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,16 @@ class Processes:
         torch.distributed.all_reduce(total)
         return np.asarray(total.numpy())
 
+    def any(self, asked: bool) -> bool:
+        """Return whether any process says so, the same answer in each."""
+        return asked if self.count == 1 else bool(self.sum(np.array([int(asked)]))[0])
+
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Replace tensors by those of the first process."""
+        if self.count > 1:
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor, 0)
+
     def average(self, tensors: Iterable[Tensor]) -> None:
         """Replace floating tensors by their mean over all processes."""
         if self.count == 1:
@@ -69,7 +82,10 @@ class Processes:
         from torch.nn.parallel import DistributedDataParallel  # noqa: PLC0415
 
         return DistributedDataParallel(
-            network, device_ids=[device.index] if device.type == "cuda" else None
+            network,
+            device_ids=[device.index] if device.type == "cuda" else None,
+            # Some of the libraries' encoders hold stages that nothing comes out of.
+            find_unused_parameters=isinstance(network, LibraryNetwork),
         )
 
     def prepared(self, network: nn.Module, device: torch.device) -> nn.Module:

@@ -53,9 +53,9 @@ def fit(
     (``.checkpoint``) from which it can go on. The model appears when the run is done, whole.
 
     Same data, settings and machine give the same bytes on the CPU, however often the run was
-    interrupted; on a CUDA card, equal up to rounding. Torch's generators are left as they were;
-    the C library is told to keep freed memory (`geoseg.models.allocator`), which halves the
-    time of a step on the CPU, and numbers too small to matter are flushed to zero.
+    interrupted; on a CUDA card, or over several processes, equal up to rounding. Torch's generators
+    are left as they were; the C library is told to keep freed memory (`geoseg.models.allocator`),
+    which halves the time of a step on the CPU, and numbers too small to matter are flushed to zero.
 
     Parameters
     ----------
@@ -107,6 +107,8 @@ def fit(
     """
     settings = settings or Settings()
     check_stored_as(stored_as)
+    if workers < 1:
+        raise OptionError("--workers must be at least 1")
     paths = output_paths(output)
     where = own_device(device)
     opened = dataset if isinstance(dataset, PatchDataset) else PatchDataset.open(dataset)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geoseg.errors import GeosegError
+from geoseg.models.precision import autocast
 from geoseg.training.distributed import Processes
 from geoseg.training.losses.base import PixelLoss
 from geoseg.training.metrics import Scores, Task
 from geoseg.training.optim import Optimizer
-from geoseg.training.precision import autocast
 
 # A card works ahead of the program; asking it for a loss after every step would stop it each time.
 _STEPS_BETWEEN_LOOKS = 16

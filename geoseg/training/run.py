@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from geoseg.errors import ModelError, OptionError
+from geoseg.models.precision import autocast
 from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.sampling import Order, batches, generator, part
 from geoseg.training.averaging import add_to_mean, averaged, renew_batch_norm
@@ -150,7 +151,7 @@ class Run:
             The checkpoint cannot be written.
         """
         state = self.progress
-        keeper = Keeper(self, checkpoint, stop, self.checkpoint_seconds)
+        keeper = Keeper(self, checkpoint, stop, self.checkpoint_seconds, self._processes)
         while state.epoch < self.settings.all_epochs and not self._patience_is_over():
             tally = self._learn(keeper, progress).over(self._processes)
             scored = None if self.setup.val is None else self._score(self.learner, keeper, progress)
@@ -191,6 +192,8 @@ class Run:
                 if last:
                     keeper.after_step(tally)
             state.tally = tally.to_json()
+        # Batch norms of different processes have seen different parts.
+        processes.share(self.learner.network.buffers())
         return tally
 
     def _made(
@@ -250,7 +253,7 @@ class Run:
             "accuracy": record.val_accuracy,
             "miou": record.val_miou,
         }[by]
-        if self.settings.keep == "last" or self.settings.averaging is not None or math.isnan(value):
+        if self.settings.averaging is not None or math.isnan(value):
             return
         if state.best is None or value > state.best["value"]:
             state.best = {"epoch": record.epoch, "value": value, "tally": tally.to_json()}
@@ -296,7 +299,8 @@ class Run:
         orders = [
             part(b, processes.rank, processes.count) for b in self._batches(self.progress.epoch)
         ]
-        with closing(self._made(self.setup.learning, orders, self.progress.epoch)) as made:
+        made = self._made(self.setup.learning, orders, self.progress.epoch)
+        with closing(made), autocast(self.learner.precision, self.device):
             renew_batch_norm(network, (images for images, _ in keeper.watch(made)))
         processes.average(network.buffers())
 
@@ -319,7 +323,8 @@ class Run:
             patches, while it learned or, of averaged weights, in the end.
         """
         state, task = self.progress, self.setup.task
-        if state.best is None:
+        last = self.settings.keep == "last" and self.settings.averaging is None
+        if state.best is None or last:
             return state.epoch, Tally.from_json(task, state.last or Tally.of(task).to_json())
         self.learner.network.load_state_dict(state.best_weights)
         return int(state.best["epoch"]), Tally.from_json(task, state.best["tally"])

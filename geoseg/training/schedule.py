@@ -167,6 +167,8 @@ def plateau(
     def now(place: Place) -> float:
         product, lowest, waited = 1.0, math.inf, 0
         for loss in place.losses:
+            if math.isnan(loss):  # nothing was scored
+                continue
             # A negative loss (there is none of ours) would fall by the same share downwards.
             if math.isinf(lowest) or loss < lowest - share * abs(lowest):
                 lowest, waited = loss, 0

@@ -84,7 +84,7 @@ class Settings:
     seed: int = 0
     """Seed of weights, order and augmentation."""
     precision: str = "auto"
-    """``float32``, ``bfloat16`` or ``auto``, see `geoseg.training.precision`."""
+    """``float32``, ``bfloat16`` or ``auto``, see `geoseg.models.precision`."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "downscale"):
@@ -119,7 +119,10 @@ class Settings:
         return {**asdict(self), "model_options": _plain(dict(self.model_options))}
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """Name the settings in which a stored run differs so that its weights would be others.
+        """Name the settings in which a stored run differs so that it cannot go on as this one.
+
+        A run may be prolonged or cut short: what it has learned until then was learned by a
+        schedule of the old length.
 
         Parameters
         ----------

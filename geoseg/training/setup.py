@@ -9,8 +9,10 @@ from torch import nn
 
 from geoseg.errors import DatasetError, OptionError
 from geoseg.models.network import PresenceNetwork, channels_last
+from geoseg.models.precision import resolve_precision
 from geoseg.models.registry import build
-from geoseg.patches.augment import make_augmentations
+from geoseg.patches.augment import Augmentation, make_augmentations
+from geoseg.patches.augment.crop import Crop
 from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.sampling import Order, Sampler, make_sampler, restrict
 from geoseg.raster.legend import Legend
@@ -21,8 +23,10 @@ from geoseg.training.loop import Learner
 from geoseg.training.losses import LossContext, make_loss
 from geoseg.training.metrics import PixelTask, PresenceTask, Task
 from geoseg.training.optim import default_decay, default_rate, make_optimizer
-from geoseg.training.precision import resolve_precision
 from geoseg.training.settings import Settings
+
+LEAST_TILE = 8
+"""Side in pixels below which a patch that is made smaller shows nothing any more."""
 
 PRESENCE_LOSSES = frozenset({"presence"})
 """Losses of image-level labels."""
@@ -60,6 +64,11 @@ class Setup:
         self.dataset, self.settings = dataset, settings
         self.device, self.processes = device, processes
         self.legend: Legend = _legend(dataset)
+        if dataset.size < LEAST_TILE * settings.downscale and settings.downscale > 1:
+            raise OptionError(
+                f"--downscale {settings.downscale} leaves less than {LEAST_TILE} pixels of a patch"
+                f" of {dataset.size}: use a smaller one, or tile larger patches"
+            )
         self.train, self.sampler = self._training_patches()
         self.val = LabelledPatches.of(dataset, "val") if dataset.splits.get("val") else None
         self.mean, self.std = _normalisation(dataset)
@@ -69,7 +78,7 @@ class Setup:
             if settings.weight_decay is None
             else settings.weight_decay
         )
-        self.precision = resolve_precision(settings.precision, device)
+        self.precision = resolve_precision(settings.precision, device, learning=True)
         self.weights_taken: str | None = None
         """What was taken of ``settings.weights``, in words."""
         network = self._make_network()
@@ -84,7 +93,7 @@ class Setup:
             self.train,
             mean=self.mean,
             std=self.std,
-            transforms=make_augmentations(settings.augment, dataset.statistics),
+            transforms=_transforms(dataset, settings),
             downscale=settings.downscale,
         )
         self.scoring = BatchMaker(
@@ -185,6 +194,20 @@ class Setup:
                 f"batch norm needs more than one value, and {self.settings.model!r} shrinks a patch"
                 f" of {self.tile} pixels to one: use --batch-size 2 or more, or larger patches"
             )
+
+
+def _transforms(dataset: PatchDataset, settings: Settings) -> tuple[Augmentation, ...]:
+    """Make the augmentations; a reduction that all patches undergo is no augmentation."""
+    made = make_augmentations(settings.augment, dataset.statistics)
+    for transform in made:
+        factors = set(transform.factors) if isinstance(transform, Crop) else {1}
+        if len(factors) == 1 and factors != {1}:
+            raise OptionError(
+                f"crop's downscale={factors.pop()} would be done in training alone: use"
+                " --downscale, which validation and prediction follow, or a list such as"
+                " downscale=[1,2,4]"
+            )
+    return made
 
 
 def _loss_of(network: nn.Module, settings: Settings) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from geoseg.cli import _run, geoseg
 from geoseg.cli import run as run_module
+from geoseg.cli import train as train_module
 
 
 @pytest.fixture
@@ -86,3 +87,20 @@ def test_an_interrupted_step_is_run_again(ran, tmp_path, capsys):
     assert _run(words) == 130
     assert _run(words) == 130
     assert ran == ["one", "two", "two"]
+
+
+def test_a_step_on_several_cards_is_started_by_its_own_words(monkeypatch, tmp_path, capsys):
+    started = []
+
+    def start(cards, words):
+        started.append((cards, words))
+        Path(words[words.index("--output") + 1]).write_text("model")
+        return 0
+
+    monkeypatch.setattr(train_module, "run_on_cards", start)
+    path = tmp_path / "recipe.toml"
+    step = "run = 'train'\narguments = ['patches']\noptions = { device = 'cuda:0,1' }\n"
+    path.write_text(f"[[step]]\n{step}output = '{{out}}/a'\n[[step]]\n{step}output = '{{out}}/b'\n")
+    out = tmp_path / "out"
+    assert _run(["run", str(path), "--data", "d", "-o", str(out)]) == 0
+    assert started == [((0, 1), ["train", "patches", "--output", str(out / name)]) for name in "ab"]

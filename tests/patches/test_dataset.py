@@ -66,7 +66,7 @@ def test_no_set_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="does not describe a data set"):
         PatchDataset.open(tmp_path)
     (tmp_path / "dataset.json").write_text("{")
-    with pytest.raises(DatasetError, match="cannot read"):
+    with pytest.raises(DatasetError, match="is damaged"):
         PatchDataset.open(tmp_path)
 
 

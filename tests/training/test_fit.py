@@ -347,6 +347,51 @@ def test_patience_ends_a_run_that_gets_no_better(
 # -- what cannot be --------------------------------------------------------------------------------
 
 
+def test_patience_counts_where_the_last_epoch_is_kept_too(
+    patch_folder: FolderMaker, tmp_path: Path
+) -> None:
+    settings = tiny(epochs=30, patience=2, lr=1e-12, keep="last")
+    fitted = run(patch_folder(), tmp_path / "m.safetensors", settings)
+    assert len(fitted.history) < 30
+    assert fitted.report["epoch"] == len(fitted.history)
+
+
+def test_a_reduction_of_training_alone_is_refused(
+    patch_folder: FolderMaker, tmp_path: Path
+) -> None:
+    with pytest.raises(OptionError, match="use --downscale"):
+        run(patch_folder(), tmp_path / "m.safetensors", tiny(augment="crop(size=8, downscale=2)"))
+    fitted = run(
+        patch_folder("two"),
+        tmp_path / "m.safetensors",
+        tiny(augment="crop(size=8, downscale=[1, 2])", epochs=1),
+    )
+    assert (fitted.card.tile, fitted.card.scale) == (8, 1)
+
+
+def test_patches_of_which_nothing_would_be_left_are_refused(
+    patch_folder: FolderMaker, tmp_path: Path
+) -> None:
+    with pytest.raises(OptionError, match="less than 8 pixels of a patch of 16"):
+        run(patch_folder(), tmp_path / "m.safetensors", tiny(downscale=4))
+
+
+def test_the_first_epoch_is_kept_at_once(patch_folder: FolderMaker, tmp_path: Path) -> None:
+    there: list[bool] = []
+    run(
+        patch_folder(),
+        tmp_path / "m.safetensors",
+        on_epoch=lambda _: there.append((tmp_path / "m.checkpoint").exists()),
+    )
+    # Looked at before the epoch's own checkpoint is written.
+    assert there == [False, True, True]
+
+
+def test_without_workers_nothing_starts(patch_folder: FolderMaker, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--workers must be at least 1"):
+        run(patch_folder(), tmp_path / "m.safetensors", workers=0)
+
+
 def test_a_loss_that_is_no_number_stops_the_run_in_words(
     patch_folder: FolderMaker, tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,12 @@ def test_a_plateau_lowers_the_rate_after_too_many_epochs_without_a_lower_loss() 
     losses = (5.0, 4.0, 4.0, 4.1, 4.2, 3.0, 3.5, 3.5, 3.5, 3.5, 3.5, 3.5)
     factors = [schedule(Place(n, 20, losses[:n])) for n in range(len(losses) + 1)]
     assert factors == [1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+
+
+def test_a_plateau_passes_over_epochs_that_were_not_scored() -> None:
+    schedule = make_schedule("plateau(patience=1)")
+    assert schedule(Place(6, 20, (math.nan, 5.0, 4.0, 3.0, 2.0, 1.0))) == 1
+    assert schedule(Place(6, 20, (5.0, math.nan, 5.0, math.nan, 5.0))) == 0.1
 
 
 def test_a_plateau_has_a_least_rate_and_a_threshold() -> None:

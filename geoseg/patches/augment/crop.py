@@ -44,7 +44,8 @@ class Crop:
     size
         Rows and columns of the result.
     downscale
-        The factor, or a list of factors of which each is as likely.
+        A list of factors of which each is as likely. Validation and prediction stay at the
+        resolution of ``--downscale``, so training refuses a single factor other than 1.
 
     Raises
     ------

@@ -24,10 +24,12 @@ from geoseg.models.card import ModelCard, hash_file, read_card
 from geoseg.models.device import resolve_device
 from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.subset import SubsetDataset
+from geoseg.training.checkpoint import read_identity
 from geoseg.training.comparison.scoring import score_model
 from geoseg.training.fit import fit
 from geoseg.training.loop import DivergedError
 from geoseg.training.optim import default_decay, default_rate
+from geoseg.training.outputs import output_paths
 from geoseg.training.records import EpochRecord, report_json
 from geoseg.training.settings import Settings
 
@@ -104,7 +106,9 @@ def run_job(job: Job, *, on_epoch: Callable[[EpochRecord], None] | None = None) 
         As `geoseg.training.fit.fit` and `geoseg.training.scoring.score_model` do.
     """
     state = "there"
+    checkpoint = output_paths(job.model)["checkpoint"]
     if job.overwrite or not is_done(job):
+        _forget_other_length(job, checkpoint)
         try:
             fit(
                 job.dataset,
@@ -120,6 +124,7 @@ def run_job(job: Job, *, on_epoch: Callable[[EpochRecord], None] | None = None) 
             )
             state = "trained"
         except DivergedError as error:
+            checkpoint.unlink(missing_ok=True)  # going on would lead to the same
             nothing: dict[str, Any] = {"accuracy": None, "miou": None, "classes": []}
             split = "val" if job.dataset.splits.get("val") else "train"
             return {
@@ -141,6 +146,17 @@ def run_job(job: Job, *, on_epoch: Callable[[EpochRecord], None] | None = None) 
         "epoch": training["epoch"],
         "seconds": _seconds(job.model),
     }
+
+
+def _forget_other_length(job: Job, checkpoint: Path) -> None:
+    """Remove the checkpoint of a run of another number of epochs.
+
+    A single run may be prolonged; in a table all must have gone through the same schedule.
+    """
+    if checkpoint.exists():
+        settings = read_identity(checkpoint).get("settings")
+        if not isinstance(settings, dict) or settings.get("epochs") != job.settings.epochs:
+            checkpoint.unlink()
 
 
 def is_done(job: Job) -> bool:

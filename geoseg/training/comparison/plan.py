@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -140,10 +141,31 @@ def plan_comparison(
                 is_done=not overwrite and is_done(job),
             )
         )
+    if not overwrite:
+        _check_table(place, opened, {run.job.model.name for run in runs})
     _try_out([run for run in runs if not run.is_done])
     return ComparisonPlan(
         dataset=opened, folder=place, base=base, runs=tuple(runs), folds=folds, test=tested
     )
+
+
+def _check_table(folder: Path, dataset: PatchDataset, models: Collection[str]) -> None:
+    """Refuse to replace the table of a comparison that this one does not hold whole."""
+    path = folder / "comparison.json"
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        others = {run["model"] for run in held["runs"]} - set(models)
+        same = held["data"]["hash"] == dataset.hash()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{path} is no table of a comparison: choose another folder") from error
+    if others or not same:
+        what = f"with runs such as {sorted(others)[0]}" if others else "of other data"
+        raise OutputError(
+            f"{folder} holds the table of another comparison, {what}: choose another folder, or"
+            " replace it with --overwrite"
+        )
 
 
 def _test_set(

@@ -16,11 +16,11 @@ from geoseg.errors import DatasetError
 from geoseg.models.bundle import load_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.network import PresenceNetwork, channels_last
+from geoseg.models.precision import autocast, resolve_precision
 from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.sampling import Order, batches
 from geoseg.training.data import BatchMaker, LabelledPatches, batches_on
 from geoseg.training.metrics import PRESENT, PixelTask, PresenceTask, Task
-from geoseg.training.precision import autocast, resolve_precision
 from geoseg.training.records import scores_json
 
 
@@ -77,7 +77,7 @@ def score_model(
         patches, mean=card.mean, std=card.std, downscale=int(settings.get("downscale", 1))
     )
     everything = Order.of(np.arange(len(patches), dtype=np.int64))
-    precision = resolve_precision(str(settings.get("precision", "auto")), device)
+    precision = resolve_precision("auto", device)  # as prediction does
     counts = task.empty()
     network.eval()
     made = batches_on(device, maker, batches(everything, batch_size), (0, 0), workers=workers)

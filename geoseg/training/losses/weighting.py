@@ -122,7 +122,8 @@ def class_shares(
     """Say how much the loss of each image and class weighs in the loss of the batch.
 
     Classes are averaged (weighted) within an image, then images; an image without labelled pixels
-    is none. The shares add up to 1, or to 0 where the batch has no label or no class that weighs.
+    is none. The shares of an image add up to 1 / images, or to 0 where it has no label, or none
+    of a class that weighs.
 
     Parameters
     ----------

@@ -145,7 +145,8 @@ def _remarks(groups: Sequence[Obj], keys: Sequence[str]) -> tuple[str, ...]:
     lead = _number(first["mean"]["miou"]) - _number(second["mean"]["miou"])
     said = (
         f"Highest mean IoU: {_name(first, keys)} ({score(_number(first['mean']['miou']))}),"
-        f" {score(lead)} above {_name(second, keys)}."
+        f" {'level with' if score(lead) == score(0) else f'{score(lead)} above'}"
+        f" {_name(second, keys)}."
     )
     if min(int(first["n"]), int(second["n"])) < 2:
         return said, "With one run a row, nothing says how much of that is chance: add seeds."

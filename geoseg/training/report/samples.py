@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.models.network import PresenceNetwork
+from geoseg.models.precision import autocast
 from geoseg.patches.sampling import Order
-from geoseg.training.precision import autocast
 from geoseg.training.report.gallery import Sample, choose_samples
 from geoseg.training.setup import Setup
 

@@ -185,6 +185,40 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(
     assert (out / "seed-1.safetensors").read_bytes() == whole.read_bytes()
 
 
+def test_the_table_of_another_comparison_is_not_replaced_unasked(
+    patch_folder: FolderMaker, tmp_path: Path
+) -> None:
+    folder, out = patch_folder(), tmp_path / "out"
+    run(folder, out, {"seed": [0, 1]})
+    before = (out / "comparison.json").read_bytes()
+    for grid in ({"seed": [0]}, {"lr": [0.1, 0.2]}):
+        with pytest.raises(OutputError, match="table of another comparison"):
+            run(folder, out, grid)
+    with pytest.raises(OutputError, match="settings or data"):
+        run(patch_folder("others", seed=3), out, {"seed": [0, 1]})
+    assert (out / "comparison.json").read_bytes() == before
+    run(folder, out, {"seed": [0]}, overwrite=True)
+    assert (out / "comparison.json").read_bytes() != before
+
+
+def test_runs_of_a_comparison_have_all_gone_through_the_same_schedule(
+    patch_folder: FolderMaker, tmp_path: Path
+) -> None:
+    folder, out = patch_folder(), tmp_path / "out"
+
+    def interrupt(planned: PlannedRun, record: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, out, {"seed": [0]}, base={"epochs": 3}, on_epoch=interrupt)
+    assert (out / "seed-0.checkpoint").exists()
+    found = run(folder, out, {"seed": [0]}, base={"epochs": 5})
+    whole = run(folder, tmp_path / "whole", {"seed": [0]}, base={"epochs": 5})
+    assert (found.folder / "seed-0.safetensors").read_bytes() == (
+        whole.folder / "seed-0.safetensors"
+    ).read_bytes()
+
+
 def test_a_test_split_is_scored_of_itself_and_once(
     patch_folder: FolderMaker, tmp_path: Path
 ) -> None:
@@ -349,6 +383,7 @@ def test_a_run_that_diverges_is_noted_and_the_others_go_on(
     assert second["error"] is None
     assert [(g["n"], g["failed"]) for g in found.content["groups"]] == [(0, 1), (1, 0)]
     assert "the loss became" in found.paths["csv"].read_text(encoding="utf-8")
+    assert not list(found.folder.glob("*.checkpoint"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which numbers a network learns with."""
+"""Which numbers a network computes with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geoseg.errors import OptionError
-from geoseg.training.precision import autocast, resolve_precision
+from geoseg.models.precision import autocast, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -26,12 +26,13 @@ def test_auto_follows_what_the_processor_multiplies_in(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], wanted: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
-    assert resolve_precision("auto", CPU) == wanted
+    assert resolve_precision("auto", CPU, learning=True) == wanted
+    assert resolve_precision("auto", CPU) == "float32"
 
 
 def test_auto_is_float32_where_torch_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert resolve_precision("auto", CPU) == "float32"
+    assert resolve_precision("auto", CPU, learning=True) == "float32"
 
 
 def test_what_is_asked_for_is_taken() -> None:
