@@ -194,7 +194,13 @@ def test_value_and_gradient_are_those_of_the_set_function(
 
 
 @pytest.mark.parametrize(
-    "text", ["lovasz-softmax", "lovasz-hinge", "lovasz-softmax(per_image=true)"]
+    "text",
+    [
+        "lovasz-softmax",
+        "lovasz-hinge",
+        "lovasz-hinge(classes=all)",
+        "lovasz-softmax(per_image=true)",
+    ],
 )
 def test_weights_weigh_the_mean_over_classes(text: str) -> None:
     random = np.random.default_rng(1)
@@ -207,7 +213,7 @@ def test_weights_weigh_the_mean_over_classes(text: str) -> None:
         labels,
         hinge="hinge" in text,
         per_image=text != "lovasz-softmax",
-        classes="all" if "hinge" in text else "present",
+        classes="all" if "classes=all" in text else "present",
         weights=WEIGHTS,
     )
     z = torch.from_numpy(logits).requires_grad_()
@@ -353,3 +359,18 @@ def test_weights_of_a_single_map_are_refused() -> None:
     two = LossContext(classes=2, class_pixels=(1, 1))
     with pytest.raises(OptionError, match="nothing to weigh"):
         make_loss("lovasz-hinge(weights=median)", two)
+
+
+def test_of_two_classes_all_are_counted_by_default_and_of_more_those_present() -> None:
+    logits = torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    labels = torch.zeros(1, 2, 2, dtype=torch.int64)
+    for classes, default in ((2, "all"), (3, "present")):
+        context = LossContext(classes=classes, class_pixels=(1,) * classes)
+        plain, said = (
+            make_loss(text, context)(logits[:, :classes], labels)
+            for text in ("lovasz-hinge", f"lovasz-hinge(classes={default})")
+        )
+        other = "present" if default == "all" else "all"
+        unlike = make_loss(f"lovasz-hinge(classes={other})", context)(logits[:, :classes], labels)
+        assert torch.equal(plain, said)
+        assert not torch.equal(plain, unlike)
