@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     "--test",
     type=click.Path(),
     metavar="DIR2",
-    help="Of a comparison: also score every model on the patches of another data set.",
+    help="Of a comparison: also score every model on another data set: its test patches, if it has"
+    " any, else all. It must be of other ground.",
 )
 @click.option(
     "--jobs",

@@ -92,7 +92,8 @@ _STEPS = (
         "--weight-decay",
         type=click.FloatRange(0),
         metavar="RATE",
-        help="Pull of kernels towards 0 [default: sgd 0.0001, adam 0, adamw 0.01].",
+        help="Weight decay of kernels; biases and norms have none [default: sgd 0.0001, adam 0,"
+        " adamw 0.01].",
     ),
     click.option(
         "--momentum", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Of sgd."
@@ -144,8 +145,8 @@ _PATCHES = (
         show_default=True,
         metavar="CALL",
         help="Order of the patches: random; equibatch (each class in turn);"
-        " oversample(classes=[3,5]) (patches with these classes three times more, turned);"
-        " balance(positive=1,ratio=1) (patches with that class repeated, turned, until its pixels"
+        " oversample(classes=[3,5]) (patches with these classes three times more, rotated);"
+        " balance(positive=1,ratio=1) (patches with that class repeated, rotated, until its pixels"
         " are as many as the others). Classes by their ids.",
     ),
     click.option(

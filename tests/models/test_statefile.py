@@ -116,7 +116,7 @@ def test_files_without_usable_weights_are_refused(
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "folder.pt"
     path.mkdir()
-    assert "cannot be read" in refusal(path)
+    assert "no file of weights" in refusal(path)
 
 
 @settings(max_examples=60, deadline=None)
