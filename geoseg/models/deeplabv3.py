@@ -12,6 +12,7 @@ from geoseg.errors import OptionError
 from geoseg.models.library import needed, with_bands
 from geoseg.models.network import SegmentationNetwork
 from geoseg.models.registry import register
+from geoseg.models.torchvision_weights import TorchvisionWeights, named_weights
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -21,7 +22,7 @@ _BACKBONES = ("resnet50", "resnet101")
 
 
 @register(_NAME)
-class DeepLabV3(SegmentationNetwork):
+class DeepLabV3(SegmentationNetwork, TorchvisionWeights):
     """A residual network with dilated last stages, and atrous spatial pyramid pooling on top.
 
     torchvision's network with its names of tensors: its files fit. The last two stages keep the
@@ -76,17 +77,6 @@ class DeepLabV3(SegmentationNetwork):
             coarse, size=x.shape[-2:], mode="bilinear", align_corners=False
         )
 
-    def pretrained_names(self) -> tuple[str, ...]:
-        """Return ``imagenet`` (the backbone), ``coco`` (the whole) and torchvision's own names."""
-        return tuple(self._known())
-
-    def pretrained(self, name: str) -> dict[str, Tensor]:
-        """Fetch torchvision's weights called `name`; see `geoseg.models.library.Pretrained`."""
-        known: dict[str, Tensor] = self._known()[name].get_state_dict(
-            progress=False, check_hash=True
-        )
-        return known
-
     def _known(self) -> dict[str, WeightsEnum]:
         from torchvision.models import get_model_weights  # noqa: PLC0415
 
@@ -96,11 +86,3 @@ class DeepLabV3(SegmentationNetwork):
                 get_model_weights(f"deeplabv3_{self._library_name}"), coco="COCO_WITH_VOC_LABELS_V1"
             ),
         }
-
-
-def named_weights(known: type[WeightsEnum], **short: str) -> dict[str, WeightsEnum]:
-    """Return torchvision's weights by name, small letters; `short` gives names to some more."""
-    return {
-        **{name: known[member] for name, member in short.items()},
-        **{member.name.lower(): member for member in known},
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -120,67 +120,28 @@ def _draw_bilinear(kernel: Tensor) -> None:
         kernel[channels, channels] = torch.outer(line, line)
 
 
-@register("fcn32s")
-def fcn32s(
-    *,
-    in_channels: int,
-    classes: int,
-    widths: Sequence[int] = WIDTHS,
-    dense: int = 4096,
-    dropout: float = 0.5,
-    batch_norm: bool = False,
-) -> FCN:
-    """Build FCN-32s; see `FCN`."""
-    return FCN(
-        in_channels=in_channels,
-        classes=classes,
-        finest=32,
-        widths=widths,
-        dense=dense,
-        dropout=dropout,
-        batch_norm=batch_norm,
-    )
+def _builder(finest: int) -> Callable[..., FCN]:
+    def build(
+        *,
+        in_channels: int,
+        classes: int,
+        widths: Sequence[int] = WIDTHS,
+        dense: int = 4096,
+        dropout: float = 0.5,
+        batch_norm: bool = False,
+    ) -> FCN:
+        return FCN(
+            in_channels=in_channels,
+            classes=classes,
+            finest=finest,
+            widths=widths,
+            dense=dense,
+            dropout=dropout,
+            batch_norm=batch_norm,
+        )
+
+    return build
 
 
-@register("fcn16s")
-def fcn16s(
-    *,
-    in_channels: int,
-    classes: int,
-    widths: Sequence[int] = WIDTHS,
-    dense: int = 4096,
-    dropout: float = 0.5,
-    batch_norm: bool = False,
-) -> FCN:
-    """Build FCN-16s; see `FCN`."""
-    return FCN(
-        in_channels=in_channels,
-        classes=classes,
-        finest=16,
-        widths=widths,
-        dense=dense,
-        dropout=dropout,
-        batch_norm=batch_norm,
-    )
-
-
-@register("fcn8s")
-def fcn8s(
-    *,
-    in_channels: int,
-    classes: int,
-    widths: Sequence[int] = WIDTHS,
-    dense: int = 4096,
-    dropout: float = 0.5,
-    batch_norm: bool = False,
-) -> FCN:
-    """Build FCN-8s; see `FCN`."""
-    return FCN(
-        in_channels=in_channels,
-        classes=classes,
-        finest=8,
-        widths=widths,
-        dense=dense,
-        dropout=dropout,
-        batch_norm=batch_norm,
-    )
+for _finest in (32, 16, 8):
+    register(f"fcn{_finest}s")(_builder(_finest))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from geoseg.models.deeplabv3 import named_weights
 from geoseg.models.library import needed, with_bands
 from geoseg.models.network import PresenceNetwork
 from geoseg.models.registry import register
+from geoseg.models.torchvision_weights import TorchvisionWeights, named_weights
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -19,7 +19,7 @@ _NAME = "resnet50-cam"
 
 
 @register(_NAME)
-class ResNet50Cam(PresenceNetwork):
+class ResNet50Cam(PresenceNetwork, TorchvisionWeights):
     """ResNet-50 with stages 3–5 at stride 1, global average, one dense layer.
 
     The cropland-cam system's large network. Decisions, where it only gives the size of the last
@@ -62,17 +62,6 @@ class ResNet50Cam(PresenceNetwork):
         """Map (N, bands, H, W) to the last feature maps, (N, 2048, h, w), h ≈ H / 4."""
         y: Tensor = self.backbone(x)
         return y
-
-    def pretrained_names(self) -> tuple[str, ...]:
-        """Return ``imagenet``, and torchvision's own names."""
-        return tuple(self._known())
-
-    def pretrained(self, name: str) -> dict[str, Tensor]:
-        """Fetch torchvision's weights called `name`; see `geoseg.models.library.Pretrained`."""
-        known: dict[str, Tensor] = self._known()[name].get_state_dict(
-            progress=False, check_hash=True
-        )
-        return known
 
     def _known(self) -> dict[str, WeightsEnum]:
         from torchvision.models import ResNet50_Weights  # noqa: PLC0415

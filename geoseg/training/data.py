@@ -20,8 +20,6 @@ from geoseg.patches.sampling import Order, Pool, generator
 from geoseg.training.losses.base import IGNORE
 from geoseg.training.prefetch import Prefetch
 
-__all__ = ["BatchMaker", "LabelledPatches", "Prefetch", "batches_on"]
-
 
 @dataclass(frozen=True)
 class LabelledPatches:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -161,13 +161,6 @@ def read_outputs(run: Run, paths: dict[str, Path]) -> Fitted:
     )
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    """Return the settings, with what stood for a default in its place."""
-    return replace(
-        run.settings, loss=run.setup.loss_text, lr=run.setup.rate, weight_decay=run.setup.decay
-    ).to_json()
-
-
 def _report(run: Run, epoch: int, tally: Tally) -> dict[str, Any]:
     setup, scores = run.setup, tally.scores
     report: dict[str, Any] = {
@@ -181,7 +174,7 @@ def _report(run: Run, epoch: int, tally: Tally) -> dict[str, Any]:
         "seconds": round(run.history[-1].seconds, 1) if run.history else 0.0,
         "device": str(run.device),
         "precision": setup.precision,
-        "settings": _settings(run),
+        "settings": run.settings.noted(run.setup.loss_text),
     }
     if isinstance(scores, PresenceScores) and tally.counts.any():
         report["majority"] = scores.majority
@@ -212,7 +205,7 @@ def _card(run: Run, model: Path, epoch: int, tally: Tally, description: str | No
         resolution=sum(dataset.resolution) / 2 if has_place else None,
         # Nothing here may differ between two runs that learned the same.
         training={
-            "settings": _settings(run),
+            "settings": run.settings.noted(run.setup.loss_text),
             "device": run.device.type,
             "precision": setup.precision,
             "data": {"hash": dataset.hash(), "patches": dict(dataset.splits)},

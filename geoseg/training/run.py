@@ -216,9 +216,9 @@ class Run:
         done = self.progress.epoch + batch / batches_of_epoch
         averaging = settings.averaging
         if averaging is not None and done >= settings.epochs:
-            return self.setup.rate * averaging.factor(done - settings.epochs)
+            return settings.rate * averaging.factor(done - settings.epochs)
         losses = tuple(r.train_loss if math.isnan(r.val_loss) else r.val_loss for r in self.history)
-        return self.setup.rate * self._schedule(Place(done, settings.epochs, losses))
+        return settings.rate * self._schedule(Place(done, settings.epochs, losses))
 
     def _score(self, learner: Learner, keeper: Keeper, progress: Counter | None) -> Tally:
         """Score on the validation patches; without any, on the training patches."""

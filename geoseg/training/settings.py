@@ -6,7 +6,7 @@ A comparison varies any of these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from geoseg.errors import OptionError
@@ -14,6 +14,7 @@ from geoseg.patches import augment
 from geoseg.terms import Value, number
 from geoseg.training.averaging import Averaging
 from geoseg.training.metrics import PRESENT
+from geoseg.training.optim import default_decay, default_rate
 
 Keep = Literal["best", "last"]
 Measure = Literal["miou", "accuracy", "loss"]
@@ -105,6 +106,16 @@ class Settings:
                 number(f"--{name.replace('_', '-')}", value, minimum=0)
 
     @property
+    def rate(self) -> float:
+        """Learning rate, the optimiser's own where none is given."""
+        return default_rate(self.optimizer) if self.lr is None else self.lr
+
+    @property
+    def decay(self) -> float:
+        """Weight decay, the optimiser's own where none is given."""
+        return default_decay(self.optimizer) if self.weight_decay is None else self.weight_decay
+
+    @property
     def averaging(self) -> Averaging | None:
         """When weights are averaged; None for never."""
         return None if self.swa is None else Averaging.parse(self.swa)
@@ -117,6 +128,18 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON objects."""
         return {**asdict(self), "model_options": _plain(dict(self.model_options))}
+
+    def noted(self, loss: str | None) -> dict[str, Any]:
+        """Return the settings as `to_json` does, with what stood for their defaults.
+
+        Parameters
+        ----------
+        loss
+            What the default of `loss` stood for.
+        """
+        return replace(
+            self, loss=self.loss or loss, lr=self.rate, weight_decay=self.decay
+        ).to_json()
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """Name the settings in which a stored run differs so that it cannot go on as this one.

@@ -22,7 +22,7 @@ from geoseg.training.distributed import Processes
 from geoseg.training.loop import Learner
 from geoseg.training.losses import LossContext, make_loss
 from geoseg.training.metrics import PixelTask, PresenceTask, Task
-from geoseg.training.optim import default_decay, default_rate, make_optimizer
+from geoseg.training.optim import make_optimizer
 from geoseg.training.settings import Settings
 
 LEAST_TILE = 8
@@ -72,12 +72,6 @@ class Setup:
         self.train, self.sampler = self._training_patches()
         self.val = LabelledPatches.of(dataset, "val") if dataset.splits.get("val") else None
         self.mean, self.std = _normalisation(dataset)
-        self.rate = default_rate(settings.optimizer) if settings.lr is None else settings.lr
-        self.decay = (
-            default_decay(settings.optimizer)
-            if settings.weight_decay is None
-            else settings.weight_decay
-        )
         self.precision = resolve_precision(settings.precision, device, learning=True)
         self.weights_taken: str | None = None
         """What was taken of ``settings.weights``, in words."""
@@ -146,8 +140,8 @@ class Setup:
             optimizer=make_optimizer(
                 settings.optimizer,
                 network,
-                rate=self.rate,
-                decay=self.decay,
+                rate=settings.rate,
+                decay=settings.decay,
                 momentum=settings.momentum,
             ),
             device=self.device,

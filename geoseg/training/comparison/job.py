@@ -28,7 +28,6 @@ from geoseg.training.checkpoint import read_identity
 from geoseg.training.comparison.scoring import score_model
 from geoseg.training.fit import fit
 from geoseg.training.loop import DivergedError
-from geoseg.training.optim import default_decay, default_rate
 from geoseg.training.outputs import output_paths
 from geoseg.training.records import EpochRecord, report_json
 from geoseg.training.settings import Settings
@@ -190,14 +189,9 @@ def _differences(job: Job, card: ModelCard) -> str:
     theirs = card.training.get("settings")
     if not isinstance(theirs, Mapping):
         return "none are noted in it"
-    mine = job.settings.to_json()
-    # The card holds what defaults stood for.
-    if mine["lr"] is None:
-        mine["lr"] = default_rate(job.settings.optimizer)
-    if mine["weight_decay"] is None:
-        mine["weight_decay"] = default_decay(job.settings.optimizer)
-    if mine["loss"] is None and theirs.get("loss") in ("ce", "presence"):
-        mine["loss"] = theirs["loss"]
+    # The card holds what defaults stood for; which loss that is, the network decides.
+    loss = theirs.get("loss")
+    mine = job.settings.noted(loss if loss in ("ce", "presence") else None)
     plain = json.loads(json.dumps(mine))
     return "; ".join(
         f"{key} {theirs.get(key)!r}, now {value!r}"
