@@ -45,7 +45,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "affine": ("geoseg.raster",),
     "geopandas": ("geoseg.raster.vector",),
     "pyogrio": ("geoseg.raster.vector",),
-    "shapely": ("geoseg.raster.vector", "geoseg.raster.region"),
+    "shapely": ("geoseg.raster.vector", "geoseg.raster.region", "geoseg.raster.areas"),
     "pandas": ("geoseg.raster.vector",),
     "numba": ("geoseg.jit",),
     "scipy": (),  # the tests' alone

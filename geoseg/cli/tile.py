@@ -33,6 +33,39 @@ from geoseg.cli.progress import progress
     " pattern in quotes), or one for all.",
 )
 @click.option(
+    "--confidence",
+    multiple=True,
+    metavar="RASTER",
+    help="How sure labels are, from 0 to 1: a raster for each of --labels, in their order. Kept for"
+    " training; where it is empty, the label does not count.",
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Take labels of a lower --confidence as unlabelled.",
+)
+@click.option(
+    "--label-table",
+    metavar="FILE",
+    help="Which classes whole patches hold, in place of --labels: a CSV file with a column 'patch'"
+    " (or 'scene', 'row', 'col'), or polygons (GeoPackage, GeoJSON, shapefile).",
+)
+@click.option(
+    "--label-field",
+    metavar="NAME",
+    help="Column of --label-table that lists the classes, 'water; forest' [default: 'classes' or"
+    " 'class', else a column a class with 0 and 1].",
+)
+@click.option(
+    "--present",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.05,
+    show_default=True,
+    metavar="SHARE",
+    help="A patch holds a class that covers more than this share of it.",
+)
+@click.option(
     "--size",
     type=click.IntRange(1, 16384),
     default=256,
@@ -60,7 +93,7 @@ from geoseg.cli.progress import progress
     type=click.FloatRange(0, 1),
     default=0.0,
     metavar="SHARE",
-    help="Drop patches with fewer labelled pixels [default: those with none].",
+    help="Drop patches of which less is labelled [default: those with no label].",
 )
 @click.option(
     "--fill",
@@ -113,6 +146,8 @@ def command(
     scenes: tuple[str, ...],
     output: str,
     labels: tuple[str, ...],
+    confidence: tuple[str, ...],
+    label_table: str | None,
     as_json: bool,
     overwrite: bool,
     workers: int | None,
@@ -125,8 +160,12 @@ def command(
     brought to the scene's (nearest).
 
     The folder holds index.gpkg (open it in QGIS: a footprint for each patch, with its split, class
-    shares and, where it was dropped, the reason), dataset.json (bands, classes, statistics) and the
-    pixels of each split. Pixels are invalid where any band has nodata.
+    shares, the classes it holds and, where it was dropped, the reason), dataset.json (bands,
+    classes, statistics) and the pixels of each split. Pixels are invalid where any band has nodata.
+
+    Labels may be of whole patches, to train networks of image-level labels: --label-table says
+    which classes each holds. Tile without labels first, open index.gpkg in QGIS, add a text field
+    'classes', fill it in ('water; forest', nothing for none) and give that file.
 
     \b
     Examples:
@@ -134,6 +173,8 @@ def command(
       geoseg tile scene.tif --labels labels.tif --size 128 --stride 64 \\
         --classes '1=water,2=built-up:#d7191c,3=forest:#1a9641' -o patches
       geoseg tile 'scenes/*.tif' --bands nir,red,green --split 1,0,0 -o patches
+      geoseg tile scene.tif --label-table fields.gpkg --label-field crop --size 50 -o patches
+      geoseg tile scene.tif --labels weak.tif --confidence sure.tif --min-confidence 0.3 -o patches
     """
     from geoseg.patches.plan import plan_patches  # noqa: PLC0415
     from geoseg.patches.tile import cut_patches  # noqa: PLC0415
@@ -142,6 +183,8 @@ def command(
         list(scenes),
         output,
         labels=list(labels),
+        confidence=list(confidence),
+        label_table=label_table,
         overwrite=overwrite,
         say=note,
         workers=worker_count(workers),

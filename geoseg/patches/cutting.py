@@ -47,6 +47,8 @@ class Job:
     scene: Scene
     labels: Scene | None = None
     """On the scene's grid, one band."""
+    confidence: Scene | None = None
+    """Of the labels, from 0 to 1; on the scene's grid, one band."""
     region: Mask | None = None
     window: Window
     """Part of the scene that patches cover."""
@@ -105,15 +107,41 @@ def value_counts(values: NDArray[Any], mask: NDArray[np.bool_], where: str) -> d
     return {int(v): int(n) for v, n in zip(distinct, number, strict=True)}
 
 
+def confidences(pixels: Pixels, where: str) -> NDArray[np.floating[Any]]:
+    """(rows, cols): confidences as they were read; NaN where there is none.
+
+    Raises
+    ------
+    LabelError
+        A confidence is no share; `where` is the file to name.
+    """
+    read = pixels.data[0]
+    if read.dtype.kind != "f":
+        read = read.astype(np.float32)
+    values: NDArray[np.floating[Any]] = np.where(pixels.valid, read, read.dtype.type(np.nan))
+    wrong = (values < 0) | (values > 1)
+    if wrong.any():
+        raise LabelError(
+            f"{where}: holds {values[wrong][0]:g}, and confidences are from 0 to 1 (divide percent "
+            "by 100, bytes by 255)"
+        )
+    return values
+
+
 def converter(
-    job: Job, legend: Legend | None, dtype: np.dtype[Any], seen: Seen
+    job: Job,
+    legend: Legend | None,
+    dtype: np.dtype[Any],
+    seen: Seen,
+    least_confidence: float | None = None,
 ) -> Callable[[list[Pixels], Window], tuple[tuple[NDArray[Any], ...], NDArray[np.bool_]]] | None:
     """Make the step that turns what was read into readings and class indices.
 
     Returns
     -------
     A function for `read_strips`, which gives (bands, rows, cols) and, with labels, (rows, cols)
-    class index; or None where pixels are used as they are read.
+    class index, and with confidences, (rows, cols) uint8 round(255 · confidence); or None where
+    pixels are used as they are read.
     """
     if job.labels is None and job.scene.dtype == dtype:
         return None
@@ -134,8 +162,17 @@ def converter(
         unknown = usable & (index == UNLABELLED)
         if unknown.any():
             seen.ignore(value_counts(values, unknown, where))
+        if job.confidence is None:
+            index[~usable] = UNLABELLED
+            return (data, index), valid
+        share = confidences(pixels[2], job.confidence.paths[0])
+        usable &= ~np.isnan(share)
+        if least_confidence is not None:
+            # In the file's type: a confidence stored as the nearest float of 0.7 is no less.
+            usable &= share >= share.dtype.type(least_confidence)
         index[~usable] = UNLABELLED
-        return (data, index), valid
+        share = np.where(index == UNLABELLED, 0, share)
+        return (data, index, np.rint(share.astype(np.float64) * 255).astype(np.uint8)), valid
 
     return convert
 
@@ -166,7 +203,7 @@ class SceneCutter:
         settings
             What was asked for.
         legend
-            Classes of the labels, if there are any.
+            Classes of the labels of pixels, if there are any.
         dtype
             Of the patches.
         writers
@@ -204,13 +241,15 @@ class SceneCutter:
             Patches cannot be stored.
         """
         job, table = self.job, self.job.table
-        scenes = [job.scene] if job.labels is None else [job.scene, job.labels]
+        scenes = [s for s in (job.scene, job.labels, job.confidence) if s is not None]
         strips = read_strips(
             scenes,
             window=job.window,
             target_rows=self.settings.size,
             workers=self.settings.workers,
-            convert=converter(job, self.legend, self.dtype, self.seen),
+            convert=converter(
+                job, self.legend, self.dtype, self.seen, self.settings.min_confidence
+            ),
         )
         rows = deque(enumerate(table.rows))
         with closing(strips):
@@ -286,18 +325,21 @@ class SceneCutter:
     def _store(self, patch: int) -> Measured | None:
         """Cut a patch, measure it, and hand it to the writer of its split."""
         table, job = self.job.table, self.job
-        images, labels, valid = self._buffer()
+        images, labels, confidence, valid = self._buffer()
         row, col, height, width = (int(n) for n in self._windows[patch])
         padded = (height, width) != (table.size, table.size)
         if padded:
             images[...] = self.invalid_value
             labels[...] = UNLABELLED
+            confidence[...] = 0
             valid[...] = False
         for strip, rows, cols, into in self._pieces(patch):
             images[:, into, :width] = strip.arrays[0][:, rows, cols]
             valid[into, :width] = strip.valid[rows, cols]
             if self.legend is not None:
                 labels[into, :width] = strip.arrays[1][rows, cols]
+            if job.confidence is not None:
+                confidence[into, :width] = strip.arrays[2][rows, cols]
         split = int(table.split[patch])
         measured = None
         if split in self.measured_splits:
@@ -313,19 +355,24 @@ class SceneCutter:
             grid=job.scene.grid,
             row=row,
             col=col,
+            confidence=confidence if job.confidence is not None else None,
         )
         return measured
 
-    def _buffer(self) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.bool_]]:
+    def _buffer(
+        self,
+    ) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
         """Room for one patch, one for each thread."""
         size = self.job.table.size
         if not hasattr(self._buffers, "room"):
             self._buffers.room = (
                 np.empty((len(self.job.scene.bands), size, size), self.dtype),
                 np.empty((size, size), np.uint8),
+                np.empty((size, size), np.uint8),
                 np.empty((size, size), np.bool_),
             )
-        room: tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.bool_]] = self._buffers.room
+        room: tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]
+        room = self._buffers.room
         return room
 
 

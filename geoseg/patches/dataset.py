@@ -6,10 +6,14 @@ footprint a patch) and a folder a split (``train``, ``val``, ``test``) with the 
 - storage ``npy``: ``images.npy`` (patches, bands, rows, cols) in the scene's dtype, invalid pixels
   replaced by the fill value; ``labels.npy`` (patches, rows, cols) uint8 class *index*, 255 where
   unlabelled, invalid or outside the region; ``class_pixels.npy`` (patches, classes) int64 pixels a
-  class. Both arrays of pixels are memory-mapped.
+  class. Both arrays of pixels are memory-mapped. ``confidence.npy`` (patches, rows, cols) uint8,
+  round(255 · confidence) of each label, 0 where there is none, if labels came with confidences.
 - storage ``geotiff``: ``images/NAME.tif`` (invalid pixels hold the scene's nodata value, in all
-  bands), ``labels/NAME.tif`` (class index, nodata 255), ``files.txt`` with the names in order, and
-  ``class_pixels.npy``.
+  bands), ``labels/NAME.tif`` (class index, nodata 255), ``confidence/NAME.tif``, ``files.txt`` with
+  the names in order, and ``class_pixels.npy``.
+
+Labels may be of whole patches instead: then ``presence.npy`` (patches, classes) uint8 (1 present,
+0 absent, 255 unknown) stands in place of labels and class counts, in both storages.
 """
 
 from __future__ import annotations
@@ -20,12 +24,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import DatasetError
+from geoseg.patches.presence import PRESENT, present_in
 from geoseg.raster.legend import Legend
 
 FORMAT = "geoseg-patches"
@@ -34,6 +39,7 @@ SPLITS = ("train", "val", "test")
 UNLABELLED = 255
 
 Storage = Literal["npy", "geotiff"]
+Labelling = Literal["pixels", "patches"]
 
 
 class ArrayLike(Protocol):
@@ -77,9 +83,16 @@ class PatchArrays:
     images: ArrayLike
     """(patches, bands, rows, cols), raw readings; invalid pixels hold the fill value."""
     labels: ArrayLike | None
-    """(patches, rows, cols) uint8 class index, 255 = unlabelled; None in a set without labels."""
+    """(patches, rows, cols) uint8 class index, 255 = unlabelled; None where pixels have no
+    labels."""
     class_pixels: NDArray[np.int64] | None
-    """(patches, classes); None where the set has no labels."""
+    """(patches, classes); None where pixels have no labels."""
+    presence: NDArray[np.uint8] | None = None
+    """(patches, classes): 1 where the patch holds the class, 0 where not, 255 unknown; None where
+    the set has no labels. Of labelled pixels, by the rule of `geoseg.patches.presence`."""
+    confidence: ArrayLike | None = None
+    """(patches, rows, cols) uint8, round(255 · confidence) of each label; None where labels came
+    without."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -105,6 +118,12 @@ class PatchDataset:
         classes = metadata["classes"]
         self.legend: Legend | None = None if classes is None else Legend.from_json(classes)
         """Classes in the order of their index; None where the set has no labels."""
+        self.labelling: Labelling | None = _labelling(metadata)
+        """What labels are of: each pixel, or whole patches; None where the set has none."""
+        self.present: float = float(metadata.get("present", PRESENT))
+        """Share of a patch that a class must exceed to be present in it."""
+        self.has_confidence: bool = bool(metadata.get("confidence", False))
+        """Whether the labels came with confidences."""
         resolution = metadata["resolution"]
         self.resolution: tuple[float, float] = (float(resolution[0]), float(resolution[1]))
         """Length of a pixel along a row and along a column, in `crs_units`."""
@@ -114,9 +133,10 @@ class PatchDataset:
             _statistics_of_json(band) for band in metadata["statistics"]["bands"]
         )
         self.class_pixels: dict[str, tuple[int, ...]] = {
-            name: tuple(int(n) for n in counts) for name, counts in metadata["class_pixels"].items()
+            name: tuple(int(n) for n in counts)
+            for name, counts in metadata.get("class_pixels", {}).items()
         }
-        """Labelled pixels of each class, by split."""
+        """Labelled pixels of each class, by split; empty where pixels have no labels."""
         self.splits: dict[str, int] = {name: int(n) for name, n in metadata["splits"].items()}
         """Number of patches, by split."""
         self.seed: int = int(metadata["seed"])
@@ -183,39 +203,55 @@ class PatchDataset:
             )
         count = self.splits[name]
         image_shape = (count, len(self.bands), self.size, self.size)
-        label_shape = (count, self.size, self.size)
         folder = self.folder / name
-        images: ArrayLike
-        labels: ArrayLike | None = None
-        class_pixels: NDArray[np.int64] | None = None
         if self.storage == "npy":
-            images = _mapped(folder / "images.npy", image_shape, self.dtype)
-            if self.legend is not None:
-                labels = _mapped(folder / "labels.npy", label_shape, np.dtype(np.uint8))
+            pixels = _Pixels(_mapped(folder / "images.npy", image_shape, self.dtype))
+            if self.labelling == "pixels":
+                pixels.labels = self._bytes(folder / "labels.npy", count)
+            if self.has_confidence:
+                pixels.confidence = self._bytes(folder / "confidence.npy", count)
         else:
-            images, labels = self._files(folder, count)
+            pixels = self._files(folder, count)
+        class_pixels, presence = None, None
         if self.legend is not None:
-            counts = _mapped(
-                folder / "class_pixels.npy", (count, len(self.legend)), np.dtype(np.int64)
-            )
-            class_pixels = np.array(counts)
-        return PatchArrays(split=name, images=images, labels=labels, class_pixels=class_pixels)
+            shape = (count, len(self.legend))
+            if self.labelling == "patches":
+                presence = np.array(_mapped(folder / "presence.npy", shape, np.dtype(np.uint8)))
+            else:
+                counts = _mapped(folder / "class_pixels.npy", shape, np.dtype(np.int64))
+                class_pixels = np.array(counts)
+                presence = present_in(
+                    class_pixels, share=self.present, pixels=self.size * self.size
+                )
+        return PatchArrays(
+            split=name,
+            images=pixels.images,
+            labels=pixels.labels,
+            class_pixels=class_pixels,
+            presence=presence,
+            confidence=pixels.confidence,
+        )
 
     def hash(self) -> str:
         """Fingerprint of the set, 32 hexadecimal digits.
 
         Taken of ``dataset.json``, which holds the fingerprints of the scenes and the exact
-        statistics, and of the class counts of every patch; not of the pixels themselves.
+        statistics, and of what classes every patch holds; not of the pixels themselves.
         """
         digest = hashlib.blake2b(digest_size=16)
         digest.update((self.folder / "dataset.json").read_bytes())
         for name in self.splits:
-            path = self.folder / name / "class_pixels.npy"
-            if path.exists():
-                digest.update(path.read_bytes())
+            for file in ("class_pixels.npy", "presence.npy"):
+                path = self.folder / name / file
+                if path.exists():
+                    digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def _files(self, folder: Path, count: int) -> tuple[ArrayLike, ArrayLike | None]:
+    def _bytes(self, path: Path, count: int) -> ArrayLike:
+        """Map an array of a byte a pixel."""
+        return _mapped(path, (count, self.size, self.size), np.dtype(np.uint8))
+
+    def _files(self, folder: Path, count: int) -> _Pixels:
         """Patches that are a file each."""
         # Imported here: sets of arrays are trained on without rasterio.
         from geoseg.raster.patchfiles import PatchFiles  # noqa: PLC0415
@@ -235,15 +271,41 @@ class PatchDataset:
             dtype=self.dtype,
             fill=self.fill,
         )
-        if self.legend is None:
-            return images, None
-        labels = PatchFiles(
-            [folder / "labels" / name for name in names],
-            patch_shape=(1, self.size, self.size),
-            dtype=np.uint8,
-            squeeze=True,
-        )
-        return images, labels
+        pixels = _Pixels(images)
+
+        def single(kind: str) -> ArrayLike:
+            return PatchFiles(
+                [folder / kind / name for name in names],
+                patch_shape=(1, self.size, self.size),
+                dtype=np.uint8,
+                squeeze=True,
+            )
+
+        if self.labelling == "pixels":
+            pixels.labels = single("labels")
+        if self.has_confidence:
+            pixels.confidence = single("confidence")
+        return pixels
+
+
+@dataclass
+class _Pixels:
+    """What a split holds for each pixel."""
+
+    images: ArrayLike
+    labels: ArrayLike | None = None
+    confidence: ArrayLike | None = None
+
+
+def _labelling(metadata: Mapping[str, Any]) -> Labelling | None:
+    """Say what labels are of; sets that do not are older than labels of whole patches."""
+    if metadata["classes"] is None:
+        return None
+    found = metadata.get("labelling", "pixels")
+    if found not in get_args(Labelling):
+        raise ValueError(f"labelling {found!r}")
+    labelling: Labelling = found
+    return labelling
 
 
 def statistics_to_json(band: BandStatistics) -> dict[str, Any]:

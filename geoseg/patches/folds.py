@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import DatasetError, OptionError
-from geoseg.patches.dataset import PatchDataset
+from geoseg.patches.dataset import PatchArrays, PatchDataset
 from geoseg.patches.splits import Ground, split_ground
 from geoseg.patches.subset import Part, SubsetDataset
 
@@ -112,10 +112,9 @@ def make_folds(
     places = Places(
         frame=np.concatenate([p.frame for p in parts]), box=np.concatenate([p.box for p in parts])
     )
-    held = [dataset.split(name).class_pixels for name in there]
-    known = [h for h in held if h is not None]
-    class_pixels = np.concatenate(known) if known else np.zeros((sum(lengths), 0), np.int64)
-    fold_of = share_out(places, count, size=dataset.size, seed=seed, class_pixels=class_pixels)
+    known = [held for name in there if (held := _held(dataset.split(name))) is not None]
+    held = np.concatenate(known) if known else np.zeros((sum(lengths), 0), np.int64)
+    fold_of = share_out(places, count, size=dataset.size, seed=seed, class_pixels=held)
     starts = np.cumsum([0, *lengths])
 
     def parts_of(mask: NDArray[np.bool_]) -> tuple[Part, ...]:
@@ -146,6 +145,14 @@ def make_folds(
             )
         )
     return tuple(folds)
+
+
+def _held(arrays: PatchArrays) -> NDArray[np.int64] | None:
+    """(patches, classes): pixels of each class; 1 for each present where patches have labels."""
+    if arrays.class_pixels is None and arrays.presence is not None:
+        present: NDArray[np.int64] = (arrays.presence == 1).astype(np.int64)
+        return present
+    return arrays.class_pixels
 
 
 def places_of(dataset: PatchDataset, split: str) -> Places:
@@ -212,7 +219,7 @@ def share_out(
     seed
         See `make_folds`.
     class_pixels
-        (patches, classes).
+        (patches, classes): pixels of each class, or 1 where a patch holds it.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import numpy as np
 
 from geoseg.errors import BandError, GridError, LabelError, OptionError, RasterReadError
 from geoseg.patches.cutting import Job
+from geoseg.patches.dataset import Labelling
+from geoseg.patches.imagelabels import lay_label_table
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
 from geoseg.raster.heads import expand
+from geoseg.raster.laying import lay_labels
 from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Problem, Scene, group_scenes
 
@@ -38,8 +41,24 @@ class Inputs:
     """Classes, if they were given or the labels carry them."""
     label_paths: tuple[str, ...] = ()
     """Files of labels."""
+    confidence_paths: tuple[str, ...] = ()
+    """Files of the labels' confidences."""
+    label_table: str | None = None
+    """Table of labels of whole patches."""
     region_fingerprints: dict[str, str] = field(default_factory=dict)
     """By scene."""
+
+    @property
+    def labelling(self) -> Labelling | None:
+        """What labels are of."""
+        if self.label_table is not None:
+            return "patches"
+        return None if self.legend is None else "pixels"
+
+    @property
+    def pixel_legend(self) -> Legend | None:
+        """Classes of pixels; None where pixels have no labels."""
+        return self.legend if self.labelling == "pixels" else None
 
     def drop(self, job: Job, reason: str) -> None:
         """Leave out a scene that cannot be used.
@@ -66,13 +85,19 @@ def nothing_left(problems: Sequence[Problem]) -> RasterReadError:
 
 
 def open_inputs(
-    scenes: Sequence[Source], labels: Sequence[Source], settings: TileSettings, say: Say
+    scenes: Sequence[Source],
+    labels: Sequence[Source],
+    settings: TileSettings,
+    say: Say,
+    *,
+    confidence: Sequence[Source] = (),
+    label_table: Source | None = None,
 ) -> Inputs:
     """Open scenes, labels and regions, and lay patches over the scenes.
 
     Parameters
     ----------
-    scenes, labels
+    scenes, labels, confidence, label_table
         As for `geoseg.patches.tile.tile`.
     settings
         What was asked for.
@@ -87,13 +112,14 @@ def open_inputs(
         Scenes have different bands.
     GridError
         Some scenes have a coordinate system and some none; labels lie elsewhere.
-    LabelError
+    LabelError, VectorError
         Labels cannot be laid on the scenes.
     OptionError
-        The fill value does not fit the readings.
+        The fill value does not fit the readings, or options speak of labels that are not there.
     """
     if not scenes:
         raise OptionError("no scene was given")
+    _check_labels(labels, confidence, label_table, settings)
     found, problems = group_scenes(scenes, band_names=settings.band_names, mosaic=settings.mosaic)
     if not found:
         raise nothing_left(problems)
@@ -119,15 +145,42 @@ def open_inputs(
         table = PatchTable.over(scene.grid.window, size=settings.size, stride=settings.stride)
         inputs.jobs.append(Job(scene=scene, window=scene.grid.window, table=table, name=name))
     if settings.classes is not None:
-        if not labels:
-            raise OptionError("--classes says what labels mean, and no --labels are given")
         inputs.legend = Legend.parse(settings.classes)
     if settings.region is not None:
         _add_regions(inputs, settings.region, settings)
     if labels:
         named = [str(path) for source in scenes for path in _expanded(source)]
-        _add_labels(inputs, opened, named, labels, settings, say)
+        _add_labels(inputs, opened, named, labels, confidence, settings, say)
+    if label_table is not None:
+        inputs.label_table = str(label_table)
+        inputs.legend = lay_label_table(
+            inputs.jobs, inputs.label_table, inputs.legend, settings, say
+        )
     return inputs
+
+
+def _check_labels(
+    labels: Sequence[Source],
+    confidence: Sequence[Source],
+    label_table: Source | None,
+    settings: TileSettings,
+) -> None:
+    """Refuse options that speak of labels that are not there."""
+    if labels and label_table is not None:
+        raise OptionError(
+            "--labels gives each pixel a label and --label-table whole patches: a data set has one "
+            "of the two"
+        )
+    if settings.classes is not None and not labels and label_table is None:
+        raise OptionError(
+            "--classes says what labels mean, and neither --labels nor --label-table are given"
+        )
+    if settings.label_field is not None and label_table is None:
+        raise OptionError("--label-field names a column of a --label-table, and none is given")
+    if confidence and not labels:
+        raise OptionError("--confidence is of the labels of pixels, and no --labels are given")
+    if settings.min_confidence is not None and not confidence:
+        raise OptionError("--min-confidence needs the confidences: name them with --confidence")
 
 
 def _expanded(source: Source) -> list[str]:
@@ -232,12 +285,29 @@ def _add_labels(
     scenes: Sequence[Scene],
     given: Sequence[str],
     labels: Sequence[Source],
+    confidence: Sequence[Source],
     settings: TileSettings,
     say: Say,
 ) -> None:
-    """Lay labels on each scene; `given` are the files of scenes, readable or not, as named."""
-    paths = expand(labels)
-    inputs.label_paths = tuple(paths)
+    """Lay labels, and confidences, on each scene; `given` are the files of scenes, as named."""
+    inputs.label_paths = tuple(expand(labels))
+    inputs.confidence_paths = tuple(expand(confidence)) if confidence else ()
+    if confidence and len(inputs.confidence_paths) != len(inputs.label_paths):
+        raise LabelError(
+            f"{inputs.confidence_paths[0]}: {len(inputs.confidence_paths)} files of confidences "
+            f"for {len(inputs.label_paths)} of labels: give one for each, in the same order"
+        )
+    for kind, paths in (("labels", inputs.label_paths), ("confidence", inputs.confidence_paths)):
+        if paths:
+            _lay(inputs, kind, _paired(paths, scenes, given), paths, settings, say)
+    if inputs.legend is None:
+        inputs.legend = Legend.of_raster(inputs.label_paths[0])
+
+
+def _paired(
+    paths: Sequence[str], scenes: Sequence[Scene], given: Sequence[str]
+) -> dict[int, Scene]:
+    """Open a raster for each scene, by the scene's `id`."""
     places = [given.index(s.paths[0]) if s.paths[0] in given else -1 for s in scenes]
     if len(paths) == len(given) > 1 and min(places) >= 0:
         # By the order in which scenes were named: some of them may be unreadable.
@@ -247,26 +317,37 @@ def _add_labels(
     else:
         # One raster, or the tiles of one, for all.
         paired = [_open_labels(paths[0] if len(paths) == 1 else paths)] * len(scenes)
-    by_scene = dict(zip(map(id, scenes), paired, strict=True))
+    return dict(zip(map(id, scenes), paired, strict=True))
+
+
+def _lay(
+    inputs: Inputs,
+    kind: str,
+    by_scene: Mapping[int, Scene],
+    paths: Sequence[str],
+    settings: TileSettings,
+    say: Say,
+) -> None:
+    """Bring labels or confidences to each scene's grid."""
     missed: list[tuple[Job, GridError]] = []
+    what = "label" if kind == "labels" else kind
     for job in list(inputs.jobs):
         raster = by_scene[id(job.scene)]
         try:
-            job.labels = _laid_on(raster, job.scene, assume_aligned=settings.assume_aligned)
+            laid = lay_labels(raster, job.scene, assume_aligned=settings.assume_aligned)
         except GridError as error:
             missed.append((job, error))
             continue
-        if job.labels.is_warped:
+        setattr(job, kind, laid)
+        if laid.is_warped:
             say(
-                f"labels {Path(raster.paths[0]).name} lie on another grid than {job.name}: each "
-                "pixel gets the label in which its centre lies (nearest)"
+                f"{what}s {Path(raster.paths[0]).name} lie on another grid than {job.name}: each "
+                f"pixel gets the {what} in which its centre lies (nearest)"
             )
     if missed and (len(paths) > 1 or len(missed) == len(inputs.jobs)):
         raise missed[0][1]
     for job, _ in missed:
-        inputs.drop(job, "the labels do not cover it")
-    if inputs.legend is None:
-        inputs.legend = Legend.of_raster(paths[0])
+        inputs.drop(job, f"the {what}s do not cover it")
 
 
 def _open_labels(source: str | Sequence[str]) -> Scene:
@@ -279,28 +360,7 @@ def _open_labels(source: str | Sequence[str]) -> Scene:
         ) from error
     if len(raster.bands) != 1:
         raise LabelError(
-            f"{raster.paths[0]} has {len(raster.bands)} bands: labels have one, of class codes"
+            f"{raster.paths[0]} has {len(raster.bands)} bands: labels have one, of class codes, "
+            "and so have their confidences"
         )
     return raster
-
-
-def _laid_on(labels: Scene, scene: Scene, *, assume_aligned: bool) -> Scene:
-    """Bring labels to a scene's grid."""
-    path = labels.paths[0]
-    placed = labels.grid.is_georeferenced and scene.grid.is_georeferenced
-    one_has_crs = (labels.grid.crs is None) != (scene.grid.crs is None)
-    if placed and not (one_has_crs and assume_aligned):
-        return labels.on_grid(scene.grid)
-    same_size = (labels.grid.height, labels.grid.width) == (scene.grid.height, scene.grid.width)
-    what = "the labels have" if labels.grid.crs is None else "the scene has"
-    if not same_size:
-        raise LabelError(
-            f"{path}: {what} no georeference, and {labels.grid.height} × {labels.grid.width} "
-            f"labels do not fit {scene.grid.height} × {scene.grid.width} pixels of {scene.name}"
-        )
-    if not assume_aligned:
-        raise LabelError(
-            f"{path}: {what} no georeference; if the labels lie pixel by pixel on {scene.name}, "
-            "say --assume-aligned"
-        )
-    return labels.assume_grid(scene.grid)

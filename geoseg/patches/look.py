@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, RasterReadError
 from geoseg.patches import kernels
-from geoseg.patches.cutting import Job, value_counts
+from geoseg.patches.cutting import Job, confidences, value_counts
 from geoseg.patches.dataset import UNLABELLED
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
@@ -74,8 +74,14 @@ def _look_at(
 ) -> None:
     """Look at one scene and its labels."""
     table = job.table
-    view = _View(job, legend, _Cells.over(job.window, table.size, settings.stride))
-    scenes = ([job.scene] if whole else []) + ([job.labels] if job.labels is not None else [])
+    cells = _Cells.over(job.window, table.size, settings.stride)
+    view = _View(job, legend, cells, settings.min_confidence)
+    scenes = [job.scene] if whole else []
+    if job.labels is not None:
+        scenes.append(job.labels)
+        # Confidences do not compress: of large scenes they are read once, for cutting.
+        if whole and job.confidence is not None:
+            scenes.append(job.confidence)
     if scenes:
         strips = read_strips(
             scenes,
@@ -92,10 +98,10 @@ def _look_at(
                         "like measurements and not like classes: name the classes with --classes"
                     )
     values.update(view.values)
-    valid = view.cells.in_patches(view.valid, table) if whole else _from_overview(job)
+    valid = cells.in_patches(view.valid, table) if whole else _from_overview(job)
     table.expected &= table.pixels - valid <= settings.most_invalid
     if job.labels is not None:
-        labelled = view.cells.in_patches(view.labelled, table)
+        labelled = cells.in_patches(view.labelled, table)
         table.expected &= labelled >= max(1, settings.fewest_labelled)
     if job.region is not None:
         table.inside = _touches_region(job)
@@ -163,6 +169,7 @@ class _View:
     job: Job
     legend: Legend | None
     cells: _Cells
+    least_confidence: float | None = None
     valid: NDArray[np.int64] = field(init=False)
     labelled: NDArray[np.int64] = field(init=False)
     values: Counter[int] = field(default_factory=Counter)
@@ -178,7 +185,7 @@ class _View:
         """Count valid and labelled pixels of a rectangle, and its label values."""
         valid = pixels[0].valid
         if self.job.labels is not None:
-            labels = pixels[-1]
+            labels = pixels[0] if len(pixels) == 1 else pixels[1]
             labelled = labels.valid
             if self.job.region is not None:
                 labelled = labelled & self.job.region.mask(window)
@@ -191,6 +198,10 @@ class _View:
             if len(pixels) == 1:
                 self._add(labelled, window, self.labelled)
                 return (), valid
+            if self.job.confidence is not None and len(pixels) > 2:
+                share = confidences(pixels[2], self.job.confidence.paths[0])
+                least = share.dtype.type(self.least_confidence or 0)
+                labelled = labelled & (share >= least)  # NaN is not
             self._add(labelled & valid, window, self.labelled)
         self._add(valid, window, self.valid)
         return (), valid

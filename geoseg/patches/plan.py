@@ -41,6 +41,8 @@ def plan_patches(
     output: str | Path,
     *,
     labels: Source | Sequence[Source] = (),
+    confidence: Source | Sequence[Source] = (),
+    label_table: Source | None = None,
     overwrite: bool = False,
     say: Say | None = None,
     **options: Unpack[TileOptions],
@@ -49,18 +51,26 @@ def plan_patches(
 
     Parameters
     ----------
-    scenes, output, labels, overwrite, say, options
+    scenes, output, labels, confidence, label_table, overwrite, say, options
         As for `geoseg.patches.tile.tile`, which says what can go wrong, too.
     """
     settings = TileSettings.of(options)
     target = _check_folder(Path(output), overwrite=overwrite)
     tell: Say = say or (lambda _: None)
-    inputs = open_inputs(_listed(scenes), _listed(labels), settings, tell)
+    inputs = open_inputs(
+        _listed(scenes),
+        _listed(labels),
+        settings,
+        tell,
+        confidence=_listed(confidence),
+        label_table=label_table,
+    )
     inputs.legend, failed = look_ahead(inputs.jobs, inputs.legend, settings)
     for job, reason in failed:
         inputs.drop(job, reason)
     for job in inputs.jobs:
-        job.table.set_classes(None if inputs.legend is None else len(inputs.legend))
+        legend = inputs.pixel_legend
+        job.table.set_classes(None if legend is None else len(legend))
     splitting = _split(inputs, settings)
     if splitting.empty:
         names = " and ".join(SPLITS[i] for i in splitting.empty)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.patches.cutting import Job, patch_name
 from geoseg.patches.dataset import FORMAT, SPLITS, VERSION, BandStatistics, statistics_to_json
 from geoseg.patches.inputs import Inputs
+from geoseg.patches.labelcells import join_names
 from geoseg.patches.settings import TileSettings
+from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.footprints import outlines
 from geoseg.raster.grid import crs_code
 from geoseg.raster.provenance import provenance
@@ -40,7 +43,9 @@ class Outcome:
     splits: dict[str, int]
     """Patches kept, by split."""
     class_pixels: dict[str, list[int]]
-    """Pixels by class, by split."""
+    """Pixels by class, by split; empty where pixels have no labels."""
+    patches_with_class: dict[str, list[int]]
+    """Patches that hold each class, by split; empty without labels."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Patches dropped, by reason."""
     ignored: Counter[int] = field(default_factory=Counter)
@@ -78,6 +83,10 @@ def dataset_json(inputs: Inputs, settings: TileSettings, outcome: Outcome) -> di
         "fill": int(settings.fill) if integral else settings.fill,
         "max_nodata": settings.max_nodata,
         "min_labelled": settings.min_labelled,
+        "labelling": inputs.labelling,
+        "present": settings.present,
+        "confidence": bool(inputs.confidence_paths),
+        "label_table": _label_table(inputs),
         "classes": None if inputs.legend is None else inputs.legend.to_json(),
         "resolution": list(grid.resolution),
         "crs_units": units,
@@ -87,6 +96,7 @@ def dataset_json(inputs: Inputs, settings: TileSettings, outcome: Outcome) -> di
         },
         "splits": outcome.splits,
         "class_pixels": outcome.class_pixels,
+        "patches_with_class": outcome.patches_with_class,
         "dropped": outcome.dropped,
         "ignored_label_values": {str(v): n for v, n in sorted(outcome.ignored.items())},
         "scenes": [_scene_json(job, inputs) for job in inputs.jobs],
@@ -116,15 +126,38 @@ def _scene_json(job: Job, inputs: Inputs) -> dict[str, Any]:
             "fingerprint": job.labels.fingerprint(),
             "resampled": "nearest" if job.labels.is_warped else None,
         }
+    if job.confidence is not None:
+        out["confidence"] = {
+            "paths": [Path(path).name for path in job.confidence.paths],
+            "fingerprint": job.confidence.fingerprint(),
+            "resampled": "nearest" if job.confidence.is_warped else None,
+        }
     if job.name in inputs.region_fingerprints:
         out["region"] = inputs.region_fingerprints[job.name]
     return out
 
 
+def _label_table(inputs: Inputs) -> dict[str, Any] | None:
+    """Name and digest of the table of labels; what it says of each patch is in the set."""
+    if inputs.label_table is None:
+        return None
+    path = Path(inputs.label_table.partition("|layername=")[0])
+    # A shapefile keeps its attributes beside it. What is no file (a folder, an address) has none.
+    parts = [path, path.with_suffix(".dbf")] if path.suffix.lower() == ".shp" else [path]
+    files = [p for p in parts if p.is_file() and p.suffix.lower() != ".vrt"]
+    return {
+        "path": Path(inputs.label_table).name,
+        "fingerprint": fingerprint_files([str(p) for p in files]) if files else None,
+    }
+
+
 def _tags(inputs: Inputs, settings: TileSettings) -> dict[str, str]:
     scenes = [path for job in inputs.jobs for path in job.scene.paths]
     fingerprints = {job.name: job.scene.fingerprint() for job in inputs.jobs}
-    return provenance(settings.command(scenes, inputs.label_paths), fingerprints)
+    command = settings.command(
+        scenes, inputs.label_paths, inputs.confidence_paths, inputs.label_table
+    )
+    return provenance(command, fingerprints)
 
 
 def write_index(
@@ -142,8 +175,12 @@ def write_index(
     columns: dict[str, list[Any]] = {
         name: [] for name in ("patch", "scene", "row", "col", "size", "split", "position", "nodata")
     }
-    shares = _share_columns(() if inputs.legend is None else inputs.legend.names)
-    columns |= {name: [] for name in shares} | {"reason": []}
+    legend = inputs.pixel_legend
+    shares = _share_columns(() if legend is None else legend.names)
+    columns |= {name: [] for name in shares}
+    if inputs.legend is not None:
+        columns["classes"] = []
+    columns["reason"] = []
     rings: list[Any] = []
     for job in jobs:
         table = job.table
@@ -164,6 +201,10 @@ def write_index(
         for index, name in enumerate(shares):
             share = table.class_pixels[:, index] / table.pixels
             columns[name] += (share if known else np.full(len(table), np.nan)).tolist()
+        if inputs.legend is not None:
+            held = table.presence_of(settings.present)
+            columns["classes"] += _class_lists(held if known else held[:0], inputs.legend.names)
+            columns["classes"] += [None] * (0 if known else len(table))
         columns["reason"] += table.reason
     write_footprints(
         path,
@@ -175,6 +216,13 @@ def write_index(
         overwrite=False,
         metadata=_tags(inputs, settings),
     )
+
+
+def _class_lists(presence: NDArray[np.uint8], names: Sequence[str]) -> list[str]:
+    """Names of the classes present, a text a patch."""
+    rows, which = np.unique(presence == 1, axis=0, return_inverse=True)
+    texts = [join_names(n for n, there in zip(names, row, strict=True) if there) for row in rows]
+    return [texts[number] for number in which.reshape(-1)]
 
 
 def _share_columns(names: Sequence[str]) -> list[str]:
@@ -203,14 +251,14 @@ def summary_json(
     area = settings.pixels
     shares: list[dict[str, Any]] = []
     unlabelled: dict[str, float] = {}
-    if inputs.legend is not None:
+    if inputs.pixel_legend is not None:
         of_split = {
             name: np.array(counts) / max(1, outcome.splits[name] * area)
             for name, counts in outcome.class_pixels.items()
         }
         shares = [
             {"class": name, **{split: float(s[index]) for split, s in of_split.items()}}
-            for index, name in enumerate(inputs.legend.names)
+            for index, name in enumerate(inputs.pixel_legend.names)
         ]
         unlabelled = {split: 1 - float(s.sum()) for split, s in of_split.items()}
     return {
@@ -222,6 +270,9 @@ def summary_json(
         "dropped": outcome.dropped,
         "class_shares": shares,
         "unlabelled": unlabelled,
+        "labelling": inputs.labelling,
+        "present": settings.present,
+        "class_presence": _class_presence(inputs, outcome),
         "ignored_label_values": {str(v): n for v, n in sorted(outcome.ignored.items())},
         "statistics": {
             "bands": [statistics_to_json(band) for band in outcome.statistics],
@@ -232,6 +283,18 @@ def summary_json(
         "seconds": seconds,
         "megapixels_per_second": pixels / 1e6 / seconds,
     }
+
+
+def _class_presence(inputs: Inputs, outcome: Outcome) -> list[dict[str, Any]]:
+    """Share of the patches of each split that hold a class."""
+    return [
+        {"class": name}
+        | {
+            split: counts[index] / max(1, outcome.splits[split])
+            for split, counts in outcome.patches_with_class.items()
+        }
+        for index, name in enumerate(() if inputs.legend is None else inputs.legend.names)
+    ]
 
 
 def summary_text(summary: Mapping[str, Any]) -> str:
@@ -264,6 +327,16 @@ def summary_text(summary: Mapping[str, Any]) -> str:
             lines.append(f"{row['class']:<28}{shares}")
         unlabelled = "".join(f"{summary['unlabelled'][name]:>10.2%}" for name in splits)
         lines.append(f"{'(unlabelled)':<28}{unlabelled}")
+    if summary["class_presence"]:
+        splits = [name for name, n in summary["patches"].items() if n]
+        rule = ""
+        if summary["labelling"] == "pixels":
+            rule = f" (over {100 * summary['present']:.3g} %)"
+        title = f"patches with the class{rule}"
+        lines += ["", f"{title:<40}" + "".join(f"{name:>10}" for name in splits)]
+        for row in summary["class_presence"]:
+            shares = "".join(f"{row[name]:>10.2%}" for name in splits)
+            lines.append(f"{row['class']:<40}{shares}")
     lines += [
         "",
         f"{summary['output']}: {summary['megapixels']:.3g} Mpx in {summary['seconds']:.3g} s, "

@@ -12,6 +12,7 @@ from typing import TypedDict, get_args
 
 from geoseg.errors import OptionError
 from geoseg.patches.dataset import SPLITS, Storage
+from geoseg.patches.presence import PRESENT
 from geoseg.patches.tiling import check_size_and_stride
 
 
@@ -35,7 +36,15 @@ class TileOptions(TypedDict, total=False):
     counts NaN band by band, which differs where only some bands are NaN.)"""
     min_labelled: float
     """A patch with a smaller share of labelled pixels is dropped; 0. A patch without any is always
-    dropped, if there are labels."""
+    dropped, if there are labels. With polygons of whole patches' labels: the share that they
+    cover."""
+    present: float
+    """A class is present in a patch where it covers strictly more than this share of it; 0.05."""
+    label_field: str | None
+    """Column or field of a label table that names the classes; by default ``classes`` or ``class``,
+    else a column a class."""
+    min_confidence: float | None
+    """Labels of a lower confidence are taken as unlabelled; by default all are kept."""
     fill: float
     """Replaces invalid readings; 0."""
     split: str | Sequence[float]
@@ -70,6 +79,9 @@ class TileSettings:
     stride: int
     max_nodata: float
     min_labelled: float
+    present: float
+    label_field: str | None
+    min_confidence: float | None
     fill: float
     shares: tuple[float, float, float]
     """Of training, validation and test patches; they sum to 1."""
@@ -99,11 +111,15 @@ class TileSettings:
         size = options.get("size", 256)
         stride = options.get("stride")
         bands, names = options.get("bands"), options.get("band_names")
+        confidence = options.get("min_confidence")
         return cls(
             size=size,
             stride=size if stride is None else stride,
             max_nodata=float(options.get("max_nodata", 0.5)),
             min_labelled=float(options.get("min_labelled", 0.0)),
+            present=float(options.get("present", PRESENT)),
+            label_field=options.get("label_field"),
+            min_confidence=None if confidence is None else float(confidence),
             fill=float(options.get("fill", 0.0)),
             shares=parse_shares(options.get("split", (0.8, 0.1, 0.1))),
             split_block=options.get("split_block"),
@@ -120,11 +136,16 @@ class TileSettings:
 
     def __post_init__(self) -> None:
         check_size_and_stride(self.size, self.stride)
-        for name in ("max_nodata", "min_labelled"):
+        for name in ("max_nodata", "min_labelled", "min_confidence"):
             share = getattr(self, name)
-            if not 0 <= share <= 1:
+            if share is not None and not 0 <= share <= 1:
                 option = f"--{name.replace('_', '-')}"
                 raise OptionError(f"{option} {share:g} is no share: give a number from 0 to 1")
+        if not 0 <= self.present < 1:
+            raise OptionError(
+                f"--present {self.present:g} is no share that a class can exceed: give a number "
+                "from 0 to below 1"
+            )
         if not math.isfinite(self.fill):
             raise OptionError(f"--fill {self.fill} is no number that a network can see")
         if self.split_block is not None and self.split_block < 1:
@@ -151,11 +172,27 @@ class TileSettings:
         """Pixels that must be labelled."""
         return math.ceil(Fraction(repr(float(self.min_labelled))) * self.pixels)
 
-    def command(self, scenes: Sequence[str], labels: Sequence[str]) -> list[str]:
+    def command(
+        self,
+        scenes: Sequence[str],
+        labels: Sequence[str],
+        confidence: Sequence[str] = (),
+        label_table: str | None = None,
+    ) -> list[str]:
         """Return the command that makes the same data set, files by their names alone."""
         words = ["geoseg", "tile", *(Path(s).name for s in scenes)]
         for path in labels:
             words += ["--labels", Path(path).name]
+        for path in confidence:
+            words += ["--confidence", Path(path).name]
+        if self.min_confidence is not None:
+            words += ["--min-confidence", repr(self.min_confidence)]
+        if label_table is not None:
+            words += ["--label-table", Path(label_table).name]
+        if self.label_field is not None:
+            words += ["--label-field", self.label_field]
+        if self.present != PRESENT:
+            words += ["--present", repr(self.present)]
         words += ["--size", str(self.size), "--stride", str(self.stride)]
         words += ["--max-nodata", repr(self.max_nodata), "--fill", f"{self.fill:g}"]
         if self.min_labelled:

@@ -37,6 +37,7 @@ class PatchWriter(Protocol):
         grid: Grid,
         row: int,
         col: int,
+        confidence: NDArray[np.uint8] | None = None,
     ) -> None:
         """Store one patch; several threads may call it.
 
@@ -54,6 +55,8 @@ class PatchWriter(Protocol):
             Of its scene.
         row, col
             Its first pixel in the scene.
+        confidence
+            (rows, cols) round(255 · confidence) of each label.
         """
 
     def keep(self, count: int) -> None:
@@ -117,16 +120,21 @@ class ArrayWriter:
     """Patches of one split as arrays."""
 
     def __init__(
-        self, folder: Path, *, bands: int, size: int, dtype: np.dtype[Any], labelled: bool
+        self,
+        folder: Path,
+        *,
+        bands: int,
+        size: int,
+        dtype: np.dtype[Any],
+        kinds: Sequence[str] = (),
     ) -> None:
-        """Make the folder and its files."""
+        """Make the folder and its files; `kinds` are "labels", "confidence", a byte a pixel."""
         folder.mkdir()
         self._count = 0
         self._lock = threading.Lock()
-        self._images = ArrayFile(folder / "images.npy", (bands, size, size), dtype)
-        self._labels: ArrayFile | None = None
-        if labelled:
-            self._labels = ArrayFile(folder / "labels.npy", (size, size), np.dtype(np.uint8))
+        self._files = {"images": ArrayFile(folder / "images.npy", (bands, size, size), dtype)}
+        for kind in kinds:
+            self._files[kind] = ArrayFile(folder / f"{kind}.npy", (size, size), np.dtype(np.uint8))
 
     def write(
         self,
@@ -138,11 +146,14 @@ class ArrayWriter:
         grid: Grid,  # noqa: ARG002
         row: int,  # noqa: ARG002
         col: int,  # noqa: ARG002
+        confidence: NDArray[np.uint8] | None = None,
     ) -> None:
         """Store one patch."""
-        self._images.write(position, images)
-        if self._labels is not None and labels is not None:
-            self._labels.write(position, labels)
+        given = {"images": images, "labels": labels, "confidence": confidence}
+        for kind, file in self._files.items():
+            pixels = given[kind]
+            if pixels is not None:
+                file.write(position, pixels)
         with self._lock:
             self._count = max(self._count, position + 1)
 
@@ -152,33 +163,36 @@ class ArrayWriter:
 
     def finish(self) -> None:
         """Complete the files."""
-        self._images.finish(self._count)
-        if self._labels is not None:
-            self._labels.finish(self._count)
+        for file in self._files.values():
+            file.finish(self._count)
 
     def close(self) -> None:
         """Close the files."""
-        self._images.close()
-        if self._labels is not None:
-            self._labels.close()
+        for file in self._files.values():
+            file.close()
 
 
 class FileWriter:
     """Patches of one split as a GeoTIFF each."""
 
     def __init__(
-        self, folder: Path, *, band_names: Sequence[str], nodata: float | None, labelled: bool
+        self,
+        folder: Path,
+        *,
+        band_names: Sequence[str],
+        nodata: float | None,
+        kinds: Sequence[str] = (),
     ) -> None:
-        """Make the folders."""
+        """Make the folders; `kinds` are "labels", "confidence", a byte a pixel."""
         folder.mkdir()
-        (folder / "images").mkdir()
-        if labelled:
-            (folder / "labels").mkdir()
+        self._kinds = ("images", *kinds)
+        for kind in self._kinds:
+            (folder / kind).mkdir()
         self._folder = folder
         self._band_names = tuple(band_names)
         self._nodata = nodata
         self._names: dict[int, str] = {}
-        self._encoders: tuple[Grid, PatchEncoder, PatchEncoder] | None = None
+        self._encoders: tuple[Grid, dict[str, PatchEncoder]] | None = None
         self._lock = threading.Lock()
 
     def write(
@@ -191,46 +205,45 @@ class FileWriter:
         grid: Grid,
         row: int,
         col: int,
+        confidence: NDArray[np.uint8] | None = None,
     ) -> None:
         """Store one patch."""
         file = f"{name}.tif"
         # Noted first: a file that could be written only in part is found again.
         self._names[position] = file
-        for_images, for_labels = self._encoders_of(grid, images)
-        (self._folder / "images" / file).write_bytes(for_images.encode(images, row, col))
-        if labels is not None:
-            data = for_labels.encode(labels[np.newaxis], row, col)
-            (self._folder / "labels" / file).write_bytes(data)
+        encoders = self._encoders_of(grid, images)
+        given = {"images": images, "labels": labels, "confidence": confidence}
+        for kind in self._kinds:
+            pixels = given[kind]
+            if pixels is not None:
+                bands = pixels if kind == "images" else pixels[np.newaxis]
+                data = encoders[kind].encode(bands, row, col)
+                (self._folder / kind / file).write_bytes(data)
 
-    def _encoders_of(self, grid: Grid, images: NDArray[Any]) -> tuple[PatchEncoder, PatchEncoder]:
-        """Return what encodes images and labels of a scene, which is mostly the last one."""
+    def _encoders_of(self, grid: Grid, images: NDArray[Any]) -> dict[str, PatchEncoder]:
+        """Return what encodes the patches of a scene, which is mostly the last one."""
         with self._lock:
             if self._encoders is None or self._encoders[0] is not grid:
-                size = images.shape[-1]
-                self._encoders = (
-                    grid,
-                    PatchEncoder(
-                        grid,
-                        size=size,
-                        dtype=images.dtype,
-                        band_names=self._band_names,
-                        nodata=self._nodata,
-                    ),
-                    PatchEncoder(
-                        grid,
-                        size=size,
-                        dtype=np.dtype(np.uint8),
-                        band_names=("class index",),
-                        nodata=UNLABELLED,
-                    ),
-                )
-            return self._encoders[1:]
+                size, byte = images.shape[-1], np.dtype(np.uint8)
+                says: dict[str, tuple[np.dtype[Any], Sequence[str], float | None]] = {
+                    "images": (images.dtype, self._band_names, self._nodata),
+                    "labels": (byte, ("class index",), UNLABELLED),
+                    "confidence": (byte, ("confidence × 255",), None),
+                }
+                made = {}
+                for kind in self._kinds:
+                    dtype, names, nodata = says[kind]
+                    made[kind] = PatchEncoder(
+                        grid, size=size, dtype=dtype, band_names=names, nodata=nodata
+                    )
+                self._encoders = grid, made
+            return self._encoders[1]
 
     def keep(self, count: int) -> None:
         """Forget the patches from a place on, and remove their files."""
         for position in [p for p in self._names if p >= count]:
             name = self._names.pop(position)
-            for kind in ("images", "labels"):
+            for kind in self._kinds:
                 (self._folder / kind / name).unlink(missing_ok=True)
 
     def finish(self) -> None:

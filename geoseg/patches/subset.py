@@ -48,14 +48,19 @@ class SubsetDataset(PatchDataset):
             for name, parts in selection.items()
         }
         splits = {n: sum(len(p) for _, p in parts) for n, parts in self.selection.items()}
-        counts = {name: self._class_pixels(name) for name in self.selection}
+        known = {name: self._known(name) for name in self.selection}
         super().__init__(
             source.folder,
             {
                 **source.metadata,
                 "splits": splits,
                 "class_pixels": {
-                    n: c.sum(axis=0).tolist() for n, c in counts.items() if c is not None
+                    n: k[0].sum(axis=0).tolist() for n, k in known.items() if k[0] is not None
+                },
+                "patches_with_class": {
+                    n: (k[1] == 1).sum(axis=0).tolist()
+                    for n, k in known.items()
+                    if k[1] is not None
                 },
             },
         )
@@ -75,15 +80,23 @@ class SubsetDataset(PatchDataset):
             )
         opened = [(self.source.split(split), places) for split, places in self.selection[name]]
         shape = (0, len(self.bands), self.size, self.size)
+        one_a_pixel = ((0, self.size, self.size), np.dtype(np.uint8))
         labels: ArrayLike | None = None
-        if self.legend is not None:
-            known = [(a.labels, p) for a, p in opened if a.labels is not None]
-            labels = _joined(known, (0, self.size, self.size), np.dtype(np.uint8))
+        if self.labelling == "pixels":
+            held = [(a.labels, p) for a, p in opened if a.labels is not None]
+            labels = _joined(held, *one_a_pixel)
+        confidence: ArrayLike | None = None
+        if self.has_confidence:
+            held = [(a.confidence, p) for a, p in opened if a.confidence is not None]
+            confidence = _joined(held, *one_a_pixel)
+        class_pixels, presence = self._known(name)
         return PatchArrays(
             split=name,
             images=_joined([(a.images, p) for a, p in opened], shape, self.dtype),
             labels=labels,
-            class_pixels=self._class_pixels(name),
+            class_pixels=class_pixels,
+            presence=presence,
+            confidence=confidence,
         )
 
     def hash(self) -> str:
@@ -96,15 +109,21 @@ class SubsetDataset(PatchDataset):
                 digest.update(places.astype("<i8").tobytes())
         return digest.hexdigest()
 
-    def _class_pixels(self, name: str) -> NDArray[np.int64] | None:
-        if self.source.legend is None:
-            return None
-        held = [np.empty((0, len(self.source.legend)), np.int64)]
+    def _known(self, name: str) -> tuple[NDArray[np.int64] | None, NDArray[np.uint8] | None]:
+        """Pixels of each class, and which classes are present, of the patches of a new split."""
+        legend = self.source.legend
+        if legend is None:
+            return None, None
+        counts = [np.empty((0, len(legend)), np.int64)]
+        presence = [np.empty((0, len(legend)), np.uint8)]
         for split, places in self.selection[name]:
-            counts = self.source.split(split).class_pixels
-            if counts is not None:
-                held.append(counts[places])
-        return np.concatenate(held)
+            arrays = self.source.split(split)
+            if arrays.class_pixels is not None:
+                counts.append(arrays.class_pixels[places])
+            if arrays.presence is not None:
+                presence.append(arrays.presence[places])
+        of_pixels = self.source.labelling == "pixels"
+        return np.concatenate(counts) if of_pixels else None, np.concatenate(presence)
 
 
 def _checked(source: PatchDataset, split: str, places: NDArray[np.int64]) -> Part:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import OptionError
+from geoseg.patches.presence import UNKNOWN, present_in
 from geoseg.patches.splits import STRADDLES
 from geoseg.patches.tiling import starts
 from geoseg.raster.window import Window
@@ -31,7 +32,7 @@ class PatchTable:
     cols: list[int]
     """First columns, rising."""
     classes: int | None = None
-    """Number of classes; None without labels."""
+    """Number of classes; None where pixels have no labels."""
     split: NDArray[np.int64] = field(init=False)
     """Place of the split, or `STRADDLES`."""
     expected: NDArray[np.bool_] = field(init=False)
@@ -42,6 +43,10 @@ class PatchTable:
     """Valid pixels in the patch; padding is not valid."""
     class_pixels: NDArray[np.int64] = field(init=False)
     """(patches, classes): pixels of each class."""
+    presence: NDArray[np.uint8] | None = None
+    """(patches, classes): 1 present, 0 absent, 255 unknown, where labels are of whole patches."""
+    too_few: NDArray[np.bool_] | None = None
+    """With `presence`, whether labels cover less of the patch than was asked for."""
     position: NDArray[np.int64] = field(init=False)
     """Place in the arrays of its split; −1 where dropped."""
     reason: list[str] = field(init=False)
@@ -76,6 +81,11 @@ class PatchTable:
         self.classes = classes
         self.class_pixels = np.zeros((len(self), classes or 0), np.int64)
 
+    def set_presence(self, presence: NDArray[np.uint8], too_few: NDArray[np.bool_]) -> None:
+        """Give whole patches their labels, before anything is counted."""
+        self.presence, self.too_few = presence, too_few
+        self.expected &= (presence != UNKNOWN).any(axis=1) & ~too_few
+
     @property
     def pixels(self) -> int:
         """Pixels of a patch."""
@@ -85,6 +95,12 @@ class PatchTable:
     def nodata(self) -> NDArray[np.float64]:
         """Share of each patch's pixels (and so of its readings) that is invalid."""
         return 1 - self.valid_pixels / self.pixels
+
+    def presence_of(self, share: float) -> NDArray[np.uint8]:
+        """(patches, classes) as in `presence`; of labelled pixels, by the share to exceed."""
+        if self.presence is not None:
+            return self.presence
+        return present_in(self.class_pixels, share=share, pixels=self.pixels)
 
     def windows(self, inside: Window | None = None) -> NDArray[np.int64]:
         """(patches, 4): first row, first column, height, width; cut off where `inside` ends."""
@@ -121,6 +137,11 @@ class PatchTable:
             if labelled == 0:
                 reason = NO_LABEL
             elif labelled < fewest_labelled:
+                reason = FEW_LABELS
+        elif self.presence is not None and self.too_few is not None:
+            if (self.presence[patch] == UNKNOWN).all():
+                reason = NO_LABEL
+            elif self.too_few[patch]:
                 reason = FEW_LABELS
         self.reason[patch] = reason
         return reason

@@ -31,7 +31,7 @@ from geoseg.raster.output import TemporaryFolder, output_error
 _ADVICE = {
     NODATA: "raise --max-nodata, or give a --size that is not beyond the scene's",
     STRADDLE: "use larger blocks (--split-block) or a --stride equal to --size",
-    NO_LABEL: "check that labels and scenes overlap, and --classes",
+    NO_LABEL: "check that labels and scenes overlap, and --classes (and --min-confidence)",
     FEW_LABELS: "lower --min-labelled",
     OUTSIDE: "check --region",
 }
@@ -60,6 +60,8 @@ def tile(
     output: str | Path,
     *,
     labels: Source | Sequence[Source] = (),
+    confidence: Source | Sequence[Source] = (),
+    label_table: Source | None = None,
     overwrite: bool = False,
     say: Say | None = None,
     progress: Callable[[int], None] | None = None,
@@ -78,6 +80,12 @@ def tile(
         A raster of class codes for each scene, in the order of the scenes; or one (or its tiles)
         for all. On another grid they are brought to the scene's, nearest. Label values that mean
         no class, and label nodata, are unlabelled.
+    confidence
+        How sure labels are, from 0 to 1: as many rasters as of labels, in their order. Where one
+        has none, the label does not count.
+    label_table
+        Labels of whole patches in place of `labels`: a CSV file that names patches, or a vector
+        file of polygons; see `geoseg.patches.imagelabels`.
     overwrite
         Whether a data set that is there may be replaced.
     say
@@ -101,7 +109,16 @@ def tile(
     OutputError
         The data set cannot be written.
     """
-    plan = plan_patches(scenes, output, labels=labels, overwrite=overwrite, say=say, **options)
+    plan = plan_patches(
+        scenes,
+        output,
+        labels=labels,
+        confidence=confidence,
+        label_table=label_table,
+        overwrite=overwrite,
+        say=say,
+        **options,
+    )
     return cut_patches(plan, progress=progress)
 
 
@@ -164,7 +181,7 @@ def _fill_folder(folder: Path, plan: TilePlan, progress: Callable[[int], None] |
             cutter = SceneCutter(
                 job,
                 settings=settings,
-                legend=inputs.legend,
+                legend=inputs.pixel_legend,
                 dtype=inputs.dtype,
                 writers=writers,
                 first_positions=positions,
@@ -211,16 +228,17 @@ def _cut(cutter: SceneCutter, progress: Callable[[int], None] | None) -> str:
 
 def _writer(folder: Path, inputs: Inputs, settings: TileSettings) -> PatchWriter:
     """Make what takes the patches of a split."""
-    labelled = inputs.legend is not None
+    kinds = ["labels"] if inputs.labelling == "pixels" else []
+    kinds += ["confidence"] if inputs.confidence_paths else []
     if settings.storage == "npy":
         return ArrayWriter(
             folder,
             bands=len(inputs.bands),
             size=settings.size,
             dtype=inputs.dtype,
-            labelled=labelled,
+            kinds=kinds,
         )
-    return FileWriter(folder, band_names=inputs.bands, nodata=_nodata(inputs), labelled=labelled)
+    return FileWriter(folder, band_names=inputs.bands, nodata=_nodata(inputs), kinds=kinds)
 
 
 def _nodata(inputs: Inputs) -> float | None:
@@ -255,11 +273,17 @@ def _outcome(
     inputs: Inputs, settings: TileSettings, statistics: Statistics, measured: Sequence[int]
 ) -> Outcome:
     """Count what is in the set."""
-    splits, class_pixels = {}, {}
+    splits, class_pixels, holding = {}, {}, {}
     for number, name in enumerate(SPLITS):
-        counts = _class_pixels(inputs, number)
+        counts = _of_split(inputs, number, lambda job: job.table.class_pixels)
         splits[name] = len(counts)
-        class_pixels[name] = counts.sum(axis=0).tolist()
+        if inputs.labelling == "pixels":
+            class_pixels[name] = counts.sum(axis=0).tolist()
+        if inputs.legend is not None:
+            presence = _of_split(
+                inputs, number, lambda job: job.table.presence_of(settings.present)
+            )
+            holding[name] = (presence == 1).sum(axis=0).tolist()
     return Outcome(
         statistics=statistics.results(inputs.bands),
         statistics_source="train"
@@ -267,24 +291,31 @@ def _outcome(
         else "+".join(SPLITS[i] for i in measured),
         splits=splits,
         class_pixels=class_pixels,
+        patches_with_class=holding,
     )
 
 
-def _class_pixels(inputs: Inputs, split: int) -> NDArray[np.int64]:
-    """(patches, classes) of the patches of a split, in their order."""
-    counts = []
+def _of_split(inputs: Inputs, split: int, of: Callable[[Job], NDArray[Any]]) -> NDArray[Any]:
+    """(patches, …) of the patches of a split, in their order, from what `of` gives of all."""
+    found = []
     for job in inputs.jobs:
         table = job.table
-        counts.append(table.class_pixels[(table.position >= 0) & (table.split == split)])
-    return np.concatenate(counts)
+        found.append(of(job)[(table.position >= 0) & (table.split == split)])
+    return np.concatenate(found)
 
 
 def _write_records(folder: Path, plan: TilePlan, jobs: Sequence[Job], outcome: Outcome) -> None:
     """Write everything but the pixels; `jobs` are all scenes, those withdrawn too."""
     inputs, settings = plan.inputs, plan.settings
-    if inputs.legend is not None:
-        for number, name in enumerate(SPLITS):
-            write_array(folder / name / "class_pixels.npy", _class_pixels(inputs, number))
+    for number, name in enumerate(SPLITS):
+        if inputs.labelling == "pixels":
+            counts = _of_split(inputs, number, lambda job: job.table.class_pixels)
+            write_array(folder / name / "class_pixels.npy", counts)
+        elif inputs.labelling == "patches":
+            presence = _of_split(
+                inputs, number, lambda job: job.table.presence_of(settings.present)
+            )
+            write_array(folder / name / "presence.npy", presence)
     write_index(folder / "index.gpkg", inputs, jobs, settings, outcome)
     content = dataset_json(inputs, settings, outcome)
     (folder / "dataset.json").write_text(

@@ -135,12 +135,13 @@ class _Edges:
 
 
 def reproject(shapes: NDArray[Any], crs: str, grid: Grid, *, source: str) -> NDArray[Any]:
-    """Bring valid geometries to the coordinate system of a grid.
+    """Bring valid geometries to the coordinate system of a grid, one for each.
 
     Parameters
     ----------
     shapes
-        Geometries. What lies far from the grid is cut off first: it may have no place there.
+        Geometries. What lies far from the grid is cut off first: it may have no place there. One
+        that lies there altogether becomes empty.
     crs
         Their coordinate system, in any form that PROJ reads.
     grid
@@ -162,7 +163,7 @@ def reproject(shapes: NDArray[Any], crs: str, grid: Grid, *, source: str) -> NDA
             return shapes
         transformer = pyproj.Transformer.from_crs(here, there, always_xy=True)
         near = _near(shapes, transformer, grid)
-        if not len(near):
+        if shapely.is_empty(near).all():
             return near
         # Straight in one system is curved in another: vertices every 1/200 of the extent keep what
         # is lost far below a pixel for regions of a scene's size.
@@ -195,7 +196,7 @@ def _near(shapes: NDArray[Any], transformer: pyproj.Transformer, grid: Grid) -> 
     more = 0.1 * max(xmax - xmin, ymax - ymin)
     box = shapely.box(xmin - more, ymin - more, xmax + more, ymax + more)
     near: NDArray[Any] = np.asarray(shapely.intersection(shapes, box), dtype=object)
-    return near[~shapely.is_empty(near)]
+    return near
 
 
 def valid(shapes: NDArray[Any]) -> NDArray[Any]:
@@ -217,3 +218,18 @@ def polygons_of(shapes: Any) -> NDArray[Any]:
         (shapely.get_type_id(flat) == shapely.GeometryType.POLYGON) & (shapely.area(flat) > 0)
     ]
     return polygons
+
+
+def polygonal(shapes: NDArray[Any]) -> NDArray[Any]:
+    """Leave the polygons of each geometry alone, as one; empty where it has none.
+
+    Repairs and intersections leave lines and points beside polygons, and then no operation of
+    geometry takes them.
+    """
+    kinds = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+    others = np.flatnonzero(~np.isin(shapely.get_type_id(shapes), kinds))
+    if len(others):
+        shapes = shapes.copy()
+        for place in others:
+            shapes[place] = shapely.MultiPolygon(list(polygons_of(shapes[place])))
+    return shapes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ from geoseg.errors import OutputError, VectorError
 from geoseg.raster.cog import crs_definition
 from geoseg.raster.grid import Grid
 from geoseg.raster.output import TemporaryFolder, check_output, no_space
-from geoseg.raster.region import Region, polygons_of, reproject, valid
+from geoseg.raster.region import Region, polygonal, polygons_of, reproject, valid
 
-__all__ = ["Region", "read_region", "write_footprints"]
+__all__ = ["Features", "Purpose", "Region", "read_features", "read_region", "write_footprints"]
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BOX = re.compile(rf"\s*{_NUMBER}(?:\s*[,;\s]\s*{_NUMBER}){{3}}\s*")
@@ -51,18 +52,61 @@ def read_region(source: str | Path, grid: Grid) -> Region:
     text = str(source)
     if _BOX.fullmatch(text):
         return Region([_box(text)], grid, source=f"the region {text}")
-    shapes, crs = _read_shapes(text)
-    polygons = polygons_of(valid(shapes))
-    if not len(polygons):
-        raise VectorError(f"{text} has no polygons; a region needs some")
-    if (crs is None) != (grid.crs is None):
-        which = text if crs is None else "the scene"
-        raise VectorError(
-            f"{which} has no coordinate system, so nobody knows where on the other it lies"
-        )
-    if crs is not None:
-        polygons = polygons_of(valid(reproject(polygons, crs, grid, source=text)))
-    return Region(polygons, grid, source=text)
+    features = read_features(text, purpose=_REGION)
+    polygons = polygons_of(features.shapes)
+    features = replace(features, shapes=polygons)
+    return Region(polygons_of(features.on_grid(grid)), grid, source=text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What a vector file holds."""
+
+    source: str
+    """The file, as it was named."""
+    shapes: NDArray[Any]
+    """(features,) valid polygons and multipolygons; empty where a feature has none. Features
+    without any geometry are left out."""
+    crs: str | None
+    """Their coordinate system, in a form that PROJ reads."""
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Attributes by name: (features,) each; None, or NaN in numbers, is empty."""
+    numbers: NDArray[np.int64]
+    """(features,) place of each in the file, from 1."""
+
+    def on_grid(self, grid: Grid) -> NDArray[Any]:
+        """Bring the shapes to a grid's coordinate system, one for each feature.
+
+        Raises
+        ------
+        VectorError
+            One of the two has no coordinate system, or they cannot be brought together.
+        """
+        if (self.crs is None) != (grid.crs is None):
+            which = self.source if self.crs is None else "the scene"
+            raise VectorError(
+                f"{which} has no coordinate system, so nobody knows where on the other it lies"
+            )
+        if self.crs is None:
+            return self.shapes
+        moved = reproject(self.shapes, self.crs, grid, source=self.source)
+        return polygonal(valid(moved))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purpose:
+    """What polygons are wanted for, in the words of errors."""
+
+    name: str
+    """A region, say."""
+    hint: str
+    """What could be given in place of a file that is not there."""
+
+
+_REGION = Purpose(
+    name="a region",
+    hint="a region is a file of polygons, or xmin,ymin,xmax,ymax in the scene's coordinate system",
+)
 
 
 def _box(text: str) -> Any:
@@ -75,21 +119,50 @@ def _box(text: str) -> Any:
     return shapely.box(xmin, ymin, xmax, ymax)
 
 
-def _read_shapes(text: str) -> tuple[NDArray[Any], str | None]:
-    """Geometries of a vector file, and their coordinate system."""
+def read_features(source: str | Path, *, purpose: Purpose, fields: bool = False) -> Features:
+    """Read the features of a file of polygons, with their attributes if wanted.
+
+    Parameters
+    ----------
+    source
+        ``FILE`` or ``FILE|layername=NAME``.
+    purpose
+        For the words of errors.
+    fields
+        Whether to read attributes.
+
+    Raises
+    ------
+    VectorError
+        Not readable, or without polygons.
+    """
+    text = str(source)
     path, _, layer = text.partition("|layername=")
     try:
-        name = layer or _polygon_layer(path)
-        meta, _, wkb, _ = pyogrio.raw.read(path, layer=name, columns=[], force_2d=True)
-        known = [g for g in wkb if g is not None] if wkb is not None else []
-        return np.asarray(shapely.from_wkb(known), dtype=object), meta["crs"]
+        name = layer or _polygon_layer(path, purpose)
+        meta, _, wkb, data = pyogrio.raw.read(
+            path, layer=name, columns=None if fields else [], force_2d=True
+        )
+        known = np.array([g is not None for g in wkb] if wkb is not None else [], bool)
+        shapes = np.asarray(shapely.from_wkb(wkb[known] if wkb is not None else []), dtype=object)
+        shapes = polygonal(valid(shapes))
     except (DataSourceError, DataLayerError) as error:
-        raise VectorError(_reason(path, error)) from error
+        raise VectorError(_reason(path, error, purpose)) from error
     except (GEOSException, RuntimeError, ValueError, OSError) as error:
         raise VectorError(f"{text} cannot be read: {' '.join(str(error).split())}") from error
+    if not len(polygons_of(shapes)):
+        raise VectorError(f"{text} has no polygons; {purpose.name} needs some")
+    columns = dict(zip(meta["fields"].tolist(), data, strict=True)) if fields else {}
+    return Features(
+        source=text,
+        shapes=shapes,
+        crs=meta["crs"],
+        columns={key: values[known] for key, values in columns.items()},
+        numbers=np.flatnonzero(known) + 1,
+    )
 
 
-def _polygon_layer(path: str) -> str:
+def _polygon_layer(path: str, purpose: Purpose) -> str:
     """Name of the one layer of a file that can hold polygons."""
     layers = pyogrio.list_layers(path)
     found = [
@@ -99,7 +172,7 @@ def _polygon_layer(path: str) -> str:
     ]
     if not found:
         kinds = ", ".join(sorted({str(kind or "no geometry") for _, kind in layers})) or "no layer"
-        raise VectorError(f"{path} has no polygons (it has {kinds}); a region needs some")
+        raise VectorError(f"{path} has no polygons (it has {kinds}); {purpose.name} needs some")
     if len(found) > 1:
         raise VectorError(
             f"{path} has several layers of polygons; name one: {path}|layername={found[0]} "
@@ -108,12 +181,9 @@ def _polygon_layer(path: str) -> str:
     return found[0]
 
 
-def _reason(path: str, error: Exception) -> str:
+def _reason(path: str, error: Exception, purpose: Purpose) -> str:
     if "://" not in path and not path.startswith("/vsi") and not Path(path).exists():
-        return (
-            f"{path}: no such file; a region is a file of polygons, or "
-            "xmin,ymin,xmax,ymax in the scene's coordinate system"
-        )
+        return f"{path}: no such file; {purpose.hint}"
     if isinstance(error, DataLayerError):
         return f"{path} has no such layer: {' '.join(str(error).split())}"
     return f"{path} is no vector file that can be read"

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.crs import CRS
 
 from geoseg.cli import _run, main
 from geoseg.patches.dataset import PatchDataset
+from geoseg.raster.patchindex import read_columns
+from geoseg.raster.vector import write_footprints
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with scene.tif and labels.tif, as the help's examples have them."""
+    """A folder with the files that the help's examples name."""
     rng = np.random.default_rng(0)
     place = {"crs": "EPSG:32612", "transform": Affine(30, 0, 500_000, 0, -30, 4_000_000)}
     scene = rng.integers(1, 3000, (4, 300, 280)).astype(np.uint16)
@@ -32,6 +36,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path / "labels.tif", "w", count=1, dtype="uint8", **size, **place
     ) as file:
         file.write(labels, 1)
+    shutil.copy(tmp_path / "labels.tif", tmp_path / "weak.tif")
+    with rasterio.open(
+        tmp_path / "sure.tif", "w", count=1, dtype="float32", **size, **place
+    ) as file:
+        file.write(rng.random((300, 280)).astype(np.float32), 1)
+    write_footprints(
+        tmp_path / "fields.gpkg",
+        "fields",
+        {"crop": ["corn", "soybean"]},
+        [
+            [(500_000, 3_991_000), (504_000, 3_991_000), (504_000, 4_000_000), (500_000, 4e6)],
+            [(504_000, 3_991_000), (508_400, 3_991_000), (508_400, 4_000_000), (504_000, 4e6)],
+        ],
+        CRS.from_epsg(32612),
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,11 +67,17 @@ def test_examples_of_the_help_work_as_typed(here: Path, capsys: pytest.CaptureFi
     examples = [
         line.strip() for line in text.splitlines() if line.strip().startswith("geoseg tile ")
     ]
-    assert len(examples) == 3
+    assert len(examples) == 5
+    made = []
     for example in examples:
         assert run(*shlex.split(example)[2:], "--overwrite") == 0
-        assert sum(PatchDataset.open("patches").splits.values()) > 0
-    assert PatchDataset.open("patches").bands == ("nir", "red", "green")
+        made.append(PatchDataset.open("patches"))
+        assert sum(made[-1].splits.values()) > 0
+    assert made[2].bands == ("nir", "red", "green")
+    assert [data.labelling for data in made] == ["pixels", "pixels", None, "patches", "pixels"]
+    assert made[3].legend is not None
+    assert made[3].legend.names == ("corn", "soybean")
+    assert made[4].has_confidence
 
 
 def test_summary_goes_to_standard_output_and_json_is_one_object(
@@ -79,12 +104,82 @@ def test_mistakes_are_one_line_with_their_status(
         (["scene.tif", "--bands", "swir", "-o", "a"], 1, "swir"),
         (["scene.tif", "--size", "8", "--stride", "9", "-o", "a"], 2, "stride"),
         (["scene.tif", "--split", "x", "-o", "a"], 2, "--split"),
+        (["scene.tif", "--label-table", "gone.csv", "-o", "a"], 1, "gone.csv"),
+        (["scene.tif", "--label-table", "gone.gpkg", "-o", "a"], 1, "label table"),
+        (["scene.tif", "--label-table", "labels.tif", "-o", "a"], 1, "labels.tif"),
+        (["scene.tif", "--label-table", "fields.gpkg", "-o", "a"], 1, "--label-field"),
+        (["scene.tif", "--labels", "labels.tif", "--label-table", "x.csv", "-o", "a"], 2, "one of"),
+        (["scene.tif", "--label-field", "crop", "-o", "a"], 2, "--label-table"),
+        (["scene.tif", "--confidence", "sure.tif", "-o", "a"], 2, "--labels"),
+        (["scene.tif", "--min-confidence", "0.5", "-o", "a"], 2, "--confidence"),
     ]:
         assert run(*arguments) == status
         errors = capsys.readouterr().err.strip()
         assert words in errors
         assert errors.count("\n") == 0
     assert not (here / "a").exists()
+
+
+def test_table_that_names_a_patch_too_many_is_noted_on_standard_error(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "t.csv").write_text(
+        "patch,classes\nscene_r000000_c000000,corn\nscene_r000000_c000128,\nother_r0_c0,corn\n"
+    )
+    options = ["--label-table", "t.csv", "--size", "128", "--split", "1,0,0", "-o", "a"]
+    assert run("scene.tif", *options) == 0
+    found = capsys.readouterr()
+    assert "1 patch that is not in this set: other_r0_c0" in found.err
+    assert "patches with the class" in found.out
+    assert "50.00%" in found.out
+
+
+@pytest.mark.realdata
+def test_real_patches_of_the_cropland_paper(real_data: Path, tmp_path: Path) -> None:
+    codes = (0, 1, 5, 141, 176)
+    arrays = [np.load(path) for path in sorted((real_data / "cropland_patches").rglob("*.npy"))]
+    arrays = [a for a in arrays if a.shape == (50, 50, 18)]
+    assert len(arrays) == 20
+    for number, array in enumerate(arrays):
+        profile = {
+            "driver": "GTiff",
+            "height": 50,
+            "width": 50,
+            "crs": "EPSG:32615",
+            "transform": Affine(30, 0, 5e5 + 3000 * number, 0, -30, 4e6),
+        }
+        name = tmp_path / f"s{number:02}.tif"
+        with rasterio.open(
+            name, "w", count=7, dtype="float32", nodata=float("nan"), **profile
+        ) as file:
+            file.write(array[..., :7].transpose(2, 0, 1).astype(np.float32))
+        label = np.rint(np.nan_to_num(array[..., -1]) * 10000).astype(np.uint8)
+        label[~np.isin(label, codes)] = 0
+        with rasterio.open(
+            tmp_path / f"l{number:02}.tif", "w", count=1, dtype="uint8", **profile
+        ) as file:
+            file.write(label, 1)
+    classes = "0=other,1=corn,5=soybean,141=deciduous forest,176=grassland"
+    words = [str(tmp_path / "s*.tif"), "--labels", str(tmp_path / "l*.tif"), "--classes", classes]
+    output = tmp_path / "set"
+    assert run(*words, "--size", "50", "--split", "1,0,0", "-o", str(output)) == 0
+    kept_names, images, presence = [], [], []
+    for number, array in enumerate(arrays):
+        invalid = np.isnan(array[..., :7].astype(np.float32)).any(axis=-1)
+        if invalid.mean() > 0.5:
+            continue
+        label = np.rint(np.nan_to_num(array[..., -1]) * 10000).astype(int)
+        label[~np.isin(label, codes)] = 0
+        presence.append([((label == c) & ~invalid).sum() > 125 for c in codes])
+        images.append(np.where(invalid, 0, array[..., :7].transpose(2, 0, 1)).astype(np.float32))
+        kept_names.append(f"s{number:02}_r000000_c000000")
+    index = read_columns(output / "index.gpkg", "patches", ("patch", "reason"))
+    assert [name for name, reason in index if not reason] == kept_names
+    assert {reason for _, reason in index} <= {"", "too much nodata"}
+    found = PatchDataset.open(output).split("train")
+    assert np.array_equal(found.images[:], np.stack(images))
+    assert found.presence is not None
+    assert np.array_equal(found.presence, np.array(presence))
 
 
 @pytest.mark.realdata

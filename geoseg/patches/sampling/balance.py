@@ -40,11 +40,14 @@ class Balance:
 
     Raises
     ------
+    OptionError
+        Labels are of whole patches, whose pixels nobody has counted.
     DatasetError
         No repetition leads there, or it would take more than a hundred copies of each patch.
     """
 
     def __init__(self, pool: Pool, seed: int, positive: Value, ratio: float = 1) -> None:
+        pool.check_pixels("--sampler balance")
         self._seed = seed
         index = pool.index(positive, option="balance's positive")
         share = number("balance's ratio", ratio, minimum=1e-6, maximum=1e6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.errors import DatasetError
 from geoseg.patches.options import whole
 from geoseg.patches.sampling.order import Order, generator
 from geoseg.patches.sampling.pool import Pool
@@ -35,12 +36,19 @@ class Equibatch:
     length
         Visits an epoch; by default as many as there are labelled patches, so that epochs cost what
         they cost with ``random``.
+
+    Raises
+    ------
+    DatasetError
+        No patch holds any class, which labels of whole patches may say.
     """
 
     def __init__(self, pool: Pool, seed: int, length: int | None = None) -> None:
         self._seed = seed
         self.length = len(pool.labelled) if length is None else whole("equibatch's length", length)
         present = np.flatnonzero(pool.class_pixels.any(axis=0))
+        if not len(present):
+            raise DatasetError("no training patch holds a class that equibatch could visit")
         self._cycle = [int(c) for c in generator(seed, 0, 0, 2).permutation(present)]
         self._lists = {
             c: np.flatnonzero(pool.class_pixels[:, c]).astype(np.int64) for c in self._cycle

@@ -73,7 +73,8 @@ def generator(seed: int, *place: int) -> np.random.Generator:
     """Return a random generator of its own for a place in a run.
 
     Streams of different seeds or places are independent. An order is drawn at (epoch,), the
-    augmentation of a visit at (epoch, batch, 0, 0, place in the batch), a step's dropout at
-    (epoch, batch, 0). `equibatch` draws what outlives an epoch at (0, 0, 2, …).
+    augmentation of a visit at (epoch, batch, 0, 0, place in the batch), which of its labels count
+    at (epoch, batch, 0, 1, place in the batch), a step's dropout at (epoch, batch, 0). `equibatch`
+    draws what outlives an epoch at (0, 0, 2, …).
     """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))

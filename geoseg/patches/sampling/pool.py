@@ -25,11 +25,17 @@ class Pool:
     """
 
     class_pixels: NDArray[np.int64]
-    """(patches, classes): labelled pixels of each class."""
+    """(patches, classes): labelled pixels of each class; 1 for a class that is there and else 0
+    where labels are of whole patches.
+    """
     ids: tuple[int, ...]
     """Id of each class, in the order of the index; options name classes by their ids."""
     pixels: int
     """Pixels of a patch, labelled or not."""
+    known: NDArray[np.bool_] | None = None
+    """(patches,), where labels are of whole patches: whether anything is known of the patch, be it
+    that it holds no class at all. None where labels are of pixels.
+    """
 
     def __post_init__(self) -> None:
         if self.class_pixels.ndim != 2 or self.class_pixels.shape[1] != len(self.ids):
@@ -40,8 +46,23 @@ class Pool:
 
     @property
     def labelled(self) -> NDArray[np.int64]:
-        """Numbers of the patches with a labelled pixel, ascending."""
-        return np.flatnonzero(self.class_pixels.any(axis=1)).astype(np.int64)
+        """Numbers of the patches with a label, ascending."""
+        has_label = self.class_pixels.any(axis=1) if self.known is None else self.known
+        return np.flatnonzero(has_label).astype(np.int64)
+
+    def check_pixels(self, what: str) -> None:
+        """Check that labels are of pixels, which `what` counts.
+
+        Raises
+        ------
+        OptionError
+            They are of whole patches.
+        """
+        if self.known is not None:
+            raise OptionError(
+                f"{what} counts pixels of classes, and the labels of this data set are of whole"
+                " patches: leave it out, or tile with --labels"
+            )
 
     def index(self, value: object, *, option: str) -> int:
         """Return the index of the class with an id.
@@ -93,10 +114,11 @@ def restrict(pool: Pool, text: str) -> NDArray[np.bool_]:
     Raises
     ------
     OptionError
-        The text cannot be read, or names a class that is not there.
+        The text cannot be read, names a class that is not there, or labels are of whole patches.
     DatasetError
         No labelled patch is left of those there are.
     """
+    pool.check_pixels(RESTRICTION)
     keep = np.ones(len(pool.class_pixels), np.bool_)
     for piece in text.split(";"):
         classes, share = _restriction(pool, piece, text)

@@ -52,11 +52,12 @@ def make_sampler(text: str, pool: Pool, seed: int) -> Sampler:
     OptionError
         The text cannot be read, or names what is not there.
     DatasetError
-        No patch holds a labelled pixel, or the sampler cannot do its work with these patches.
+        No patch has a label, or the sampler cannot do its work with these patches.
     """
     call = parse_call(text, option="--sampler")
     maker = _SAMPLERS.maker(call.name)
     _SAMPLERS.check_options(call.name, call.arguments)
-    if not pool.class_pixels.any():
-        raise DatasetError("no training patch holds a labelled pixel, so there is nothing to learn")
+    if not len(pool.labelled):
+        what = "holds a labelled pixel" if pool.known is None else "has a label"
+        raise DatasetError(f"no training patch {what}, so there is nothing to learn")
     return maker(pool, seed, **call.arguments)

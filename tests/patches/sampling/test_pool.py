@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import DatasetError, OptionError
-from geoseg.patches.sampling import Pool, restrict
+from geoseg.patches.sampling import Pool, make_sampler, restrict
 
 COUNTS = np.array([[5, 0, 0], [6, 4, 0], [5, 5, 0], [0, 0, 10], [3, 3, 4], [0, 0, 0]], np.int64)
 POOL = Pool(class_pixels=COUNTS, ids=(10, 20, 30), pixels=10)
@@ -94,3 +94,33 @@ def test_ids_are_found_each_once() -> None:
     assert POOL.indices(20, option="x") == [1]
     with pytest.raises(OptionError, match="x names no class"):
         POOL.indices((), option="x")
+
+
+WHOLE = Pool(
+    class_pixels=np.array([[1, 0], [0, 0], [0, 0]]),
+    ids=(7, 8),
+    pixels=10,
+    known=np.array([True, True, False]),
+)
+
+
+def test_of_labels_of_whole_patches_those_known_to_hold_nothing_are_labelled() -> None:
+    assert WHOLE.labelled.tolist() == [0, 1]
+
+
+def test_pixels_of_labels_of_whole_patches_cannot_be_counted() -> None:
+    with pytest.raises(OptionError, match="--max-class-share counts pixels"):
+        restrict(WHOLE, "7:0.5")
+    with pytest.raises(OptionError, match="--sampler balance counts pixels"):
+        make_sampler("balance(positive=7)", WHOLE, 0)
+
+
+def test_whole_patches_of_no_class_leave_equibatch_nothing_to_visit() -> None:
+    empty = np.zeros((2, 2), np.int64)
+    nothing = Pool(class_pixels=empty, ids=(7, 8), pixels=10, known=np.array([True, True]))
+    assert sorted(make_sampler("random", nothing, 0).order(0).patches) == [0, 1]
+    with pytest.raises(DatasetError, match="no training patch holds a class"):
+        make_sampler("equibatch", nothing, 0)
+    unknown = Pool(class_pixels=empty, ids=(7, 8), pixels=10, known=np.array([False, False]))
+    with pytest.raises(DatasetError, match="no training patch has a label"):
+        make_sampler("random", unknown, 0)
