@@ -125,6 +125,8 @@ def command(
       geoseg train patches -o model.safetensors --augment 'flips,rot90,noise(sigma=0.1)'
       geoseg train patches -o model.safetensors --loss '0.5*ce + 0.5*lovasz-softmax' \\
         --sampler equibatch
+      geoseg train patches -o holds.safetensors --model shallow-cnn --optimizer adam \\
+        --lr 0.001 --batch-size 32 --epochs 25
       geoseg train patches -o losses --compare 'loss=ce; focal; focal-hinge' --compare 'seed=0; 1'
     """
     cards = cards_of(device)

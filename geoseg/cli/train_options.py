@@ -24,6 +24,15 @@ def _key_and_value(
     return pairs
 
 
+def _confidence(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> str | float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return str(value).strip()  # a word; whether it is one, the settings say
+
+
 _NETWORK = (
     click.option(
         "--model",
@@ -66,11 +75,21 @@ _LOSS = (
     ),
     click.option(
         "--present",
-        type=click.FloatRange(0, 1),
-        default=0.05,
-        show_default=True,
+        type=click.FloatRange(0, 1, max_open=True),
         metavar="SHARE",
-        help="Of presence: a class is in a patch where it covers more than this share.",
+        help="For networks that learn which classes a patch holds: a class is in a patch where it"
+        " covers more than this share of it [default: the share that the patches were tiled with,"
+        " 0.05 unless asked otherwise]. Not where labels are of whole patches already.",
+    ),
+    click.option(
+        "--confidence",
+        callback=_confidence,
+        metavar="weight|none|SHARE",
+        help="For labels with confidences, such as weak labels (geoseg tile --confidence). weight:"
+        " a label of confidence 0.3 is learned from three times of ten, with any loss; validation"
+        " uses all labels. none: all labels alike. SHARE: labels below it are ignored, in"
+        " validation too [default: weight; none for networks that learn which classes a patch"
+        " holds].",
     ),
 )
 
@@ -92,8 +111,9 @@ _STEPS = (
         "--weight-decay",
         type=click.FloatRange(0),
         metavar="RATE",
-        help="Weight decay of kernels; biases and norms have none [default: sgd 0.0001, adam 0,"
-        " adamw 0.01].",
+        help="Weight decay of kernels; biases and norms have none, nor has the last layer of"
+        " networks that learn which classes a patch holds [default: sgd 0.0001, adam 0, adamw"
+        " 0.01].",
     ),
     click.option(
         "--momentum", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Of sgd."

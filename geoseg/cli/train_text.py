@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geoseg.cli.options import detail, note
@@ -93,14 +94,39 @@ def text(fitted: Fitted) -> str:
         f" {_share(report['accuracy'])}, mIoU {_share(report['miou'])}"
         + (f", majority guess {_share(report['majority'])}" if "majority" in report else ""),
     ]
-    width = max(len(entry["name"]) for entry in report["classes"])
-    lines += [
-        f"  {entry['name']:{width}}  IoU {_share(entry['iou'])}  recall {_share(entry['recall'])}"
-        + (f"  {entry['pixels']:,} px" if "pixels" in entry else f"  {entry['patches']:,} patches")
-        for entry in report["classes"]
-    ]
+    lines += _of_patches(report) if "majority" in report else _of_pixels(report["classes"])
     lines.append(f"report: {fitted.paths['page']}  curves: {fitted.paths['curves']}")
     return "\n".join(lines)
+
+
+def _of_pixels(classes: Sequence[Mapping[str, Any]]) -> list[str]:
+    width = max(len(entry["name"]) for entry in classes)
+    return [
+        f"  {entry['name']:{width}}  IoU {_share(entry['iou'])}  recall {_share(entry['recall'])}"
+        + (f"  {entry['pixels']:,} px" if "pixels" in entry else f"  {entry['patches']:,} patches")
+        for entry in classes
+    ]
+
+
+def _of_patches(report: Mapping[str, Any]) -> list[str]:
+    """Tell of each class how well it is said to be there or not, with its four counts."""
+    classes, counts = report["classes"], report["confusion"]
+    width = max(len("class"), *(len(entry["name"]) for entry in classes))
+    header = ("precision", "recall", "F1", "there", "found", "missed", "invented", "rightly not")
+    rows = [
+        (
+            *(_share(entry[key]).strip() for key in ("precision", "recall", "f1")),
+            *(f"{n:,}" for n in (entry["patches"], found, missed, invented, neither)),
+        )
+        for entry, ((neither, invented), (missed, found)) in zip(classes, counts, strict=True)
+    ]
+    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    names = ("class", *(entry["name"] for entry in classes))
+    return [
+        f"  {name:{width}}  "
+        + "  ".join(f"{cell:>{w}}" for cell, w in zip(line, widths, strict=True))
+        for name, line in zip(names, (header, *rows), strict=True)
+    ]
 
 
 def _share(value: float | None) -> str:

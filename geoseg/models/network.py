@@ -52,20 +52,34 @@ class PresenceNetwork(nn.Module):
     ----------
     stride
         See the attribute.
+    centre
+        See the attribute; by default the middle of the first `stride` pixels.
     smallest
         See the attribute; `stride` by default.
     """
 
     stride: int
     """Pixels of the image, along a side, that one position of the feature maps stands for."""
+    centre: float
+    """Where the middle of the first position's receptive field lies, counted in pixels from the
+    middle of the image's first pixel; position i is centred at ``centre + i · stride``.
+    """
     smallest: int
     """Side in pixels of the smallest image that `features` can take."""
     dense: nn.Linear
     """From the averages of the feature maps to the classes; made by the subclass."""
+    undecayed: frozenset[str] = frozenset({"dense.weight"})
+    """Names of kernels that training leaves without weight decay: the dense layer's, whose size
+    says how much evidence a map is and not how complicated the features are (cropland-cam: decay on
+    the convolution kernels alone).
+    """
 
-    def __init__(self, *, stride: int, smallest: int | None = None) -> None:
+    def __init__(
+        self, *, stride: int, centre: float | None = None, smallest: int | None = None
+    ) -> None:
         super().__init__()
         self.stride = stride
+        self.centre = (stride - 1) / 2 if centre is None else centre
         self.smallest = stride if smallest is None else smallest
 
     @abstractmethod

@@ -16,9 +16,11 @@ from geoseg.errors import DatasetError
 from geoseg.patches.augment import Augmentation, augment
 from geoseg.patches.augment.crop import Area, Crop
 from geoseg.patches.dataset import ArrayLike, PatchArrays, PatchDataset
+from geoseg.patches.presence import UNKNOWN, presence_of_mask
 from geoseg.patches.sampling import Order, Pool, generator
 from geoseg.training.losses.base import IGNORE
 from geoseg.training.prefetch import Prefetch
+from geoseg.training.trust import Trust
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,22 @@ class LabelledPatches:
 
     images: ArrayLike
     """(patches of the split, bands, rows, cols), raw readings."""
-    labels: ArrayLike
-    """(patches of the split, rows, cols) uint8 class index, 255 where there is none."""
+    labels: ArrayLike | None
+    """(patches of the split, rows, cols) uint8 class index, 255 where there is none; None where
+    labels are of whole patches.
+    """
     class_pixels: NDArray[np.int64]
-    """(patches, classes)."""
+    """(patches, classes); 0 where labels are of whole patches."""
     fill: float = 0.0
     """What invalid pixels hold in all bands."""
     chosen: NDArray[np.int64] | None = None
     """(patches,) place of each patch in the split; None for all of them."""
+    presence: NDArray[np.uint8] | None = None
+    """(patches, classes) 1 there, 0 not there, 255 unknown, where labels are of whole patches; None
+    where they are of pixels.
+    """
+    confidence: ArrayLike | None = None
+    """(patches of the split, rows, cols) uint8, 255ths; None where labels have no confidence."""
 
     def __len__(self) -> int:
         return len(self.class_pixels)
@@ -51,22 +61,46 @@ class LabelledPatches:
             The set has no labels.
         """
         arrays: PatchArrays = dataset.split(split)
-        if arrays.labels is None or arrays.class_pixels is None:
+        counts, presence = arrays.class_pixels, None
+        if dataset.labelling == "patches" and arrays.presence is not None:
+            presence = arrays.presence if chosen is None else arrays.presence[chosen]
+            if not np.isin(presence, (0, 1, UNKNOWN)).all():
+                raise DatasetError(
+                    f"{dataset.folder / split / 'presence.npy'} holds other values than 0, 1 and"
+                    f" {UNKNOWN}: tile the scenes again"
+                )
+            counts = np.zeros(presence.shape, np.int64)
+        elif arrays.labels is None or counts is None:
             raise DatasetError(
                 f"{dataset.folder} holds no labels to learn from: tile again with --labels"
             )
-        counts = arrays.class_pixels if chosen is None else arrays.class_pixels[chosen]
-        return cls(arrays.images, arrays.labels, counts, float(dataset.fill), chosen)
+        elif chosen is not None:
+            counts = counts[chosen]
+        return cls(
+            arrays.images,
+            arrays.labels,
+            counts,
+            float(dataset.fill),
+            chosen,
+            presence,
+            arrays.confidence,
+        )
 
     def pool(self, ids: Sequence[int]) -> Pool:
         """Return what a sampler chooses from; `ids` are those of the classes in order."""
         rows, cols = self.images.shape[-2:]
-        return Pool(class_pixels=self.class_pixels, ids=tuple(ids), pixels=rows * cols)
+        if self.presence is None:
+            return Pool(class_pixels=self.class_pixels, ids=tuple(ids), pixels=rows * cols)
+        return Pool(
+            class_pixels=(self.presence == 1).astype(np.int64),
+            ids=tuple(ids),
+            pixels=rows * cols,
+            known=(self.presence != UNKNOWN).any(axis=1),
+        )
 
-    def patch(self, number: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return a patch, (bands, rows, cols), and its labels, (rows, cols); read when used."""
-        place = int(number if self.chosen is None else self.chosen[number])
-        return self.images[place], self.labels[place]
+    def place(self, number: int) -> int:
+        """Return the place of a patch in its split."""
+        return int(number if self.chosen is None else self.chosen[number])
 
 
 class BatchMaker:
@@ -89,6 +123,11 @@ class BatchMaker:
         Done to each patch.
     downscale
         n to reduce patches n times along both axes before all else, see `geoseg.patches.reduce`.
+    share
+        For networks of image-level labels: a class is in a patch, as the network sees it, where it
+        covers more than this share. None for networks of pixels.
+    trust
+        Which labels count; None for all.
     """
 
     def __init__(
@@ -99,8 +138,11 @@ class BatchMaker:
         std: Sequence[float],
         transforms: Sequence[Augmentation] = (),
         downscale: int = 1,
+        share: float | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._patches = patches
+        self._share, self._trust = share, trust
         self._mean = np.asarray(mean, dtype=np.float32)[:, None, None]
         self._std = np.asarray(std, dtype=np.float32)[:, None, None]
         self._downscale = downscale
@@ -126,7 +168,8 @@ class BatchMaker:
         images
             (patches, bands, rows, cols) float32, normalised and augmented.
         labels
-            (patches, rows, cols) uint8.
+            (patches, rows, cols) uint8 class index; of image-level labels (patches, classes) uint8,
+            1 there, 0 not there. 255 where nobody knows.
 
         Raises
         ------
@@ -138,33 +181,60 @@ class BatchMaker:
         images = np.empty((0, 0, 0, 0), np.float32)
         labels = np.empty((0, 0, 0), np.uint8)
         for at in range(len(chosen)):
-            random = generator(*seed, 0, 0, int(chosen.places[at]))
-            image, mask = self._read(int(chosen.patches[at]), int(chosen.turns[at]), random)
+            place = int(chosen.places[at])
+            random = generator(*seed, 0, 0, place)
+            number = int(chosen.patches[at])
+            # Of their own stream, so that augmentation is the same however far labels are trusted.
+            drawing = generator(*seed, 0, 1, place)
+            image, mask = self._read(number, int(chosen.turns[at]), random, drawing)
             made = augment(self._transforms, image[None], mask[None], random)
+            label = self._label(number, made[1][0])
             if at == 0:
                 images = np.empty((len(chosen), *made[0].shape[1:]), np.float32)
-                labels = np.empty((len(chosen), *made[1].shape[1:]), np.uint8)
-            images[at], labels[at] = made[0][0], made[1][0]
+                labels = np.empty((len(chosen), *label.shape), np.uint8)
+            images[at], labels[at] = made[0][0], label
         return images, labels
 
+    def _label(self, number: int, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what a network shall say of a patch whose pixels have become `mask`."""
+        if self._patches.presence is not None:
+            stored: NDArray[np.uint8] = self._patches.presence[number]
+            return stored
+        if self._share is not None:
+            return presence_of_mask(mask, self._patches.class_pixels.shape[1], self._share)
+        return mask
+
     def _read(
-        self, number: int, turns: int, random: np.random.Generator
+        self, number: int, turns: int, random: np.random.Generator, drawing: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Read one patch, or the area of it that a crop draws: turned, reduced, normalised."""
-        raw, labels = self._patches.patch(number)
+        patches, place = self._patches, self._patches.place(number)
+        raw = patches.images[place]
+        rows, cols = raw.shape[-2:]
+        layers = [raw]
+        if patches.labels is None:
+            # A mask of nothing goes through all that is done to one.
+            layers.append(np.full((rows, cols), IGNORE, np.uint8))
+        else:
+            layers.append(patches.labels[place])
+        if self._trust is not None and patches.confidence is not None:
+            layers.append(patches.confidence[place])
         if turns:
-            if turns % 2 and labels.shape[0] != labels.shape[1]:
+            if turns % 2 and rows != cols:
                 raise DatasetError(
-                    f"patches of {labels.shape[0]} × {labels.shape[1]} pixels cannot be turned by"
-                    " 90 degrees: choose another --sampler"
+                    f"patches of {rows} × {cols} pixels cannot be turned by 90 degrees: choose"
+                    " another --sampler"
                 )
-            raw, labels = np.rot90(raw, turns, axes=(-2, -1)), np.rot90(labels, turns)
+            layers = [np.rot90(layer, turns, axes=(-2, -1)) for layer in layers]
         factor = self._downscale
         if self._crop is not None:
-            rows, cols = (-(-length // factor) for length in labels.shape)
+            rows, cols = (-(-length // factor) for length in layers[0].shape[-2:])
             area = self._crop.draw(rows, cols, random)
-            raw, labels = _cut(raw, area, factor), _cut(labels, area, factor)
+            layers = [_cut(layer, area, factor) for layer in layers]
             factor *= area.factor
+        raw, labels = layers[0], layers[1]
+        if self._trust is not None and len(layers) > 2:
+            labels = self._trust.kept(labels, layers[2], drawing)
         if factor == 1:
             image = np.empty(raw.shape, np.float32)
             np.copyto(image, raw, casting="unsafe")
@@ -226,7 +296,7 @@ def batches_on(
     images
         (N, bands, rows, cols) float32.
     labels
-        (N, rows, cols) int64.
+        (N, rows, cols) or, of image-level labels, (N, classes) int64.
     """
     pinned = device.type == "cuda"
 

@@ -170,7 +170,8 @@ def evaluate(
     learner
         The network and its loss; nothing of it is changed.
     batches
-        Images (N, bands, H, W) and labels (N, H, W), see `geoseg.training.data.batches_on`.
+        Images (N, bands, H, W) and labels (N, H, W) or (N, classes), see
+        `geoseg.training.data.batches_on`.
     task
         What to count.
     progress

@@ -15,9 +15,6 @@ from torch import Tensor
 
 from geoseg.training.losses.base import IGNORE
 
-PRESENT = 0.05
-"""A class is present in a patch where it covers strictly more than this share (cropland-cam)."""
-
 
 class Scores(Protocol):
     """Scores of one pass over a split."""
@@ -96,8 +93,6 @@ class PresenceTask:
     """Which classes a patch holds."""
 
     classes: int
-    share: float = PRESENT
-    """A class is present where it covers strictly more than this share of the patch."""
 
     def empty(self) -> NDArray[np.int64]:
         """Return the counts of nothing."""
@@ -111,50 +106,17 @@ class PresenceTask:
         logits
             (N, classes); a class is said to be there where its logit is above 0.
         labels
-            (N, H, W) int64, class index, 255 where unlabelled; a patch without any label is not
-            counted.
+            (N, classes) int64: 1 there, 0 not there; 255 where nobody knows, which is not counted.
         """
-        present, known = presence(labels, self.classes, self.share)
-        cell = (present.long() * 2 + (logits > 0).long())[known]
-        classes = torch.arange(self.classes, device=logits.device) * 4
-        held = torch.bincount((cell + classes).flatten(), minlength=4 * self.classes)
-        return held.view(self.classes, 2, 2)
+        known = labels != IGNORE
+        cell = (labels == 1).long() * 2 + (logits > 0).long()
+        cell = cell + 4 * torch.arange(self.classes, device=logits.device)
+        counted = torch.bincount(cell[known], minlength=4 * self.classes)
+        return counted.view(self.classes, 2, 2)
 
     def scores(self, counts: NDArray[np.int64], /) -> PresenceScores:
         """Return the scores of such counts."""
         return PresenceScores(counts)
-
-
-def presence(labels: Tensor, classes: int, share: float = PRESENT) -> tuple[Tensor, Tensor]:
-    """Tell which classes each patch holds.
-
-    Parameters
-    ----------
-    labels
-        (N, H, W) int64, class index, 255 where unlabelled.
-    classes
-        Number of classes.
-    share
-        A class is present where it covers strictly more than this share of all pixels of the
-        patch, labelled or not.
-
-    Returns
-    -------
-    present
-        (N, classes) bool.
-    known
-        (N,) bool: whether the patch has any label.
-    """
-    count = len(labels)
-    flat = labels.reshape(count, -1)
-    # One place more for what is not labelled.
-    place = flat.clamp(max=classes) + (classes + 1) * torch.arange(
-        count, device=labels.device
-    ).unsqueeze(1)
-    held = torch.bincount(place.flatten(), minlength=count * (classes + 1))
-    held = held.view(count, classes + 1)[:, :classes]
-    # Rounded, so that a share such as 0.29 of 100 pixels is 29 and not a little less.
-    return held > round(share * flat.shape[1], 6), held.sum(dim=1) > 0
 
 
 def confusion_counts(logits: Tensor, labels: Tensor) -> Tensor:
@@ -244,7 +206,8 @@ class PresenceScores(_PerClass):
     Parameters
     ----------
     counts
-        (classes, 2, 2): by class, whether it is there, whether it is said to be; patches.
+        (classes, 2, 2): by class, whether it is there, whether it is said to be; patches. A class
+        of a patch of which nobody knows whether it is there is not counted.
     """
 
     unit = "patches"
@@ -259,6 +222,12 @@ class PresenceScores(_PerClass):
         total = self.counts.sum()
         right = self.counts[:, 0, 0].sum() + self.counts[:, 1, 1].sum()
         return float(right / total) if total else float("nan")
+
+    @property
+    def f1(self) -> tuple[float, ...]:
+        """Harmonic mean of precision and recall; NaN for a class neither there nor said to be."""
+        hits = self.counts[:, 1, 1]
+        return _ratio(2 * hits, self.counts[:, 1].sum(axis=1) + self.counts[:, :, 1].sum(axis=1))
 
     @property
     def majority(self) -> float:

@@ -47,7 +47,8 @@ class Optimizer(ABC):
         Learning rate; may be set anew before each step.
     decay
         Weight decay of kernels. Pulling biases and batch norm's scales towards 0 says nothing
-        about how complicated the network is, so these have none.
+        about how complicated the network is, so these have none; nor has a parameter whose name is
+        in the network's attribute ``undecayed``, a set of names, where it has one.
     """
 
     _STATES: tuple[str, ...] = ()
@@ -56,7 +57,10 @@ class Optimizer(ABC):
     def __init__(self, network: nn.Module, *, rate: float, decay: float) -> None:
         self.rate = rate
         self._decay = decay
-        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        spared: frozenset[str] = getattr(network, "undecayed", frozenset())
+        named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+        self._parameters = [p for _, p in named]
+        self._decays = [p.dim() > 1 and name not in spared for name, p in named]
         self._kept = {
             # The steps done, for the corrections of Adam, count for each parameter.
             name: [
@@ -75,11 +79,11 @@ class Optimizer(ABC):
 
     def step(self) -> None:
         """Change the parameters by their gradients; one without gradient stays as it is."""
-        for decay, kernels in ((self._decay, True), (0.0, False)):
+        for decay, decays in ((self._decay, True), (0.0, False)):
             chosen = [
                 n
                 for n, p in enumerate(self._parameters)
-                if p.grad is not None and (p.dim() > 1) == kernels
+                if p.grad is not None and self._decays[n] == decays
             ]
             if chosen:
                 parameters = [self._parameters[n] for n in chosen]

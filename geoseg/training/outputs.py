@@ -174,7 +174,7 @@ def _report(run: Run, epoch: int, tally: Tally) -> dict[str, Any]:
         "seconds": round(run.history[-1].seconds, 1) if run.history else 0.0,
         "device": str(run.device),
         "precision": setup.precision,
-        "settings": run.settings.noted(run.setup.loss_text),
+        "settings": run.setup.noted_settings(),
     }
     if isinstance(scores, PresenceScores) and tally.counts.any():
         report["majority"] = scores.majority
@@ -205,7 +205,7 @@ def _card(run: Run, model: Path, epoch: int, tally: Tally, description: str | No
         resolution=sum(dataset.resolution) / 2 if has_place else None,
         # Nothing here may differ between two runs that learned the same.
         training={
-            "settings": run.settings.noted(run.setup.loss_text),
+            "settings": run.setup.noted_settings(),
             "device": run.device.type,
             "precision": setup.precision,
             "data": {"hash": dataset.hash(), "patches": dict(dataset.splits)},

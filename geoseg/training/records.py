@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from geoseg.raster.legend import Legend
-from geoseg.training.metrics import Scores
+from geoseg.training.metrics import PresenceScores, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,12 @@ def curves_csv(history: Sequence[EpochRecord]) -> str:
 
 
 def scores_json(scores: Scores, legend: Legend) -> dict[str, Any]:
-    """Return all scores of one pass as plain JSON objects, classes by their names."""
+    """Return all scores of one pass as plain JSON objects, classes by their names.
+
+    ``confusion`` is (classes, classes) in pixels, labels by rows; of image-level labels it is
+    (classes, 2, 2) in patches: by class, whether it is there, whether it is said to be. These have
+    ``f1`` a class too.
+    """
     per_class = zip(
         legend.ids,
         legend.names,
@@ -73,7 +78,7 @@ def scores_json(scores: Scores, legend: Legend) -> dict[str, Any]:
         scores.labelled,
         strict=True,
     )
-    return {
+    made: dict[str, Any] = {
         "accuracy": _number(scores.accuracy),
         "miou": _number(scores.mean_iou),
         "classes": [
@@ -89,6 +94,10 @@ def scores_json(scores: Scores, legend: Legend) -> dict[str, Any]:
         ],
         "confusion": scores.counts.tolist(),
     }
+    if isinstance(scores, PresenceScores):
+        for entry, f1 in zip(made["classes"], scores.f1, strict=True):
+            entry["f1"] = _number(f1)
+    return made
 
 
 def report_json(report: Mapping[str, Any]) -> str:

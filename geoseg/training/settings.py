@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from geoseg.errors import OptionError
 from geoseg.patches import augment
+from geoseg.patches.dataset import PatchDataset
 from geoseg.terms import Value, number
 from geoseg.training.averaging import Averaging
-from geoseg.training.metrics import PRESENT
 from geoseg.training.optim import default_decay, default_rate
 
 Keep = Literal["best", "last"]
 Measure = Literal["miou", "accuracy", "loss"]
+Confidence = Literal["weight", "none"]
 
 _MAY_CHANGE_ON_RESUME = frozenset({"epochs", "patience"})
 
@@ -44,8 +45,15 @@ class Settings:
     """Sum of scaled, named terms, see `geoseg.training.losses`; None for ``ce``, and for
     ``presence`` where the network is one of image-level labels.
     """
-    present: float = PRESENT
-    """Image-level labels: a class is in a patch where it covers more than this share of it."""
+    present: float | None = None
+    """Image-level labels of pixels: a class is in a patch where it covers more than this share of
+    it; None for the data set's own share.
+    """
+    confidence: Confidence | float | None = None
+    """How far labels with a confidence count, see `geoseg.training.trust`: ``weight`` (as often as
+    their confidence says), ``none`` (all alike), or a share below which they are ignored, in
+    validation too; None for ``weight`` where a network of pixels meets a set with confidences.
+    """
     optimizer: str = "adamw"
     """See `geoseg.training.optim`."""
     lr: float | None = None
@@ -97,13 +105,25 @@ class Settings:
             Averaging.parse(self.swa)
             if self.patience is not None:
                 raise OptionError("--patience and --swa do not go together: leave one out")
-        number("--present", self.present, minimum=0, maximum=1)
+        if self.present is not None and number("--present", self.present, minimum=0) >= 1:
+            raise OptionError(f"--present must be below 1, not {self.present:g}")
+        self._check_confidence()
         if self.seed < 0:
             raise OptionError("--seed must not be negative")
         for name in ("lr", "weight_decay", "momentum"):
             value = getattr(self, name)
             if value is not None:
                 number(f"--{name.replace('_', '-')}", value, minimum=0)
+
+    def _check_confidence(self) -> None:
+        value = self.confidence
+        if value is None or value in get_args(Confidence):
+            return
+        if isinstance(value, str):
+            raise OptionError(
+                f"--confidence must be weight, none or a share from 0 to 1, not {value!r}"
+            )
+        number("--confidence", value, minimum=0, maximum=1)
 
     @property
     def rate(self) -> float:
@@ -129,16 +149,50 @@ class Settings:
         """Return the settings as plain JSON objects."""
         return {**asdict(self), "model_options": _plain(dict(self.model_options))}
 
-    def noted(self, loss: str | None) -> dict[str, Any]:
+    def share(self, dataset: PatchDataset) -> float:
+        """Share of a patch that a class must exceed to be in it, the set's where none is given."""
+        return dataset.present if self.present is None else self.present
+
+    def trusting(self, dataset: PatchDataset, *, of_patches: bool) -> Confidence | float | None:
+        """Return how far the labels of a data set count.
+
+        Parameters
+        ----------
+        dataset
+            The data set.
+        of_patches
+            Whether the network learns which classes patches hold. What such a label is made of is
+            the area of a class, which leaving out pixels at random would make smaller, so there is
+            no ``weight`` for it.
+
+        Returns
+        -------
+        confidence
+            As `confidence`, with what its default stands for; None for a set without confidences.
+        """
+        if not dataset.has_confidence:
+            return None
+        if self.confidence is not None:
+            return self.confidence
+        return "none" if of_patches else "weight"
+
+    def noted(self, loss: str, dataset: PatchDataset, *, of_patches: bool) -> dict[str, Any]:
         """Return the settings as `to_json` does, with what stood for their defaults.
 
         Parameters
         ----------
         loss
             What the default of `loss` stood for.
+        dataset, of_patches
+            What was learned from, and whether which classes patches hold was learned.
         """
         return replace(
-            self, loss=self.loss or loss, lr=self.rate, weight_decay=self.decay
+            self,
+            loss=self.loss or loss,
+            lr=self.rate,
+            weight_decay=self.decay,
+            present=self.share(dataset),
+            confidence=self.trusting(dataset, of_patches=of_patches),
         ).to_json()
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:

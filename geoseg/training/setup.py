@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,15 +22,14 @@ from geoseg.training.data import BatchMaker, LabelledPatches
 from geoseg.training.distributed import Processes
 from geoseg.training.loop import Learner
 from geoseg.training.losses import LossContext, make_loss
+from geoseg.training.losses.registry import PRESENCE_LOSSES, default_loss
 from geoseg.training.metrics import PixelTask, PresenceTask, Task
 from geoseg.training.optim import make_optimizer
-from geoseg.training.settings import Settings
+from geoseg.training.settings import Confidence, Settings
+from geoseg.training.trust import Trust
 
 LEAST_TILE = 8
 """Side in pixels below which a patch that is made smaller shows nothing any more."""
-
-PRESENCE_LOSSES = frozenset({"presence"})
-"""Losses of image-level labels."""
 
 
 class Setup:
@@ -64,6 +64,7 @@ class Setup:
         self.dataset, self.settings = dataset, settings
         self.device, self.processes = device, processes
         self.legend: Legend = _legend(dataset)
+        _check_labelling(dataset, settings)
         if dataset.size < LEAST_TILE * settings.downscale and settings.downscale > 1:
             raise OptionError(
                 f"--downscale {settings.downscale} leaves less than {LEAST_TILE} pixels of a patch"
@@ -76,25 +77,30 @@ class Setup:
         self.weights_taken: str | None = None
         """What was taken of ``settings.weights``, in words."""
         network = self._make_network()
-        self.task: Task = (
-            PresenceTask(len(self.legend), settings.present)
-            if isinstance(network, PresenceNetwork)
-            else PixelTask(len(self.legend))
-        )
+        self.of_patches = isinstance(network, PresenceNetwork)
+        """Whether which classes patches hold is learned, and not a class for every pixel."""
+        check_kind(dataset, of_patches=self.of_patches)
+        self.task: Task = (PresenceTask if self.of_patches else PixelTask)(len(self.legend))
         self.loss_text = _loss_of(network, settings)
         self.learner = self._make_learner(network)
+        confidence = self._confidence()
+        share = settings.share(dataset) if self.of_patches else None
         self.learning = BatchMaker(
             self.train,
             mean=self.mean,
             std=self.std,
             transforms=_transforms(dataset, settings),
             downscale=settings.downscale,
+            share=share,
+            trust=Trust.of(confidence, learning=True),
         )
         self.scoring = BatchMaker(
             self.train if self.val is None else self.val,
             mean=self.mean,
             std=self.std,
             downscale=settings.downscale,
+            share=share,
+            trust=Trust.of(confidence, learning=False),
         )
         """Validation patches as they are; without any, the training patches as they are."""
         self.tile = self._tile()
@@ -109,6 +115,18 @@ class Setup:
             patches = LabelledPatches.of(dataset, "train", chosen.nonzero()[0])
             pool = patches.pool(self.legend.ids)
         return patches, make_sampler(settings.sampler, pool, settings.seed)
+
+    def _confidence(self) -> Confidence | float | None:
+        if self.settings.confidence == "weight" and self.of_patches:
+            raise OptionError(
+                f"--confidence weight is of labels of pixels, and {self.settings.model!r} learns"
+                " which classes a patch holds: use --confidence none or a share"
+            )
+        return self.settings.trusting(self.dataset, of_patches=self.of_patches)
+
+    def noted_settings(self) -> dict[str, Any]:
+        """Return the settings with what stood for their defaults, plain JSON objects."""
+        return self.settings.noted(self.loss_text, self.dataset, of_patches=self.of_patches)
 
     def _make_network(self) -> nn.Module:
         settings = self.settings
@@ -131,9 +149,7 @@ class Setup:
     def _make_learner(self, network: nn.Module) -> Learner:
         settings = self.settings
         counts = tuple(int(n) for n in self.train.class_pixels.sum(axis=0))
-        context = LossContext(
-            classes=len(self.legend), class_pixels=counts, present=settings.present
-        )
+        context = LossContext(classes=len(self.legend), class_pixels=counts)
         return Learner(
             network=network,
             loss=make_loss(self.loss_text, context),
@@ -194,6 +210,11 @@ def _transforms(dataset: PatchDataset, settings: Settings) -> tuple[Augmentation
     """Make the augmentations; a reduction that all patches undergo is no augmentation."""
     made = make_augmentations(settings.augment, dataset.statistics)
     for transform in made:
+        if isinstance(transform, Crop) and dataset.labelling == "patches":
+            raise OptionError(
+                "augmentation 'crop' would cut away what the label of a whole patch speaks of:"
+                " leave it out of --augment"
+            )
         factors = set(transform.factors) if isinstance(transform, Crop) else {1}
         if len(factors) == 1 and factors != {1}:
             raise OptionError(
@@ -204,11 +225,47 @@ def _transforms(dataset: PatchDataset, settings: Settings) -> tuple[Augmentation
     return made
 
 
+def check_kind(dataset: PatchDataset, *, of_patches: bool) -> None:
+    """Check that a network can learn from, or be scored on, the labels of a data set.
+
+    Parameters
+    ----------
+    dataset
+        With labels.
+    of_patches
+        Whether the network says which classes patches hold, and not a class for every pixel.
+
+    Raises
+    ------
+    DatasetError
+        It gives a class to every pixel, and the labels are of whole patches.
+    """
+    if dataset.labelling == "patches" and not of_patches:
+        raise DatasetError(
+            f"{dataset.folder} holds labels of whole patches: use --model shallow-cnn or"
+            " resnet50-cam, or make weak labels with geoseg cam"
+        )
+
+
+def _check_labelling(dataset: PatchDataset, settings: Settings) -> None:
+    """Check that the settings ask for nothing that the labels of a data set cannot give."""
+    if dataset.labelling == "patches" and settings.present is not None:
+        raise OptionError(
+            f"--present is of labels of pixels, and those of {dataset.folder} are of whole patches"
+            " already: leave it out"
+        )
+    if settings.confidence is not None and not dataset.has_confidence:
+        raise OptionError(
+            f"--confidence: the labels of {dataset.folder} have none; leave it out, or tile again"
+            " with --confidence"
+        )
+
+
 def _loss_of(network: nn.Module, settings: Settings) -> str:
     """Return the text of the loss, which must be one of the network's kind of labels."""
     of_patches = isinstance(network, PresenceNetwork)
     if settings.loss is None:
-        return "presence" if of_patches else "ce"
+        return default_loss(of_patches=of_patches)
     for term in parse_sum(settings.loss, option="--loss"):
         if of_patches and term.call.name not in PRESENCE_LOSSES:
             raise OptionError(

@@ -11,6 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from geoseg.patches.presence import present_in
+
 FolderMaker = Callable[..., Path]
 
 
@@ -38,6 +40,9 @@ def patch_folder(tmp_path: Path) -> FolderMaker:
         classes: int = 3,
         labelled: bool = True,
         unlabelled_share: float = 0.1,
+        of_patches: bool = False,
+        unknown_share: float = 0.0,
+        confident: bool = False,
         seed: int = 0,
     ) -> Path:
         random = np.random.default_rng(seed)
@@ -54,9 +59,16 @@ def patch_folder(tmp_path: Path) -> FolderMaker:
                 [np.bincount(p.ravel(), minlength=256)[:classes] for p in labels], np.int64
             ).reshape(number, classes)
             np.save(folder / split / "images.npy", images)
-            if labelled:
+            if labelled and of_patches:
+                presence = present_in(held, share=0.3, pixels=size * size)
+                presence[random.random(presence.shape) < unknown_share] = 255
+                np.save(folder / split / "presence.npy", presence)
+            elif labelled:
                 np.save(folder / split / "labels.npy", labels)
                 np.save(folder / split / "class_pixels.npy", held)
+            if confident:
+                trusted = random.integers(0, 256, labels.shape).astype(np.uint8)
+                np.save(folder / split / "confidence.npy", trusted)
             counts[split] = held.sum(axis=0).tolist()
             if split == "train":
                 pixels.append(images)
@@ -91,7 +103,9 @@ def patch_folder(tmp_path: Path) -> FolderMaker:
             "resolution": [30.0, 30.0],
             "crs_units": "metre",
             "statistics": {"bands": statistics, "source": "train"},
-            "class_pixels": counts if labelled else {},
+            "class_pixels": counts if labelled and not of_patches else {},
+            "labelling": ("patches" if of_patches else "pixels") if labelled else None,
+            "confidence": confident,
             "splits": {"train": train, "val": val},
             "seed": seed,
         }

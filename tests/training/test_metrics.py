@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from geoseg.training.losses import IGNORE
 from geoseg.training.metrics import (
@@ -14,7 +16,6 @@ from geoseg.training.metrics import (
     PixelTask,
     PresenceTask,
     confusion_counts,
-    presence,
 )
 
 
@@ -43,29 +44,10 @@ def test_nothing_counted_has_no_scores() -> None:
     assert math.isnan(scores.mean_iou)
 
 
-def test_a_class_is_present_where_it_covers_strictly_more_than_a_share() -> None:
-    labels = torch.full((3, 10, 10), 2)
-    labels[0].flatten()[:5] = 0  # 5 of 100 pixels: not more than 5 %
-    labels[0].flatten()[5:11] = 1
-    labels[1, :5] = IGNORE  # the share is of all pixels, labelled or not
-    labels[1].view(-1)[50:56] = 0
-    labels[2] = IGNORE
-    present, known = presence(labels, 3, 0.05)
-    assert present.tolist() == [[False, True, True], [True, False, True], [False, False, False]]
-    assert known.tolist() == [True, True, False]
-
-
-def test_126_of_2500_pixels_are_present_and_125_are_not() -> None:
-    labels = torch.ones((2, 50, 50), dtype=torch.int64)
-    labels[0].view(-1)[:125] = 0
-    labels[1].view(-1)[:126] = 0
-    assert presence(labels, 2)[0][:, 0].tolist() == [False, True]
-
-
 def test_patches_are_counted_by_class_truth_and_answer() -> None:
-    labels = torch.tensor([[[0, 1]], [[0, 0]], [[1, 1]], [[IGNORE, IGNORE]]])
+    labels = torch.tensor([[1, 1], [1, 0], [0, 1], [IGNORE, IGNORE]])
     logits = torch.tensor([[1.0, -1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
-    task = PresenceTask(2, share=0.25)
+    task = PresenceTask(2)
     counts = task.count(logits, labels)
     assert counts.tolist() == [[[0, 1], [0, 2]], [[0, 1], [1, 1]]]
     scores = task.scores(counts.numpy())
@@ -73,8 +55,36 @@ def test_patches_are_counted_by_class_truth_and_answer() -> None:
     assert scores.majority == pytest.approx(4 / 6)
     assert scores.recall == pytest.approx((1, 1 / 2))
     assert scores.precision == pytest.approx((2 / 3, 1 / 2))
+    assert scores.f1 == pytest.approx((4 / 5, 1 / 2))
     assert scores.iou == pytest.approx((2 / 3, 1 / 3))
     assert scores.labelled == (2, 2)
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from([0, 1, IGNORE]), st.floats(-3, 3)), min_size=3, max_size=3
+        ),
+        max_size=12,
+    )
+)
+@settings(deadline=None, max_examples=50)
+def test_entries_that_nobody_knows_are_not_counted(rows: list[list[tuple[int, float]]]) -> None:
+    wanted = np.zeros((3, 2, 2), np.int64)
+    for row in rows:
+        for c, (label, logit) in enumerate(row):
+            if label != IGNORE:
+                wanted[c, label, int(logit > 0)] += 1
+    cells = torch.tensor(rows, dtype=torch.float64).reshape(-1, 3, 2)
+    found = PresenceTask(3).count(cells[..., 1], cells[..., 0].long())
+    assert found.tolist() == wanted.tolist()
+
+
+def test_f1_of_a_class_neither_there_nor_said_is_undefined() -> None:
+    counts = np.array([[[7, 0], [0, 0]], [[0, 0], [2, 0]]])
+    f1 = PresenceTask(2).scores(counts).f1
+    assert math.isnan(f1[0])
+    assert f1[1] == 0
 
 
 def test_tasks_start_with_nothing() -> None:

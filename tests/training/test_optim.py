@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from geoseg.errors import OptionError
 from geoseg.models.network import channels_last
+from geoseg.models.registry import build
 from geoseg.training.optim import make_optimizer, names
 
 
@@ -55,6 +56,26 @@ def test_steps_are_the_textbooks_and_decay_kernels_alone(name: str, turned: bool
     for found, start, history in zip(trained.parameters(), values, grads, strict=True):
         wanted = walked(name, start, history, 0.1)
         torch.testing.assert_close(found.detach().double(), wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_what_a_network_names_undecayed_is_left_alone_and_other_kernels_shrink() -> None:
+    trained = build("shallow-cnn", in_channels=2, classes=3, widths=(2, 2, 2, 2))
+    optimizer = make_optimizer("sgd", trained, rate=0.5, decay=0.2, momentum=0)
+    before = {name: p.detach().clone() for name, p in trained.named_parameters()}
+    for p in trained.parameters():
+        p.grad = torch.zeros_like(p)
+    optimizer.step()
+    # Without a gradient, sgd multiplies what decays by 1 − 0.5 · 0.2.
+    for name, p in trained.named_parameters():
+        factor = 0.9 if p.dim() == 4 else 1.0
+        torch.testing.assert_close(p.detach(), before[name] * factor, msg=name)
+    assert trained.dense.weight.dim() == 2
+    plain = nn.Sequential(nn.Linear(2, 2))
+    start = plain[0].weight.detach().clone()
+    optimizer = make_optimizer("sgd", plain, rate=0.5, decay=0.2, momentum=0)
+    plain[0].weight.grad = torch.zeros_like(plain[0].weight)
+    optimizer.step()
+    torch.testing.assert_close(plain[0].weight.detach(), start * 0.9)
 
 
 def test_an_unknown_optimizer_is_refused_with_those_there_are() -> None:

@@ -86,7 +86,8 @@ def setting_value(name: str, value: Any) -> Any:
     name
         Field of `Settings`.
     value
-        A value, or text for one. ``none`` stands for None where there is a default to fall back to.
+        A value, or text for one. ``none`` stands for None where there is a default to fall back to,
+        unless it is a word of the setting's own.
         Options of the network are a mapping, or text such as ``widths=[16,32], batch_norm=false``.
 
     Raises
@@ -161,7 +162,8 @@ def _choices(hint: Any) -> tuple[Any, ...]:
 
 
 def _of_text(name: str, text: str, choices: tuple[Any, ...]) -> Any:
-    if NoneType in choices and text.lower() == "none":
+    words = [choice for choice in choices if isinstance(choice, str)]
+    if NoneType in choices and text.lower() == "none" and "none" not in words:
         return None
     if Mapping in choices:
         return dict(parse_call(f"options({text})", option=f"--compare {name}").arguments)
@@ -171,7 +173,6 @@ def _of_text(name: str, text: str, choices: tuple[Any, ...]) -> Any:
                 return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
             except (ValueError, KeyError):
                 continue
-    words = [choice for choice in choices if isinstance(choice, str)]
     if text in words or (text and str in choices):
         return text
     wanted = f"; it is one of {', '.join(words)}" if words else ""

@@ -28,6 +28,7 @@ from geoseg.training.checkpoint import read_identity
 from geoseg.training.comparison.scoring import score_model
 from geoseg.training.fit import fit
 from geoseg.training.loop import DivergedError
+from geoseg.training.losses.registry import default_loss, is_of_patches
 from geoseg.training.outputs import output_paths
 from geoseg.training.records import EpochRecord, report_json
 from geoseg.training.settings import Settings
@@ -189,9 +190,13 @@ def _differences(job: Job, card: ModelCard) -> str:
     theirs = card.training.get("settings")
     if not isinstance(theirs, Mapping):
         return "none are noted in it"
-    # The card holds what defaults stood for; which loss that is, the network decides.
-    loss = theirs.get("loss")
-    mine = job.settings.noted(loss if loss in ("ce", "presence") else None)
+    # The card holds what defaults stood for; which that is, the network decides, and of which kind
+    # that is, its loss says.
+    loss = str(theirs.get("loss"))
+    of_patches = is_of_patches(loss)
+    mine = job.settings.noted(
+        default_loss(of_patches=of_patches), job.dataset, of_patches=of_patches
+    )
     plain = json.loads(json.dumps(mine))
     return "; ".join(
         f"{key} {theirs.get(key)!r}, now {value!r}"

@@ -25,6 +25,7 @@ from geoseg.training.comparison.scoring import check_fits
 from geoseg.training.comparison.table import FOLD
 from geoseg.training.run import Run
 from geoseg.training.settings import Settings
+from geoseg.training.setup import check_kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +217,9 @@ def _try_out(runs: Sequence[PlannedRun]) -> None:
         seen.append(alike)
         try:
             with torch.random.fork_rng(devices=[]):
-                Run(run.job.dataset, run.settings, torch.device("cpu"))
+                made = Run(run.job.dataset, run.settings, torch.device("cpu"))
+                if run.job.test is not None:
+                    check_kind(run.job.test, of_patches=made.setup.of_patches)
         except GeosegError as error:
             raise type(error)(f"{run.title}: {error}") from error
         if run.settings.patience is not None and not run.job.dataset.splits.get("val"):

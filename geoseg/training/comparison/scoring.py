@@ -18,10 +18,12 @@ from geoseg.models.card import ModelCard
 from geoseg.models.network import PresenceNetwork, channels_last
 from geoseg.models.precision import autocast, resolve_precision
 from geoseg.patches.dataset import PatchDataset
+from geoseg.patches.presence import PRESENT
 from geoseg.patches.sampling import Order, batches
 from geoseg.training.data import BatchMaker, LabelledPatches, batches_on
-from geoseg.training.metrics import PRESENT, PixelTask, PresenceTask, Task
+from geoseg.training.metrics import PixelTask, PresenceTask, Task
 from geoseg.training.records import scores_json
+from geoseg.training.setup import check_kind
 
 
 def score_model(
@@ -35,6 +37,7 @@ def score_model(
 ) -> dict[str, Any]:
     """Score a model on a split, in evaluation mode, each patch alone and as it is.
 
+    All labels count, whatever their confidence: a score on chosen labels would not compare.
     Readings are normalised as the model's card says, whatever the statistics of the data set; the
     resolution is the one that the model learned at.
 
@@ -62,19 +65,21 @@ def score_model(
     ModelError
         The file is no model.
     DatasetError
-        Classes or bands differ, or the set has no labels.
+        Classes or bands differ, or the set has no labels that the network could be scored on.
     """
     bundle = load_bundle(model, device)
     card, network = bundle.card, channels_last(bundle.network)
     settings = card.training.get("settings", {})
     patches = LabelledPatches.of(_fitting(dataset, card), split)
-    task: Task = (
-        PresenceTask(card.classes, float(settings.get("present", PRESENT)))
-        if isinstance(network, PresenceNetwork)
-        else PixelTask(card.classes)
-    )
+    of_patches = isinstance(network, PresenceNetwork)
+    check_kind(dataset, of_patches=of_patches)
+    task: Task = (PresenceTask if of_patches else PixelTask)(card.classes)
     maker = BatchMaker(
-        patches, mean=card.mean, std=card.std, downscale=int(settings.get("downscale", 1))
+        patches,
+        mean=card.mean,
+        std=card.std,
+        downscale=int(settings.get("downscale", 1)),
+        share=float(settings.get("present", PRESENT)) if of_patches else None,
     )
     everything = Order.of(np.arange(len(patches), dtype=np.int64))
     precision = resolve_precision("auto", device)  # as prediction does

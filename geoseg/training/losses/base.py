@@ -19,13 +19,16 @@ class LossContext:
     classes: int
     """Number of classes."""
     class_pixels: tuple[int, ...]
-    """Labelled pixels of each class over the training patches."""
-    present: float = 0.05
-    """Image-level labels: a class is in a patch where it covers more than this share of it."""
+    """Labelled pixels of each class over the training patches; 0 where labels are of whole patches.
+    """
 
 
 class PixelLoss(Protocol):
-    """A loss over the labelled pixels of a batch."""
+    """A loss over the labelled pixels of a batch.
+
+    A loss of image-level labels takes logits (N, classes) and labels (N, classes): 1 there, 0 not
+    there, `IGNORE` where nobody knows.
+    """
 
     def __call__(self, logits: Tensor, labels: Tensor, /) -> Tensor:
         """Return the loss, to be minimised.

@@ -28,6 +28,9 @@ _HOMES = {
 }
 """Name of each loss → module that registers it, imported when first asked for."""
 
+PRESENCE_LOSSES = frozenset({"presence"})
+"""Losses of image-level labels; all others want a class for every pixel."""
+
 _LOSSES: Registry[Callable[..., PixelLoss]] = Registry("loss", _HOMES, given=("context",))
 
 register = _LOSSES.register
@@ -35,6 +38,16 @@ register = _LOSSES.register
 
 names = _LOSSES.names
 """Names of all losses, sorted; imports none of them."""
+
+
+def default_loss(*, of_patches: bool) -> str:
+    """Name the loss where nobody says otherwise; `of_patches` of image-level labels."""
+    return "presence" if of_patches else "ce"
+
+
+def is_of_patches(text: str) -> bool:
+    """Tell whether the text of a loss is of image-level labels."""
+    return all(t.call.name in PRESENCE_LOSSES for t in parse_sum(text, option="--loss"))
 
 
 def make_loss(text: str, context: LossContext) -> PixelLoss:

@@ -27,7 +27,9 @@ MOST_LOOKED_AT = 256
 """Of more patches than this, as many spread evenly are looked at."""
 
 Look = Callable[[NDArray[np.int64]], tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.uint8]]]
-"""Patch numbers (n,) to raw images (n, bands, rows, cols), truth and prediction (n, rows, cols)."""
+"""Patch numbers (n,) to raw images (n, bands, rows, cols), truth and prediction, both (n, rows,
+cols) class indices or, of image-level labels, (n, classes) 1 and 0; 255 where there is no label.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +39,11 @@ class Sample:
     image: NDArray[Any]
     """(bands, rows, cols), raw readings."""
     truth: NDArray[np.uint8]
-    """(rows, cols) class index, 255 where unlabelled."""
+    """(rows, cols) class index, 255 where unlabelled; of image-level labels (classes,) 1 there, 0
+    not there, 255 unknown.
+    """
     prediction: NDArray[np.uint8]
-    """(rows, cols) class index."""
+    """(rows, cols) class index; or (classes,) 1 said to be there, 0 not."""
     patch: int = 0
     """Its number in its split, from 0."""
     worst: bool = False
@@ -51,12 +55,12 @@ class Sample:
 
     @property
     def labelled(self) -> int:
-        """Number of labelled pixels."""
+        """Number of labelled pixels, or of classes of which it is known whether they are there."""
         return int((self.truth != NODATA).sum())
 
     @property
     def wrong(self) -> int:
-        """Number of labelled pixels that got another class."""
+        """Number of these that are wrong."""
         return int(((self.truth != NODATA) & (self.truth != self.prediction)).sum())
 
 
@@ -105,7 +109,8 @@ def choose_samples(
     for start in range(0, len(numbers), batch_size):
         _, truth, prediction = look(numbers[start : start + batch_size])
         known = truth != NODATA
-        counts.append((known.sum(axis=(1, 2)), (known & (truth != prediction)).sum(axis=(1, 2))))
+        wrong_ones = known & (truth != prediction)
+        counts.append(tuple(c.reshape(len(c), -1).sum(axis=1) for c in (known, wrong_ones)))
     if not counts:
         return ()
     labelled = np.concatenate([c[0] for c in counts])
@@ -155,11 +160,33 @@ def gallery(samples: Sequence[Sample], legend: Legend) -> tuple[Block, ...]:
     """
     if not samples:
         return ()
+    words, pictures = pictures_of(samples)
+    strips = (_strip(s, legend, picture) for s, picture in zip(samples, pictures, strict=True))
+    return (
+        Paragraph(
+            f"{words} Worst patches are those with the most wrong pixels, each from another part of"
+            " the split; ordinary ones lie evenly between the best and the worst share of right"
+            " pixels."
+        ),
+        _key(samples, legend),
+        *strips,
+    )
+
+
+def pictures_of(samples: Sequence[Sample]) -> tuple[str, list[bytes]]:
+    """Draw the images of samples, all stretched between the same readings.
+
+    Returns
+    -------
+    words
+        What they show.
+    pictures
+        A PNG each.
+    """
     names = samples[0].bands or tuple(f"{i + 1}" for i in range(len(samples[0].image)))
     shown = show_bands(names)
     limits = stretch_limits([s.image for s in samples], shown, fill=samples[0].fill)
-    strips = (_strip(s, legend, rgb_picture(s.image, shown, limits)) for s in samples)
-    return Paragraph(_bands_in_words(names, shown)), _key(samples, legend), *strips
+    return _bands_in_words(names, shown), [rgb_picture(s.image, shown, limits) for s in samples]
 
 
 def _strip(sample: Sample, legend: Legend, picture: bytes) -> Strip:
@@ -171,12 +198,12 @@ def _strip(sample: Sample, legend: Legend, picture: bytes) -> Strip:
             Figure(picture, f"Image of patch {patch}.", "image"),
             Figure(
                 class_picture(truth, legend),
-                f"Labels of patch {patch}: {_classes(truth, legend)}.",
+                f"Labels of patch {patch}: {classes_in_words(truth, legend)}.",
                 "labels",
             ),
             Figure(
                 class_picture(prediction, legend),
-                f"Prediction for patch {patch}: {_classes(prediction, legend)}.",
+                f"Prediction for patch {patch}: {classes_in_words(prediction, legend)}.",
                 "prediction",
             ),
             Figure(
@@ -213,12 +240,10 @@ def _bands_in_words(names: Sequence[str], shown: Sequence[int]) -> str:
     drawn = f"band {red} in grey" if grey else f"bands {red}, {green}, {blue} as red, green, blue"
     return (
         f"Images show {drawn}, stretched from the 2nd to the 98th percentile of all patches shown."
-        " Worst patches are those with the most wrong pixels, each from another part of the split;"
-        " ordinary ones lie evenly between the best and the worst share of right pixels."
     )
 
 
-def _classes(values: NDArray[np.uint8], legend: Legend) -> str:
+def classes_in_words(values: NDArray[np.uint8], legend: Legend) -> str:
     """Say which classes cover how much, the largest first."""
     known = values[values != NODATA]
     if not known.size:

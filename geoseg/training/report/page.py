@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from geoseg import __version__
 from geoseg.raster.legend import Legend
 from geoseg.report.charts import Line, Panel, curves, gains
-from geoseg.report.class_charts import ClassScore, class_bars, confusion_picture
-from geoseg.report.numbers import NONE, count, duration, percent, score, setting, signed
+from geoseg.report.numbers import count, duration, percent, score, setting, signed
 from geoseg.report.page import (
     Block,
-    Cell,
     Fact,
     Facts,
     Figure,
@@ -29,8 +27,10 @@ from geoseg.report.page import (
     Table,
     make_page,
 )
+from geoseg.report.score_blocks import class_blocks, confusion_blocks
 from geoseg.training.records import EpochRecord
 from geoseg.training.report.gallery import Sample, gallery
+from geoseg.training.report.presence import class_confusion, presence_gallery
 from geoseg.training.report.remarks import remarks
 
 _MEASURES = (
@@ -102,11 +102,19 @@ def training_page(
     ]
     if report.get("swa"):
         sections.append(Section("Weight averaging", _averaging(report["swa"])))
-    sections.append(Section("Classes", _classes(report, legend)))
+    sections.append(
+        Section(
+            "Classes",
+            class_blocks(report["classes"], legend, over=f"the {_split(report)} patches"),
+        )
+    )
     if confusion is not None and confusion.any():
-        sections.append(Section("What is taken for what", _confusion(confusion, legend)))
-    if samples and pixels:
-        sections.append(Section("Sample predictions", gallery(samples, legend)))
+        sections.append(Section("What is taken for what", confusion_blocks(confusion, legend)))
+    elif not pixels and report["accuracy"] is not None:
+        sections.append(Section("Confusion a class", class_confusion(report, legend)))
+    if samples:
+        shown = gallery if pixels else presence_gallery
+        sections.append(Section("Sample predictions", shown(samples, legend)))
     sections.append(Section("How it was trained", (_settings(report),)))
     lead = (
         f"{report['network']}, {count(report['parameters'])} parameters, {len(legend)} classes;"
@@ -133,6 +141,11 @@ def _summary(
     facts = (
         Fact("Mean IoU", score(report["miou"]), f"over the {there} classes that occur"),
         Fact("Accuracy", percent(report["accuracy"]), f"of {what} are right"),
+        *(
+            [Fact("Majority guess", percent(report["majority"]), "right without looking")]
+            if "majority" in report
+            else []
+        ),
         Fact("Loss", score(report["loss"]), f"{report['settings'].get('loss') or ''}"),
         Fact(
             "Weights averaged" if averaged else "Epoch kept",
@@ -238,76 +251,6 @@ def _averaging(cycles: Sequence[Mapping[str, Any]]) -> tuple[Block, ...]:
     table = Table((*header, "average", "gain"), rows, (True,) * 9)
     blocks.append(Folded("The numbers", (table,)))
     return tuple(blocks)
-
-
-def _classes(report: Mapping[str, Any], legend: Legend) -> tuple[Block, ...]:
-    classes = report["classes"]
-    unit = "pixels" if all("pixels" in c for c in classes) else "patches"
-    total = sum(c[unit] for c in classes)
-
-    def known(value: float | None) -> float:
-        return math.nan if value is None else float(value)
-
-    bars = class_bars(
-        [
-            ClassScore(c["name"], color, known(c["iou"]), known(c["recall"]))
-            for c, color in zip(classes, legend.colors, strict=True)
-        ]
-    )
-    words = ", ".join(f"{c['name']} {score(c['iou'])}" for c in classes)
-    share = "share of labels" if unit == "pixels" else ""
-    header = ("class", "IoU", "recall", "precision", unit, *([share] if share else []))
-    rows: tuple[Row, ...] = tuple(
-        (
-            Cell(c["name"], swatch=color),
-            score(c["iou"]),
-            score(c["recall"]),
-            score(c["precision"]),
-            count(c[unit]),
-            *([percent(c[unit] / total if total else None)] if share else []),
-        )
-        for c, color in zip(classes, legend.colors, strict=True)
-    )
-    return (
-        Figure(
-            bars,
-            f"IoU of each class: {words}.",
-            f"of each class, over the {_split(report)} patches.",
-            title="IoU and recall",
-        ),
-        Paragraph(
-            f"Recall: how much of a class's {unit} in the labels is found. Precision: how much of"
-            " what is given the class is right. IoU: the two in one, right ones among all that are"
-            f" the class or are taken for it. “{NONE}” where there is nothing to take it of."
-        ),
-        Table(header, rows, (False, *[True] * (len(header) - 1))),
-    )
-
-
-def _confusion(confusion: NDArray[np.int64], legend: Legend) -> tuple[Block, ...]:
-    rows: tuple[Row, ...] = tuple(
-        (Cell(name, swatch=color), *(count(int(n)) for n in line))
-        for name, color, line in zip(legend.names, legend.colors, confusion, strict=True)
-    )
-    table = Table(("labels ↓  predictions →", *legend.names), rows, (False, *[True] * len(legend)))
-    totals = confusion.sum(axis=1)
-    hits = np.diag(confusion)
-    words = ", ".join(
-        f"{name} {percent(int(hit) / int(total))}"
-        for name, hit, total in zip(legend.names, hits, totals, strict=True)
-        if total
-    )
-    return (
-        Figure(
-            confusion_picture(confusion, legend.names),
-            f"Confusion matrix; right share of each labelled class: {words}.",
-            "Each row is what became of the labelled pixels of one class, in percent of the row and"
-            " in pixels. Blue on the diagonal is right, orange beside it is wrong.",
-            title="Confusion matrix.",
-            wide=True,
-        ),
-        Folded("The counts in pixels", (table,)),
-    )
 
 
 def _settings(report: Mapping[str, Any]) -> Table:

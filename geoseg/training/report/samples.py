@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg.models.network import PresenceNetwork
 from geoseg.models.precision import autocast
 from geoseg.patches.sampling import Order
 from geoseg.training.report.gallery import Sample, choose_samples
@@ -16,14 +15,12 @@ from geoseg.training.setup import Setup
 
 
 def samples_of(setup: Setup) -> tuple[Sample, ...]:
-    """Choose patches to show and predict them; none for a network of image-level labels.
+    """Choose patches to show and predict them.
 
     Validation patches; without any, training patches as they are. The network is used, and left,
     in evaluation mode.
     """
     network = setup.learner.network
-    if isinstance(network, PresenceNetwork):
-        return ()
     network.eval()
     mean = np.asarray(setup.mean, np.float32)[:, None, None]
     std = np.asarray(setup.std, np.float32)[:, None, None]
@@ -34,7 +31,9 @@ def samples_of(setup: Setup) -> tuple[Sample, ...]:
         images, labels = setup.scoring.make(Order.of(patches), (0, 0))
         fed = torch.from_numpy(images).to(setup.device, memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(setup.precision, setup.device):
-            predicted = network(fed).argmax(dim=1).to("cpu", torch.uint8)
+            logits = network(fed)
+        said = logits > 0 if setup.of_patches else logits.argmax(dim=1)
+        predicted = said.to("cpu", torch.uint8)
         return images * std + mean, labels, predicted.numpy()
 
     return choose_samples(

@@ -202,9 +202,29 @@ def test_weight_averaging_without_validation_patches_has_no_chart() -> None:
 
 def test_a_network_of_image_level_labels_has_patches_and_no_confusion() -> None:
     counts = np.array([[[5, 1], [1, 3]], [[0, 0], [0, 10]], [[9, 0], [1, 0]], [[10, 0], [0, 0]]])
-    page = page_of(report_of(counts, majority=0.875), confusion=None, samples=[sample()])
+    shown = Sample(
+        image=np.arange(48, dtype=np.uint16).reshape(3, 4, 4),
+        truth=np.array([1, 1, 0, 255], np.uint8),
+        prediction=np.array([1, 0, 1, 1], np.uint8),
+        patch=9,
+        worst=True,
+        bands=("red", "green", "blue"),
+    )
+    page = page_of(report_of(counts, majority=0.875), confusion=None, samples=[shown])
     assert "What is taken for what" not in page
-    assert "Sample predictions" not in page
+    assert "The worst patches" in page
+    assert "Ordinary patches" not in page
+    assert (
+        "Patch 9: there: water ✓, forest ✗; said: water ✓, rock ✗; 1 of 3 answers are right" in page
+    )
+    assert "not known: &lt;i&gt;ice&lt;/i&gt;" in page
+    # Water: found, missed, invented, rightly not said; right 8 of 10; there 4 of 10.
+    table = page[page.index("Confusion a class</h2>") :]
+    cells = re.findall(r"<td[^>]*>(?:<span[^>]*></span>)?([^<]*)", table)[:6]
+    assert cells == ["3", "1", "1", "5", "80.0 %", "60.0 %"]
+    assert ">F1</th>" in page
+    assert "0.750" in page  # water's F1, 6 of 8
+    assert "Majority guess" in page
     assert ">patches</th>" in page
     assert "share of answers that are right" in page
     assert "lovasz" not in page
