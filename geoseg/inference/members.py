@@ -14,7 +14,9 @@ from torch import nn
 
 from geoseg.errors import ModelError, OptionError
 from geoseg.inference.blend import running_mean
+from geoseg.inference.symmetry import symmetries
 from geoseg.models.bundle import ModelBundle
+from geoseg.models.card import ModelCard
 from geoseg.models.fold import fold_batch_norm
 from geoseg.models.network import PresenceNetwork
 from geoseg.models.precision import autocast, resolve_precision
@@ -32,6 +34,11 @@ class InputSpec:
     """Divided by, per band."""
     fill: float
     """Reading given to every band of an invalid pixel, before normalisation."""
+
+    @classmethod
+    def of(cls, card: ModelCard) -> InputSpec:
+        """Return what the network of a model wants."""
+        return cls(bands=card.bands, mean=card.mean, std=card.std, fill=card.fill)
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Ensemble:
     precision: str = "float32"
     tta: bool = False
 
-    def probabilities(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    def maps(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         """Probabilities of a batch of tiles.
 
         Parameters
@@ -88,27 +95,11 @@ class Ensemble:
             return running_mean(list(self._votes(inputs)))
 
     def _votes(self, inputs: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
-        for turns in range(4 if self.tta else 1):
-            for mirrored in (False, True) if self.tta else (False,):
-                seen = [_turn(x, turns, mirrored) for x in inputs]
-                for member in self.members:
-                    logits = member.network(seen[member.spec])
-                    votes = torch.softmax(logits.float(), dim=1)
-                    yield _turn_back(votes, turns, mirrored)
-
-
-def _turn(x: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
-    if mirrored:
-        x = x.flip(-1)
-    if turns:
-        x = torch.rot90(x, turns, (-2, -1))
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def _turn_back(x: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
-    if turns:
-        x = torch.rot90(x, -turns, (-2, -1))
-    return x.flip(-1) if mirrored else x
+        for turn, turn_back in symmetries(self.tta):
+            seen = [turn(x) for x in inputs]
+            for member in self.members:
+                logits = member.network(seen[member.spec])
+                yield turn_back(torch.softmax(logits.float(), dim=1))
 
 
 def make_ensemble(
@@ -138,7 +129,8 @@ def make_ensemble(
         if isinstance(bundle.network, PresenceNetwork):
             raise ModelError(
                 f"model '{card.name}' ({card.network}) says which classes a patch holds and not"
-                " where: predict with a model that gives a class to every pixel"
+                " where: use geoseg cam, which finds out, or a model that gives a class to every"
+                " pixel"
             )
         if [(c.id, c.name) for c in card.legend.classes] != [
             (c.id, c.name) for c in first.legend.classes
@@ -146,7 +138,7 @@ def make_ensemble(
             raise ModelError(
                 f"models '{first.name}' and '{card.name}' cannot be averaged: their classes differ"
             )
-        spec = InputSpec(bands=card.bands, mean=card.mean, std=card.std, fill=card.fill)
+        spec = InputSpec.of(card)
         if spec not in specs:
             specs.append(spec)
         network = fold_batch_norm(bundle.network).to(device)

@@ -7,10 +7,8 @@ memory depends on the scene's width, never on its height.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,31 +17,22 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.errors import InputError, ModelError
-from geoseg.inference.blend import best_class, plan_axis
+from geoseg.inference.blend import best_class
 from geoseg.inference.fit import fit_bands, fit_scale
-from geoseg.inference.members import Ensemble, make_ensemble
+from geoseg.inference.lane import lane
+from geoseg.inference.members import make_ensemble
 from geoseg.inference.outputs import NODATA, Maps, Outputs
+from geoseg.inference.rows import MapRows, map_rows
 from geoseg.inference.settings import PredictSettings
-from geoseg.inference.source import Area, InputRows
-from geoseg.inference.stream import (
-    BATCH_ON_CPU,
-    BATCH_ON_GPU,
-    Crew,
-    MeanRows,
-    Work,
-    mean_rows,
-    one_thread_per_operation,
-)
-from geoseg.inference.upsample import RowUpsampler
-from geoseg.models.allocator import give_back, keep_large_blocks
+from geoseg.inference.source import Area
+from geoseg.inference.stream import Crew, Work
+from geoseg.models.allocator import give_back
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
 from geoseg.raster.grid import Grid
 from geoseg.raster.output import refuse_inputs
 from geoseg.raster.provenance import provenance
 from geoseg.raster.scene import Scene
-
-_PENDING_WRITES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,21 +127,24 @@ def predict(
             workers=workers,
             overwrite=overwrite,
         ) as maps,
-        _lane() as write,
+        lane("geoseg-write") as write,
+        closing(Crew(ensemble.device, workers)) as crew,
         closing(
-            _class_rows(
+            map_rows(
                 scene,
                 ensemble,
                 settings,
+                specs=ensemble.specs,
                 area=area,
                 workers=workers,
+                crew=crew,
                 work=work,
-                keep_best=confidence is not None,
-                keep_means=probabilities is not None,
             )
-        ) as finished,
+        ) as found,
     ):
-        for row, index, best, means in finished:
+        for row, index, best, means in _class_rows(
+            found, crew, keep_best=confidence is not None, keep_means=probabilities is not None
+        ):
             write(lambda r=row, i=index, b=best, m=means: maps.write(r, i, b, m))  # type: ignore[misc]
             if progress is not None:
                 progress(index.size)
@@ -176,79 +168,17 @@ def predict(
 
 
 def _class_rows(
-    scene: Scene,
-    ensemble: Ensemble,
-    settings: PredictSettings,
-    *,
-    area: Area | None,
-    workers: int,
-    work: Work,
-    keep_best: bool,
-    keep_means: bool,
-) -> Generator[
+    rows: Iterator[MapRows], crew: Crew, *, keep_best: bool, keep_means: bool
+) -> Iterator[
     tuple[int, NDArray[np.uint8], NDArray[np.float32] | None, NDArray[np.float32] | None]
 ]:
-    """Give finished rows at the scene's own size.
+    """Turn rows of probabilities into classes.
 
     Yields the first row, class indices, confidence and (by wish) probabilities.
     """
-    keep_large_blocks()
-    scale = settings.scale or 1
-    source = InputRows(
-        scene,
-        ensemble.specs,
-        area=area,
-        scale=scale,
-        workers=workers,
-        device=ensemble.device,
-        live=settings.tile,
-    )
-    rows = plan_axis(source.height, settings.tile, settings.steps, settings.blend)
-    cols = plan_axis(source.width, settings.tile, settings.steps, settings.blend)
-    on_cpu = ensemble.device.type == "cpu"
-    batch = settings.batch or (BATCH_ON_CPU if on_cpu else BATCH_ON_GPU)
-    up = RowUpsampler(factor=scale, height=source.full_height, width=source.full_width)
-    crew = Crew(ensemble.device, workers)
-    with (
-        _memory_in_words(ensemble.device),
-        one_thread_per_operation(ensemble.device),
-        closing(source),
-        closing(crew),
-    ):
-        done = 0
-        for band in mean_rows(
-            source, ensemble, rows=rows, cols=cols, batch=batch, crew=crew, work=work
-        ):
-            for row, height, means in _full_size(band, up, scale, ensemble):
-                mask = source.full_wanted(row, height)
-                index, best, kept = _classify(means, mask, crew, keep_means=keep_means)
-                yield row, index, best if keep_best else None, kept
-                done = row + height
-            source.discard(band.row + band.height, full_before=done)
-
-
-@contextmanager
-def _memory_in_words(device: torch.device) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"the memory of {device} is too small; use a smaller --batch-size or --tile"
-        ) from error
-
-
-def _full_size(
-    band: MeanRows, up: RowUpsampler, scale: int, ensemble: Ensemble
-) -> Iterator[tuple[int, int, torch.Tensor | None]]:
-    if scale == 1:
-        yield band.row, band.height, band.means
-        return
-    means = band.means
-    if means is None:
-        shape = (ensemble.classes, band.height, up.reduced_width)
-        means = torch.zeros(shape, device=ensemble.device)
-    for row, rows in up.push(means):
-        yield row, rows.shape[1], rows
+    for found in rows:
+        index, best, kept = _classify(found.means, found.wanted, crew, keep_means=keep_means)
+        yield found.row, index, best if keep_best else None, kept
 
 
 def _classify(
@@ -278,32 +208,6 @@ def _classify(
             " model's weights are beyond it"
         )
     return index, best, kept
-
-
-class _Lane:
-    """Tasks done one after the other beside the caller, a few of them waiting at most."""
-
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
-        self._waiting: deque[Future[None]] = deque()
-
-    def __call__(self, task: Callable[[], None]) -> None:
-        while len(self._waiting) >= _PENDING_WRITES:
-            self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(task))
-
-    def drain(self) -> None:
-        while self._waiting:
-            self._waiting.popleft().result()
-
-
-@contextmanager
-def _lane() -> Iterator[_Lane]:
-    pool = ThreadPoolExecutor(1, "geoseg-write")
-    try:
-        yield _Lane(pool)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _hectares(pixels: dict[str, int], grid: Grid) -> dict[str, float] | None:

@@ -1,4 +1,4 @@
-"""Tiles of a scene through an ensemble, blended, as rows of probabilities from top to bottom.
+"""Tiles of a scene through networks, blended, as rows of maps from top to bottom.
 
 Tiles are computed row of tiles by row of tiles, and the same tile always in the same batch: batches
 are cut from a row of tiles by position. On the processor every batch runs on one thread of its own
@@ -13,17 +13,36 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from geoseg.inference.blend import Axis, Blender
-from geoseg.inference.members import Ensemble
 from geoseg.inference.source import InputRows
 
 BATCH_ON_CPU = 1
 BATCH_ON_GPU = 16
+
+
+class TileMaps(Protocol):
+    """Networks made ready: normalised tiles in, a map a class out."""
+
+    @property
+    def classes(self) -> int:
+        """Number of maps."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where tiles must lie."""
+
+    def maps(self, inputs: Sequence[torch.Tensor], /) -> torch.Tensor:
+        """Map a batch of tiles.
+
+        Takes (N, bands, rows, cols) for each input specification, and gives
+        (N, classes, rows, cols) float32.
+        """
 
 
 @dataclass(frozen=True)
@@ -95,7 +114,7 @@ def one_thread_per_operation(device: torch.device) -> Iterator[None]:
 
 def mean_rows(
     source: InputRows,
-    ensemble: Ensemble,
+    answerer: TileMaps,
     *,
     rows: Axis,
     cols: Axis,
@@ -109,8 +128,8 @@ def mean_rows(
     ----------
     source
         Where inputs come from; rows above what is given are not discarded here.
-    ensemble
-        What computes probabilities.
+    answerer
+        What computes a tile's maps.
     rows, cols
         Tiles along both axes.
     batch
@@ -120,14 +139,14 @@ def mean_rows(
     work
         Counts the tiles.
     """
-    blender = Blender(rows=rows, cols=cols, classes=ensemble.classes, device=ensemble.device)
+    blender = Blender(rows=rows, cols=cols, classes=answerer.classes, device=answerer.device)
     for index, row in enumerate(rows.starts):
         chosen = _wanted_tiles(source, row, rows.size, cols)
         work.tiles += len(chosen)
         work.skipped += len(cols.starts) - len(chosen)
         if chosen:
             take = partial(source.tiles, row, rows.size, width=cols.size)
-            _blend_row(blender, _batches(chosen, batch), take, ensemble, cols, crew)
+            _blend_row(blender, _batches(chosen, batch), take, answerer, cols, crew)
             _wait(crew.on_parts(rows.size, partial(blender.finish, index)))
         height = rows.finished(index)
         yield MeanRows(row, height, blender.means[:, :height] if chosen else None)
@@ -160,7 +179,7 @@ def _blend_row(
     blender: Blender,
     batches: Sequence[list[int]],
     take: Callable[[Sequence[int]], list[torch.Tensor]],
-    ensemble: Ensemble,
+    answerer: TileMaps,
     cols: Axis,
     crew: Crew,
 ) -> None:
@@ -168,15 +187,15 @@ def _blend_row(
 
     def compute(tiles: list[int]) -> torch.Tensor:
         with torch.inference_mode():
-            return ensemble.probabilities(take([cols.starts[k] for k in tiles]))
+            return answerer.maps(take([cols.starts[k] for k in tiles]))
 
     def begin(some: Sequence[list[int]]) -> list[tuple[list[int], Future[torch.Tensor]]]:
         return [(tiles, crew.start(partial(compute, tiles))) for tiles in some]
 
     def add(group: Sequence[tuple[list[int], torch.Tensor]], part: slice) -> None:
         with torch.inference_mode():
-            for tiles, probabilities in group:
-                for k, tile in zip(tiles, probabilities, strict=True):
+            for tiles, maps in group:
+                for k, tile in zip(tiles, maps, strict=True):
                     blender.add(k, tile, part)
 
     ahead = 2 * crew.size
