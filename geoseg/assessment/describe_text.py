@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from geoseg.assessment.text import NONE, count, file_size, number, pairs, percent, score, table
+from geoseg.models.combination import combination_text
 
 _MOST_LISTED = 12
 """Scenes, problems and the like beyond this many are counted only."""
@@ -259,6 +260,9 @@ def _model(found: Mapping[str, Any]) -> list[str]:
         ("fill", f"{number(found['fill'])} stands for invalid readings"),
         ("hash", found["hash"]),
     ]
+    if found.get("combination"):
+        names = [c["name"] for c in found["classes"]]
+        rows.insert(-1, ("maps", combination_text(found["combination"], names)))
     if found["description"]:
         rows.insert(1, ("about", found["description"].strip()))
     lines = [found["file"], *pairs(rows), ""]

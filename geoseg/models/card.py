@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from geoseg.errors import LabelError, ModelError
+from geoseg.models.combination import check_combination
 from geoseg.raster.legend import Legend
 
 METADATA_KEY = "geoseg"
@@ -63,6 +64,10 @@ class ModelCard:
     """How it was trained: options, seed, hash of the data, scores, versions."""
     description: str = ""
     """For people: what it is good for and what not."""
+    combination: Mapping[str, Any] | None = None
+    """How activation maps become classes, fitted on labelled pixels; of image-level networks. See
+    `geoseg.models.combination.check_combination`.
+    """
     hash: str = ""
     """BLAKE2b (16 bytes, hexadecimal) of the model file's bytes; empty before it is written."""
 
@@ -73,7 +78,7 @@ class ModelCard:
 
     def to_json(self) -> dict[str, Any]:
         """Return the card as JSON objects, without the hash, which no file can hold of itself."""
-        return {
+        card = {
             "format": FORMAT,
             "version": VERSION,
             "name": self.name,
@@ -91,6 +96,8 @@ class ModelCard:
             "training": dict(self.training),
             "description": self.description,
         }
+        # Files of models without one stay as they were.
+        return card if self.combination is None else card | {"combination": dict(self.combination)}
 
     @classmethod
     def from_json(
@@ -135,6 +142,7 @@ class ModelCard:
             ) from error
         if len(legend) == 0:
             read.fail("it has no classes")
+        fitted = read.entry("combination") if "combination" in read.keys else None
         return cls(
             name=read.text("name"),
             network=read.text("network"),
@@ -151,6 +159,9 @@ class ModelCard:
             resolution=None if read.entry("resolution") is None else read.number("resolution"),
             training=read.mapping("training"),
             description=read.text("description"),
+            combination=(
+                None if fitted is None else check_combination(fitted, len(legend), source=source)
+            ),
             hash=file_hash,
         )
 

@@ -42,8 +42,9 @@ class ResNet50Cam(PresenceNetwork, TorchvisionWeights):
     """
 
     def __init__(self, *, in_channels: int, classes: int) -> None:
-        # 5 → 3 by the convolution → 1 by the max-pool.
-        super().__init__(stride=4, smallest=5)
+        # 5 → 3 by the convolution → 1 by the max-pool, whose three positions are centred at 0, 2
+        # and 4.
+        super().__init__(stride=4, centre=2.0, smallest=5)
         with needed("torchvision", _NAME):
             from torchvision.models import resnet50  # noqa: PLC0415
         made = resnet50(weights=None)

@@ -228,7 +228,19 @@ _RAMPS: dict[str, tuple[str, ...]] = {
     # Uncertain stands out, certain recedes.
     "confidence": ("#b2182b", "#ef8a62", "#fddbc7", "#d1e5f0", "#67a9cf", "#2166ac"),
     "coverage": ("#ffffe5", "#d9f0a3", "#addd8e", "#78c679", "#31a354", "#006837"),
-    "activation": ("#000004", "#51127c", "#b73779", "#fc8961", "#fcfdbf"),
+    # Diverging: its middle stands for 0 where the limits are alike. Blue and orange-red, which the
+    # red-green blind tell apart, each darker the farther out.
+    "activation": (
+        "#08306b",
+        "#2a6cb0",
+        "#6aa9d6",
+        "#bcd9ec",
+        "#f4f4f2",
+        "#fbcfa4",
+        "#f39552",
+        "#d0541c",
+        "#8c1d0a",
+    ),
 }
 
 

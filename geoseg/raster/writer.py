@@ -11,6 +11,7 @@ made.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -35,6 +36,8 @@ __all__ = ["RasterWriter", "check_output"]
 
 _SUFFIXES = (".tif", ".tiff")
 _RAW = "rows.raw"
+# Bytes read back at a time.
+_PART = 4 << 20
 # Files by which GDAL adds to a raster, behind its name.
 _PARTS = (".aux.xml", ".ovr", ".msk")
 
@@ -60,7 +63,7 @@ class RasterWriter:
     legend
         Makes it a class raster: one uint8 band, nodata 255, pixels are class ids.
     ramp
-        Colours of a continuous raster, for its first band.
+        Colours of a continuous raster, for its first band; see `ramp`.
     tags
         Metadata of the file, as from `geoseg.raster.provenance.provenance`.
     overwrite
@@ -78,12 +81,20 @@ class RasterWriter:
     workers
         Threads that compress.
 
+    Attributes
+    ----------
+    ramp
+        Colours of the first band, or None. Limits may be known only when all rows are there, so it
+        may be set until the ``with`` block is left.
+
     Raises
     ------
     OutputError
         The target cannot be written (see `check_output`), the disk is full, or rows are missing at
         the end.
     """
+
+    ramp: Ramp | None
 
     def __init__(
         self,
@@ -126,12 +137,15 @@ class RasterWriter:
         ):
             raise ValueError("a class raster is one band of uint8 with nodata 255")
         self._legend = legend
-        self._ramp = ramp
+        self.ramp = ramp
         self._overwrite = overwrite
         self._blocksize = blocksize
         self._workers = workers
         self._resampling = overview_resampling or ("mode" if legend else "average")
+        # Rows that somebody writes or wrote, and those that are in the file.
+        self._taken = np.zeros(grid.height, dtype=np.bool_)
         self._arrived = np.zeros(grid.height, dtype=np.bool_)
+        self._added: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._made: Path | None = None
         self._folder: TemporaryFolder | None = None
@@ -176,14 +190,64 @@ class RasterWriter:
         if raw is None:
             raise ValueError("rows are written inside the with block")
         with self._lock:
-            if self._arrived[row:stop].any():
+            if self._taken[row:stop].any():
                 raise ValueError(f"some of the rows {row} to {stop} were written before")
-            self._arrived[row:stop] = True
+            self._taken[row:stop] = True
         try:
             for band in range(bands):
                 self._write_at(raw, data[band], self._layout.offset(band, row))
         except OSError as error:
             raise output_error(error, self.path) from error
+        with self._lock:
+            self._arrived[row:stop] = True
+
+    def read_rows(self, first: int, stop: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read back rows that were written, inside the ``with`` block; any order, any thread.
+
+        Parameters
+        ----------
+        first, stop
+            First row, and the one after the last.
+        out
+            Where to put them: (bands, stop − first, width) of the raster's dtype, C-contiguous.
+
+        Returns
+        -------
+        (bands, stop − first, width), `out` if it was given.
+
+        Raises
+        ------
+        OutputError
+            The file that holds them cannot be read.
+        ValueError
+            Some of the rows have not arrived, or `out` is of another kind.
+        """
+        if not 0 <= first <= stop <= self.grid.height:
+            raise ValueError(f"rows {first} to {stop} lie outside the raster's {self.grid.height}")
+        shape = (len(self._layout.band_names), stop - first, self.grid.width)
+        rows = np.empty(shape, self.dtype) if out is None else out
+        if rows.shape != shape or rows.dtype != self.dtype or not rows.flags.c_contiguous:
+            raise ValueError(f"rows are read into a contiguous array of {shape}, {self.dtype}")
+        raw = self._raw
+        if raw is None:
+            raise ValueError("rows are read inside the with block")
+        with self._lock:
+            missing = stop - first - int(np.count_nonzero(self._arrived[first:stop]))
+        if missing:
+            raise ValueError(f"{missing} of the rows {first} to {stop} have not arrived")
+        try:
+            for band in range(shape[0] if rows.size else 0):
+                self._read_at(raw, rows[band], self._layout.offset(band, first))
+        except OSError as error:
+            raise output_error(error, self.path) from error
+        return rows
+
+    def add_sidecar(self, path: Path, text: str) -> None:
+        """Have a text file appear together with the raster, until the ``with`` block is left.
+
+        Whether a file of that name may be replaced is for the caller to have checked.
+        """
+        self._added[path] = text
 
     def __exit__(
         self,
@@ -210,6 +274,21 @@ class RasterWriter:
             else:
                 written = os.pwrite(raw.fileno(), left, offset)
             left, offset = left[written:], offset + written
+
+    def _read_at(self, raw: io.FileIO, rows: NDArray[Any], offset: int) -> None:
+        """Fill `rows` from a place of a file (the system may read less at once)."""
+        left = rows.data.cast("B")
+        while left:
+            if sys.platform == "win32":  # no reading at a place there
+                with self._lock:
+                    raw.seek(offset)
+                    part = raw.read(min(len(left), _PART)) or b""
+            else:
+                part = os.pread(raw.fileno(), min(len(left), _PART), offset)
+            if not part:
+                raise OSError(errno.EIO, "the file of finished rows was cut short")
+            left[: len(part)] = part
+            left, offset = left[len(part) :], offset + len(part)
 
     def make(self) -> None:
         """Make the file, all rows having been written, but give it no name yet.
@@ -269,9 +348,9 @@ class RasterWriter:
             texts[self.path.with_suffix(".qml")] = class_qml(self._legend)
         elif beyond_tiff is not None:
             texts[_aux_path(self.path)] = beyond_tiff.decode()
-        if self._ramp is not None:
-            texts[self.path.with_suffix(".qml")] = ramp_qml(self._ramp)
-        return texts
+        if self.ramp is not None:
+            texts[self.path.with_suffix(".qml")] = ramp_qml(self.ramp)
+        return texts | self._added
 
     def _stale_files(self) -> list[Path]:
         """Files of an old raster of this name that would be taken for parts of the new one."""

@@ -462,6 +462,24 @@ def test_ramps_run_from_their_minimum_to_their_maximum() -> None:
     assert own.items() == [(-1, RED), (0, GREEN), (1, BLUE)]
 
 
+def test_the_ramp_of_activations_diverges_from_a_pale_middle_at_zero() -> None:
+    for limit in (1, 0.1, 7 / 3, 1e-30, 123456.789):
+        items = Ramp("activation", -limit, limit).items()
+        values, colours = zip(*items, strict=True)
+        middle = len(items) // 2
+        assert len(items) % 2 == 1
+        assert values[middle] == 0
+        assert min(colours[middle]) > 235
+        for step in range(1, middle + 1):
+            below, above = colours[middle - step], colours[middle + step]
+            assert values[middle - step] == pytest.approx(-values[middle + step])
+            assert below[2] > below[0]  # blue
+            assert above[0] > above[2]  # red
+            assert color_distance(below, above) > 30  # to dichromats too
+    for one, other in itertools.combinations(colours, 2):
+        assert color_distance(one, other) > 15
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -150,6 +150,19 @@ def test_a_continuous_raster_is_drawn_by_its_ramp_between_fixed_limits(
     assert len(seen["drawn"]) > 50
 
 
+def test_activations_are_pale_at_zero_and_fill_the_ramp_on_both_sides(tmp_path: Path) -> None:
+    ramp = Ramp("activation", -2.5, 2.5)
+    write_values(tmp_path / "cam.tif", ["other", "corn", "grass/pasture"], ramp)
+    (seen,) = seen_in_qgis(tmp_path / "cam.tif")
+    assert (seen["renderer"], seen["band"]) == ("singlebandpseudocolor", 1)
+    assert seen["bands"] == ["Band 1: other", "Band 2: corn", "Band 3: grass/pasture"]
+    assert seen["limits"] == [-2.5, 2.5]
+    assert seen["stretch"] == 0
+    middle = seen["stops"][len(seen["stops"]) // 2]
+    assert middle == [0, "0", hex_of(ramp.stops[len(ramp.stops) // 2][1])]
+    assert len(seen["drawn"]) > 50
+
+
 def test_an_index_of_footprints_is_coloured_by_its_column(tmp_path: Path) -> None:
     rings = [[(c, 0), (c + 1, 0), (c + 1, 1), (c, 1)] for c in range(3)]
     style = category_qml(
