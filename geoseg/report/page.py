@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Color, Legend
+from geoseg.raster.palette import Ramp
 from geoseg.report.style import SHEET, THEME
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -200,11 +201,17 @@ class Strip:
     text: str
     """What they are of."""
     figures: tuple[Figure, ...]
+    below: tuple[Figure, ...] = ()
+    """More of them, in a row of their own."""
 
     def html(self) -> str:
         """Return the block as HTML."""
-        pictures = "".join(figure.html() for figure in self.figures)
-        return f"<div class=strip><p>{_text(self.text)}</p><div class=row>{pictures}</div></div>"
+        rows = "".join(
+            f"<div class=row>{''.join(figure.html() for figure in figures)}</div>"
+            for figures in (self.figures, self.below)
+            if figures
+        )
+        return f"<div class=strip><p>{_text(self.text)}</p>{rows}</div>"
 
 
 @dataclass(frozen=True)
@@ -225,6 +232,33 @@ class Key:
 
 
 @dataclass(frozen=True)
+class RampKey:
+    """What the colours of a ramp mean: a bar with its limits, and the middle between them."""
+
+    text: str
+    """What the values are."""
+    ramp: Ramp
+
+    def html(self) -> str:
+        """Return the block as HTML."""
+        ramp = self.ramp
+        stops = ",".join(
+            f"rgb({red},{green},{blue}) {100 * place:g}%"
+            for place, (red, green, blue) in ramp.stops
+        )
+        middle = (ramp.minimum + ramp.maximum) / 2
+        low, half, high = (
+            _text(f"{value:.3g}".replace("-", "−"))
+            for value in (ramp.minimum, middle, ramp.maximum)
+        )
+        return (
+            f"<div class=ramp><p>{_text(self.text)}</p>"
+            f'<div class=bar style="background:linear-gradient(90deg,{stops})"></div>'
+            f"<div class=ends><span>{low}</span><span>{half}</span><span>{high}</span></div></div>"
+        )
+
+
+@dataclass(frozen=True)
 class Folded:
     """Blocks that the reader opens on demand; they are not printed unless open."""
 
@@ -238,7 +272,7 @@ class Folded:
 
 
 Block: TypeAlias = (
-    Paragraph | Heading | Points | Facts | Table | Figure | Grid | Strip | Key | Folded
+    Paragraph | Heading | Points | Facts | Table | Figure | Grid | Strip | Key | RampKey | Folded
 )
 
 

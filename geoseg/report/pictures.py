@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OptionError
 from geoseg.raster.legend import NODATA, Color, Legend
+from geoseg.raster.palette import Ramp
 
 UNLABELLED_COLOR: Color = (128, 134, 142)
 """Where there is no class: neither in the truth nor, in the picture of errors, to compare with."""
@@ -25,6 +26,9 @@ MOST_SIDE = 384
 """Larger pictures are reduced by a whole number so that no side is longer."""
 
 _LOW, _HIGH = 2, 98
+
+# Places of a ramp that are told apart: an odd number, so that one of them is its middle.
+_RAMP_STEPS = 255
 
 
 def show_bands(names: Sequence[str]) -> tuple[int, int, int]:
@@ -162,6 +166,43 @@ def error_picture(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> by
     """
     state = np.where(truth == NODATA, 2, truth != prediction).astype(np.uint8)
     return _png(_reduced_nearest(state), [RIGHT_COLOR, WRONG_COLOR, UNLABELLED_COLOR])
+
+
+def ramp_picture(values: NDArray[np.floating[Any]], ramp: Ramp) -> bytes:
+    """Draw continuous values in the colours of a ramp.
+
+    Parameters
+    ----------
+    values
+        (rows, cols); NaN is drawn grey, values beyond the ramp's limits in its first and last
+        colour. Pixels drawn as one show the mean of those that are not NaN.
+    ramp
+        Colours by value. Values are rounded to one of 255 places of it.
+
+    Returns
+    -------
+    png
+        With a palette.
+    """
+    clipped = np.clip(values.astype(np.float64), ramp.minimum, ramp.maximum)
+    known = ~np.isnan(clipped)
+    parts = _reduced_mean(np.stack([np.where(known, clipped, 0.0), known.astype(np.float64)]))
+    mean = np.divide(parts[0], parts[1], out=np.full_like(parts[0], np.nan), where=parts[1] > 0)
+    last = _RAMP_STEPS - 1
+    shares = (mean - ramp.minimum) / (ramp.maximum - ramp.minimum)
+    place = np.where(np.isnan(mean), _RAMP_STEPS, np.rint(last * np.nan_to_num(shares)))
+    palette = [*_ramp_colors(ramp), UNLABELLED_COLOR]
+    return _png(place.astype(np.uint8), palette)
+
+
+def _ramp_colors(ramp: Ramp) -> list[Color]:
+    at = np.linspace(0, 1, _RAMP_STEPS)
+    places = [place for place, _ in ramp.stops]
+    red, green, blue = (
+        np.rint(np.interp(at, places, [color[i] for _, color in ramp.stops])).astype(int).tolist()
+        for i in range(3)
+    )
+    return list(zip(red, green, blue, strict=True))
 
 
 def _steps(rows: int, cols: int) -> tuple[int, int]:

@@ -97,9 +97,19 @@ figure img{display:block;width:auto;max-width:100%;height:auto}
 .strip figcaption{margin-top:.25rem;font-size:.84rem}
 .strip img{image-rendering:pixelated;border-radius:.25rem;background:var(--panel)}
 .strip p{margin:0 0 .4rem}
+.strip .row+.row{margin-top:.7rem}
 .key{display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;padding:0;margin:.9rem 0;list-style:none;
  max-width:none;font-size:.9rem}
 .key li{margin:0}
+.ramp{max-width:26rem;margin:.9rem 0;font-size:.9rem;break-inside:avoid}
+.ramp p{margin:0 0 .25rem}
+.ramp .bar{height:.85rem;border-radius:.15rem;
+ border:1px solid color-mix(in srgb,var(--ink) 45%,transparent);
+ print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.ramp .ends{display:flex;font-variant-numeric:tabular-nums}
+.ramp .ends span{flex:1;text-align:center}
+.ramp .ends span:first-child{text-align:left}
+.ramp .ends span:last-child{text-align:right}
 .swatch{display:inline-block;width:.85em;height:.85em;margin-right:.45em;border-radius:.15em;
  vertical-align:-.06em;border:1px solid color-mix(in srgb,var(--ink) 45%,transparent);
  print-color-adjust:exact;-webkit-print-color-adjust:exact}
@@ -115,6 +125,7 @@ thead th:first-child,tbody th{position:sticky;left:0;background:var(--page)}
 .dense th,.dense td{padding:.3rem .42rem}
 :is(th,td):first-child{padding-left:0!important}
 .right{text-align:right;white-space:nowrap}
+thead .right{white-space:normal}
 .best{font-weight:700}
 .best{position:relative}
 .best::after{content:"★";color:var(--accent);font-size:.75em;position:absolute;left:100%;top:.1em;

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Legend
+from geoseg.raster.palette import Ramp
 from geoseg.report.page import (
     Cell,
     Fact,
@@ -24,6 +25,7 @@ from geoseg.report.page import (
     Key,
     Paragraph,
     Points,
+    RampKey,
     Section,
     Strip,
     Table,
@@ -82,8 +84,9 @@ def everything(text: str) -> str:
         ),
         figure,
         Grid((figure, Figure(SVG, text, wide=True))),
-        Strip(text, (figure,) * 4),
+        Strip(text, (figure,) * 4, (figure,)),
         Key((((255, 0, 0), text),)),
+        RampKey(text, Ramp(name="viridis", minimum=-1, maximum=1)),
         Folded(text, (Paragraph(text),)),
     )
     return make_page(text, (Section(text, blocks), Section(text, ())), lead=text, foot=text)
@@ -152,6 +155,21 @@ def test_key_of_a_legend_has_its_names_and_colours() -> None:
     html = Key.of(legend).html()
     assert "rgb(0,0,255)" in html
     assert "forest" in html
+
+
+def test_key_of_a_ramp_has_its_colours_its_limits_and_the_middle() -> None:
+    stops = ((0.0, (1, 2, 3)), (0.25, (4, 5, 6)), (1.0, (7, 8, 9)))
+    html = RampKey("height", Ramp(name="ours", minimum=-1.5, maximum=0.5, stops=stops)).html()
+    assert "linear-gradient(90deg,rgb(1,2,3) 0%,rgb(4,5,6) 25%,rgb(7,8,9) 100%)" in html
+    assert "<span>−1.5</span><span>−0.5</span><span>0.5</span>" in html
+    assert ">height<" in html
+
+
+def test_a_strip_has_a_second_row_only_if_there_is_something_below() -> None:
+    figure = Figure(PNG, "a")
+    assert Strip("s", (figure,)).html().count("class=row") == 1
+    two = Strip("s", (figure, figure), (figure,)).html()
+    assert [row.count("<img") for row in two.split("class=row")] == [0, 2, 1]
 
 
 def luminance(color: str) -> float:

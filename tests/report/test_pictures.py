@@ -13,6 +13,7 @@ from PIL import Image
 
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Legend
+from geoseg.raster.palette import Ramp
 from geoseg.report.pictures import (
     MOST_SIDE,
     RIGHT_COLOR,
@@ -20,6 +21,7 @@ from geoseg.report.pictures import (
     WRONG_COLOR,
     class_picture,
     error_picture,
+    ramp_picture,
     rgb_picture,
     show_bands,
     stretch_limits,
@@ -123,3 +125,61 @@ def test_large_patches_are_reduced_all_alike(rows: int, cols: int) -> None:
 def test_same_patch_same_bytes() -> None:
     image = np.arange(48, dtype=np.uint16).reshape(3, 4, 4)
     assert rgb_picture(image, (0, 1, 2)) == rgb_picture(image.copy(), (0, 1, 2))
+
+
+GREY = Ramp(name="ours", minimum=-2, maximum=2, stops=((0, (0, 0, 0)), (1, (254, 254, 254))))
+THREE = Ramp(
+    name="ours",
+    minimum=-1,
+    maximum=1,
+    stops=((0, (0, 0, 200)), (0.5, (250, 250, 250)), (1, (200, 100, 0))),
+)
+
+
+def test_values_are_drawn_between_the_limits_of_a_ramp_and_clipped() -> None:
+    values = np.array([[-np.inf, -9, -2, 0, 1, 2, 9, np.inf]], np.float32)
+    found = pixels(ramp_picture(values, GREY))
+    assert found[0, :, 0].tolist() == [0, 0, 0, 127, 190, 254, 254, 254]
+
+
+def test_stops_and_the_middle_of_a_ramp_are_drawn_as_they_are() -> None:
+    found = pixels(ramp_picture(np.array([[-1, 0, 1, 0.5]]), THREE))
+    assert found[0, :3].tolist() == [list(color) for _, color in THREE.stops]
+    assert found[0, 3].tolist() == pytest.approx([225, 175, 125], abs=1)
+
+
+def test_values_that_are_not_there_are_grey() -> None:
+    assert (
+        pixels(ramp_picture(np.full((2, 3), np.nan), THREE)).tolist()
+        == [[list(UNLABELLED_COLOR)] * 3] * 2
+    )
+
+
+def test_a_reduced_ramp_shows_the_mean_of_what_is_there() -> None:
+    values = np.full((2 * MOST_SIDE, 4), np.nan, np.float32)
+    values[0, :2] = (-2, 0)  # of four pixels two are there: −1
+    values[0:2, 2:] = 2
+    found = pixels(ramp_picture(values, GREY))
+    assert found.shape == (MOST_SIDE, 2, 3)
+    assert found[0, :, 0].tolist() == [64, 254]
+    assert found[1, 0].tolist() == list(UNLABELLED_COLOR)
+
+
+@given(st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_colours_of_a_ramp_are_those_between_its_stops(values: list[float]) -> None:
+    found = pixels(ramp_picture(np.array([values], np.float32), THREE))[0].astype(int)
+    for value, color in zip(values, found, strict=True):
+        share = (min(max(value, -1), 1) + 1) / 2
+        (low, first), (high, second) = (
+            THREE.stops[:2] if share <= 0.5 else THREE.stops[1:]  # the two stops around it
+        )
+        part = (share - low) / (high - low)
+        expected = [a + part * (b - a) for a, b in zip(first, second, strict=True)]
+        # 255 places: half a step is at most 1/254 of the way between two stops.
+        assert np.abs(color - expected).max() <= 250 / 254 + 0.51
+
+
+def test_same_values_same_bytes() -> None:
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    assert ramp_picture(values, GREY) == ramp_picture(values.copy(), GREY)
