@@ -54,8 +54,9 @@ from geoseg.cli.progress import progress
 @click.option(
     "--label-field",
     metavar="NAME",
-    help="Column of --label-table that lists the classes, 'water; forest' [default: 'classes' or"
-    " 'class', else a column a class with 0 and 1].",
+    help="Column of --label-table that lists the classes: 'water; forest', '-' for none of them,"
+    " empty where nobody knows [default: 'classes' or 'class', else a column a class with 0 and"
+    " 1].",
 )
 @click.option(
     "--present",
@@ -165,7 +166,8 @@ def command(
 
     Labels may be of whole patches, to train networks of image-level labels: --label-table says
     which classes each holds. Tile without labels first, open index.gpkg in QGIS, add a text field
-    'classes', fill it in ('water; forest', nothing for none) and give that file.
+    'classes', fill it in ('water; forest', '-' for none of the classes) and give that file. Patches
+    that are left empty are left out.
 
     \b
     Examples:

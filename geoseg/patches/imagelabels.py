@@ -88,8 +88,8 @@ def lay_label_table(
         for number, row in zip(features.numbers.tolist(), zip(*texts, strict=True), strict=True)
     )
     if not _is_index_of(places, features, settings.size):
-        return _lay_areas(jobs, features, header, cells, rows, settings)
-    named = _Named(places, cells, header, source, of_index=True)
+        return _lay_areas(jobs, features, cells, rows, settings)
+    named = _Named(places, cells, header, source)
     for where, row in rows:
         named.add(row, where)
     return named.lay(say)
@@ -140,12 +140,9 @@ class _Named:
         cells: Cells,
         header: Sequence[str],
         source: str,
-        *,
-        of_index: bool = False,
     ) -> None:
         self._places, self._cells, self._source = places, cells, source
         self._columns = {name.strip().casefold(): i for i, name in enumerate(header)}
-        self._of_index = of_index
         if not ("patch" in self._columns or {"scene", "row", "col"} <= self._columns.keys()):
             raise LabelError(
                 f"{source} says not which patches it means: give it a column 'patch' with names "
@@ -162,7 +159,7 @@ class _Named:
         """Take in a row."""
         number = self._cells.add(row, where)
         self._rows += 1
-        if self._of_index and is_silent(self._columns, row, self._cells, number):
+        if self._cells.says_nothing(number):
             return
         name, place = self._find(row, where)
         if place is None:
@@ -213,12 +210,6 @@ class _Named:
             presence[told >= 0] = states[told[told >= 0]]
             job.table.set_presence(presence, np.zeros(len(told), bool))
         return legend
-
-
-def is_silent(columns: dict[str, int], row: Sequence[str], cells: Cells, number: int) -> bool:
-    """Whether a row of an index is of a patch that was dropped, and says nothing of it."""
-    reason = columns.get("reason")
-    return reason is not None and bool(row[reason].strip()) and cells.says_nothing(number)
 
 
 @contextmanager
@@ -285,7 +276,6 @@ def _is_index_of(places: _Places, features: Features, size: int) -> bool:
 def _lay_areas(
     jobs: Sequence[Job],
     features: Features,
-    header: Sequence[str],
     cells: Cells,
     rows: Iterator[tuple[str, Sequence[str]]],
     settings: TileSettings,
@@ -293,13 +283,10 @@ def _lay_areas(
     """Give patches the labels of the polygons that cover them."""
     from geoseg.raster.areas import Coverage  # noqa: PLC0415 - brings GEOS
 
-    columns = {name.casefold(): i for i, name in enumerate(header)}
-    of_index = "patch" in columns
     told = np.empty(len(features.shapes), np.int64)
     for place, (where, row) in enumerate(rows):
         number = cells.add(row, where)
-        silent = of_index and is_silent(columns, row, cells, number)
-        told[place] = -1 if silent else number
+        told[place] = -1 if cells.says_nothing(number) else number
     legend, states = cells.resolve()
     speaks = told >= 0
     said = states[told[speaks]]

@@ -1,5 +1,8 @@
 """What a table of image-level labels says, cell by cell: "water; forest", or 0 and 1 in columns.
 
+An empty cell says nothing, so that a table may be filled in for some patches and not for others;
+"-" says that none of the classes is there.
+
 Knows neither files nor patches. Without a list of classes, these are found: every cell is taken in
 before any is given a number.
 """
@@ -16,6 +19,8 @@ from geoseg.errors import LabelError
 from geoseg.patches.presence import UNKNOWN
 from geoseg.raster.legend import Legend
 
+NONE = "-"
+"""Cell that lists classes and means none of them."""
 PLACE = ("patch", "scene", "row", "col")
 """Columns that say which patch is meant."""
 
@@ -59,7 +64,7 @@ class Cells:
         self._flags = [] if self._list is not None else self._find_flags()
         self._numbers: dict[str | tuple[str, ...], int] = {}
         self._first: list[str] = []
-        self._said: list[tuple[str, ...] | tuple[int, ...]] = []
+        self._said: list[tuple[str, ...] | tuple[int, ...] | None] = []
 
     def add(self, cells: Sequence[str], where: str) -> int:
         """Take in a row and return its number, the same for rows that say the same.
@@ -84,7 +89,10 @@ class Cells:
 
     def says_nothing(self, number: int) -> bool:
         """Whether rows of a number have nothing but empty cells."""
-        return all(said == UNKNOWN for said in self._said[number])
+        said = self._said[number]
+        if said is None:
+            return True
+        return self._list is None and all(state == UNKNOWN for state in said)
 
     def resolve(self) -> tuple[Legend, NDArray[np.uint8]]:
         """Give names their classes, once all rows are taken in.
@@ -105,11 +113,13 @@ class Cells:
             states = np.full((len(self._said), len(legend)), UNKNOWN, np.uint8)
             for column, index in enumerate(of_column):
                 if index is not None:
-                    states[:, index] = [said[column] for said in self._said]
+                    states[:, index] = [said[column] for said in self._said if said is not None]
             return legend, states
         states = np.zeros((len(self._said), len(legend)), np.uint8)
         for number, names in enumerate(self._said):
-            for name in names:
+            if names is None:
+                states[number] = UNKNOWN
+            for name in names or ():
                 index = _class_of(str(name), legend)
                 if index is None:
                     raise LabelError(
@@ -157,7 +167,11 @@ class Cells:
             )
         return flags
 
-    def _names(self, text: str, where: str) -> tuple[str, ...]:
+    def _names(self, text: str, where: str) -> tuple[str, ...] | None:
+        if not text:
+            return None
+        if text == NONE:
+            return ()
         # A name with a comma may stand alone, as people type it.
         if self._legend is not None and text in self._legend.names:
             return (text,)
@@ -181,7 +195,7 @@ class Cells:
         if self._list is None:
             names = sorted({self._header[i] for i in self._flags})
         else:
-            names = sorted({str(name) for said in self._said for name in said})
+            names = sorted({str(name) for said in self._said for name in said or ()})
         if not names:
             raise LabelError(
                 f"{self._source} names no class in any row: fill in the column "
@@ -227,11 +241,17 @@ def split_names(text: str) -> list[str]:
     return [name for name in bare if name]
 
 
-def join_names(names: Iterable[str]) -> str:
-    """Cell of names that `split_names` takes apart again."""
-    return "; ".join(
-        '"' + name.replace('"', '""') + '"' if re.search(r'[;|,"]', name) else name
-        for name in names
+def join_names(names: Sequence[str]) -> str:
+    """Cell of names that `split_names` takes apart again; of no names `NONE`."""
+    return (
+        NONE
+        if not names
+        else "; ".join(
+            '"' + name.replace('"', '""') + '"'
+            if name == NONE or re.search(r'[;|,"]', name)
+            else name
+            for name in names
+        )
     )
 
 

@@ -16,6 +16,7 @@ from geoseg.patches.cutting import Job, patch_name
 from geoseg.patches.dataset import FORMAT, SPLITS, VERSION, BandStatistics, statistics_to_json
 from geoseg.patches.inputs import Inputs
 from geoseg.patches.labelcells import join_names
+from geoseg.patches.presence import UNKNOWN
 from geoseg.patches.settings import TileSettings
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.footprints import outlines
@@ -219,9 +220,14 @@ def write_index(
 
 
 def _class_lists(presence: NDArray[np.uint8], names: Sequence[str]) -> list[str]:
-    """Names of the classes present, a text a patch."""
-    rows, which = np.unique(presence == 1, axis=0, return_inverse=True)
-    texts = [join_names(n for n, there in zip(names, row, strict=True) if there) for row in rows]
+    """Names of the classes present, a text a patch; empty where nothing is known."""
+    rows, which = np.unique(presence, axis=0, return_inverse=True)
+    texts = [
+        join_names([n for n, there in zip(names, row, strict=True) if there == 1])
+        if (row != UNKNOWN).any()
+        else ""
+        for row in rows
+    ]
     return [texts[number] for number in which.reshape(-1)]
 
 

@@ -124,7 +124,7 @@ def test_table_that_names_a_patch_too_many_is_noted_on_standard_error(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "t.csv").write_text(
-        "patch,classes\nscene_r000000_c000000,corn\nscene_r000000_c000128,\nother_r0_c0,corn\n"
+        "patch,classes\nscene_r000000_c000000,corn\nscene_r000000_c000128,-\nother_r0_c0,corn\n"
     )
     options = ["--label-table", "t.csv", "--size", "128", "--split", "1,0,0", "-o", "a"]
     assert run("scene.tif", *options) == 0

@@ -78,7 +78,8 @@ def test_a_table_names_the_classes_of_patches(scene: Path, tmp_path: Path, stora
         "\ufeffpatch,note,classes\n"
         "s_r000000_c000010,x,water\n"
         '\ns_r000000_c000000,,"forest, water"\n'
-        "s_r000010_c000020,,\n",
+        "s_r000010_c000020,,-\n"
+        "s_r000010_c000000,nobody knows,\n",
         encoding="utf-8",
     )
     result = tile(scene, tmp_path / "set", label_table=table, size=10, storage=storage, **WHOLE)
@@ -131,7 +132,7 @@ def test_polygons_name_what_they_cover_more_than_the_share_of(scene: Path, tmp_p
             (10, 10, 3, 1),  # 3 % and 3 % of the fifth: 6 %
             (13, 10, 3, 1),
         ],
-        {"classes": [None, "a", "a", "a; b", "a", "a", "a", "a"]},
+        {"classes": ["-", "a", "a", "a; b", "a", "a", "a", "a"]},
     )
     tile(scene, tmp_path / "set", label_table=table, size=10, **WHOLE)
     assert presence_by_name(tmp_path / "set") == {
@@ -244,7 +245,7 @@ def test_an_index_is_a_label_table_of_the_same_patches(
     st.lists(
         st.tuples(
             st.tuples(*[st.integers(0, 28)] * 2, *[st.integers(1, 14)] * 2),
-            st.sampled_from(["a", "b", "a;b", ""]),
+            st.sampled_from(["a", "b", "a;b", "-"]),
         ),
         min_size=1,
         max_size=6,

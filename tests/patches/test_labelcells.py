@@ -22,9 +22,11 @@ def said(header: list[str], rows: list[list[str]], **options: object) -> tuple[L
 
 
 def test_names_get_ids_from_one_in_their_order() -> None:
-    legend, states = said(["patch", "Classes"], [["a", "soy; corn"], ["b", ""], ["c", "corn|corn"]])
+    legend, states = said(
+        ["patch", "Classes"], [["a", "soy; corn"], ["b", "-"], ["c", "corn|corn"], ["d", ""]]
+    )
     assert [(c.id, c.name) for c in legend.classes] == [(1, "corn"), (2, "soy")]
-    assert states == [[1, 1], [0, 0], [1, 0]]
+    assert states == [[1, 1], [0, 0], [1, 0], [255, 255]]
 
 
 def test_whole_numbers_are_label_values() -> None:
@@ -77,6 +79,14 @@ def test_cells_without_meaning_are_refused_in_a_line(
         assert word in str(caught.value)
 
 
-@given(st.lists(st.text('ab;|," é', min_size=1).map(str.strip).filter(bool), max_size=4))
+NAMES = st.text('ab;|,"- é', min_size=1).map(str.strip).filter(bool)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4))
 def test_names_joined_come_apart_again(names: list[str]) -> None:
+    assert join_names(names) != "-"
     assert split_names(join_names(names)) == names
+
+
+def test_no_names_are_a_dash() -> None:
+    assert join_names([]) == "-"
