@@ -155,6 +155,7 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
             }
             for band in dataset.statistics
         ],
+        "labelling": dataset.labelling,
         "classes": _dataset_classes(dataset),
         "dropped": _counts(meta.get("dropped")),
         "ignored_label_values": _counts(meta.get("ignored_label_values")),
@@ -172,18 +173,41 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
 
 
 def _dataset_classes(dataset: PatchDataset) -> list[dict[str, Any]] | None:
-    """Classes with their pixels and, of all labelled pixels of a split, their share."""
+    """Classes with their pixels and, of all labelled pixels of a split, their share.
+
+    Of labels of whole patches: the patches that hold them and, of all patches of a split, their
+    share.
+    """
     if dataset.legend is None:
         return None
-    totals = {split: sum(counts) for split, counts in dataset.class_pixels.items()}
+    unit = "patches" if dataset.labelling == "patches" else "pixels"
+    if unit == "patches":
+        counts = _class_counts(dataset.metadata.get("patches_with_class"), len(dataset.legend))
+        totals = dataset.splits
+    else:
+        counts = dataset.class_pixels
+        totals = {split: sum(held) for split, held in counts.items()}
     classes: list[dict[str, Any]] = []
-    for item, index in zip(dataset.legend.to_json(), range(len(dataset.legend)), strict=True):
-        pixels = {split: counts[index] for split, counts in dataset.class_pixels.items()}
+    for index, item in enumerate(dataset.legend.to_json()):
+        held = {split: of_class[index] for split, of_class in counts.items()}
         shares = {
-            split: n / totals[split] if totals[split] else math.nan for split, n in pixels.items()
+            split: n / totals[split] if totals.get(split) else math.nan for split, n in held.items()
         }
-        classes.append({**item, "pixels": pixels, "shares": shares})
+        classes.append({**item, unit: held, "shares": shares})
     return classes
+
+
+def _class_counts(found: object, classes: int) -> dict[str, tuple[int, ...]]:
+    """Take counts a class, by split, out of JSON; nothing where there is no such thing."""
+    if not isinstance(found, dict):
+        return {}
+    return {
+        str(split): tuple(counts)
+        for split, counts in found.items()
+        if isinstance(counts, list)
+        and len(counts) == classes
+        and all(type(n) is int for n in counts)
+    }
 
 
 def _counts(found: object) -> dict[str, int]:

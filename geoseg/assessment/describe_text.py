@@ -231,7 +231,8 @@ def _dataset(found: Mapping[str, Any]) -> list[str]:
     lines += table(header, cells, right=[False, *[True] * 7])
     if found["classes"] is not None:
         splits = list(found["splits"])
-        header = ["id", "class", *splits]
+        of_patches = found.get("labelling") == "patches"
+        header = ["id", "class in patches" if of_patches else "class", *splits]
         cells = [
             [str(c["id"]), c["name"], *(percent(c["shares"].get(s, math.nan)) for s in splits)]
             for c in found["classes"]

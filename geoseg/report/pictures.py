@@ -34,9 +34,9 @@ _RAMP_STEPS = 255
 def show_bands(names: Sequence[str]) -> tuple[int, int, int]:
     """Choose the bands to show as red, green and blue.
 
-    Red, green and blue by their names, if each names one band (as a word of the name, in any case);
-    else near infrared, red and green (the usual false colours) if those are there; else the first
-    three; else the first alone, in grey.
+    Red, green and blue by their names, if each names one band (the whole name, else a word of it,
+    in any case); else near infrared, red and green (the usual false colours) if those are there;
+    else the first three; else the first alone, in grey.
 
     Parameters
     ----------
@@ -52,7 +52,11 @@ def show_bands(names: Sequence[str]) -> tuple[int, int, int]:
         raise OptionError("a picture needs one band or more")
     words = [set(re.split(r"[\W_]+", name.casefold())) for name in names]
     for wanted in (("red", "green", "blue"), ("nir", "red", "green")):
-        found = [[i for i, w in enumerate(words) if word in w] for word in wanted]
+        found = [
+            [i for i, w in enumerate(words) if w == {word}]
+            or [i for i, w in enumerate(words) if word in w]
+            for word in wanted
+        ]
         if all(len(places) == 1 for places in found):
             red, green, blue = (places[0] for places in found)
             return red, green, blue

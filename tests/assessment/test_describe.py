@@ -107,6 +107,7 @@ def dataset(folder: Path, **changes: Any) -> Path:
         np.save(folder / split / "images.npy", np.zeros((count, 2, 4, 4), np.uint16))
         np.save(folder / split / "labels.npy", np.zeros((count, 4, 4), np.uint8))
         np.save(folder / split / "class_pixels.npy", np.zeros((count, 2), np.int64))
+        np.save(folder / split / "presence.npy", np.zeros((count, 2), np.uint8))
     return folder
 
 
@@ -203,6 +204,22 @@ def test_data_set_is_said_in_words(tmp_path: Path) -> None:
     assert "red 0 2 50 98 12 5.5 2.25" in lines
     assert "problems bad.tif: is empty" in lines
     assert "made by geoseg tile zion.tif" in lines
+
+
+def test_data_set_of_labelled_patches_is_described(tmp_path: Path) -> None:
+    found = one(
+        dataset(
+            tmp_path / "patches",
+            labelling="patches",
+            class_pixels={},
+            patches_with_class={"train": [3, 1], "val": [0, 0]},
+        )
+    )
+    assert found["labelling"] == "patches"
+    assert [c["patches"]["train"] for c in found["classes"]] == [3, 1]
+    lines = {" ".join(line.split()) for line in text(found).splitlines()}
+    assert "id class in patches train val" in lines
+    assert "2 forest 33.3 % –" in lines
 
 
 def test_data_set_without_labels_is_described(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def pixels(png: bytes) -> NDArray[np.uint8]:
         (("SR_Red", "SR_Green", "SR_Blue"), (0, 1, 2)),
         (("green", "red", "nir"), (2, 1, 0)),
         (("band_1", "band_2", "band_3", "band_4"), (0, 1, 2)),
-        (("red edge 1", "red", "green", "blue"), (0, 1, 2)),  # two reds: no guess by name
+        (("red edge 1", "red", "green", "blue"), (1, 2, 3)),
+        (("ultra blue", "blue", "green", "red", "nir"), (3, 2, 1)),
+        (("red 1", "red 2", "green", "blue"), (0, 1, 2)),  # two reds: no guess by name
         (("a", "b"), (0, 0, 0)),
     ],
 )
