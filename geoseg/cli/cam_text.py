@@ -1,0 +1,99 @@
+"""What ``geoseg cam`` says."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geoseg.inference.cam.result import CamResult, CamScores
+
+_WAYS = {
+    "argmax": "arg-max",
+    "zscore": "z-score",
+    "median": "median",
+    "logistic": "logistic regression",
+}
+
+
+def summary(result: CamResult, total: int) -> dict[str, object]:
+    """Return what came of a run as plain JSON objects."""
+    told: dict[str, object] = {
+        "outputs": [str(path) for path in result.outputs],
+        "combine": result.combine,
+        "pixels": dict(result.pixels),
+        "hectares": result.hectares,
+        "nodata": result.nodata,
+        "seam_ratio": result.seams.ratio,
+        "tiles": result.tiles,
+        "skipped_tiles": result.skipped,
+        "seconds": round(result.seconds, 3),
+        "megapixels_per_second": round(total / 1e6 / result.seconds, 3),
+        "notes": list(result.notes),
+    }
+    if result.scores is not None:
+        told["scores"] = _scores(result.scores)
+    return told
+
+
+def _scores(scores: CamScores) -> dict[str, object]:
+    task = scores.presence
+    return {
+        "task_accuracy": None if task is None else task.accuracy,
+        "majority_guess": None if task is None else task.majority,
+        "pixel_majority": scores.pixel_majority,
+        "patches_fitted_on": scores.patches,
+        "ways": {
+            way: {
+                "accuracy": scores.of(way).accuracy,
+                "miou": scores.of(way).mean_iou,
+                "confusion": counts.tolist(),
+            }
+            for way, counts in scores.ways.items()
+        },
+    }
+
+
+def text(result: CamResult, total: int) -> str:
+    """Lay out what came of a run for people."""
+    lines = [f"{path}" for path in result.outputs]
+    labelled = sum(result.pixels.values())
+    width = max((len(name) for name in result.pixels), default=0)
+    for name, count in result.pixels.items():
+        area = "" if result.hectares is None else f"  {result.hectares[name]:14,.1f} ha"
+        lines.append(f"  {name:<{width}}  {100 * count / max(labelled, 1):6.2f} %{area}")
+    lines.append(f"nodata {result.nodata:,} px; difference across patch lines {_seam(result)}")
+    if result.scores is not None:
+        lines += _score_lines(result.scores)
+    lines.append(
+        f"{result.tiles:,} {'tile' if result.tiles == 1 else 'tiles'} computed,"
+        f" {result.skipped:,} empty skipped,"
+        f" {result.seconds:.1f} s, {total / 1e6 / result.seconds:.2f} Mpx/s"
+    )
+    return "\n".join(lines)
+
+
+def _seam(result: CamResult) -> str:
+    ratio = result.seams.ratio
+    if math.isnan(ratio):
+        return "not measured" + (": one tile" if result.tiles + result.skipped == 1 else "")
+    return f"{ratio:.2f} times that elsewhere"
+
+
+def _score_lines(scores: CamScores) -> list[str]:
+    lines = [""]
+    task = scores.presence
+    if task is not None:
+        lines.append(
+            f"patches: task accuracy {task.accuracy:.4f}, majority guess {task.majority:.4f}"
+        )
+    lines.append(f"pixels: the most frequent class everywhere {scores.pixel_majority:.4f}")
+    width = max(len(_WAYS[way]) for way in scores.ways)
+    lines += [
+        f"  {_WAYS[way]:<{width}}  accuracy {scores.of(way).accuracy:.4f}"
+        f"  mIoU {scores.of(way).mean_iou:.4f}"
+        for way in scores.ways
+    ]
+    if scores.patches:
+        lines.append(f"measured apart from the {scores.patches:,} patches fitted on")
+    return [*lines, ""]

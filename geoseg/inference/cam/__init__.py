@@ -1,0 +1,1 @@
+"""Class activation maps of a whole scene, and weak labels made of them."""

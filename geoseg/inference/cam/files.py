@@ -1,0 +1,203 @@
+"""What a run leaves: activation maps, and by wish weak labels, confidence, a report, a model.
+
+Rasters are written row by row, can be read back meanwhile, and appear together when all are whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import OptionError
+from geoseg.inference.outputs import Maps, Outputs
+from geoseg.raster.grid import Grid
+from geoseg.raster.legend import Legend, Ramp
+from geoseg.raster.output import check_output
+from geoseg.raster.writer import RasterWriter
+
+
+@dataclass(frozen=True, kw_only=True)
+class CamOutputs:
+    """Where files go."""
+
+    maps: Path
+    """Activation maps, a band a class, float32."""
+    weak_labels: Path | None = None
+    """Class raster."""
+    confidence: Path | None = None
+    """How sure the weak labels are, float32 from 0 to 1."""
+    report: Path | None = None
+    """Page for a browser."""
+    fitted_model: Path | None = None
+    """The model with the regression in it."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Those that are wanted."""
+        every = (self.maps, self.weak_labels, self.confidence, self.report, self.fitted_model)
+        return tuple(path for path in every if path is not None)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether weak labels are wanted."""
+        return self.weak_labels is not None
+
+    def fits(self, combine: str) -> bool:
+        """Tell whether a regression has to be fitted, if there are labels to do so."""
+        return combine == "logistic" or self.report is not None or self.fitted_model is not None
+
+    def check(self, *, overwrite: bool, reference: bool) -> None:
+        """Refuse what cannot be written, before any work is done.
+
+        Raises
+        ------
+        OptionError
+            Outputs do not go together, or two are one file.
+        OutputError
+            There already, or a folder is missing.
+        """
+        if self.confidence is not None and self.weak_labels is None:
+            raise OptionError("--confidence is that of weak labels: give --weak-labels too")
+        if self.fitted_model is not None and not reference:
+            raise OptionError("--fitted-model keeps a regression fitted on --reference: give that")
+        if self.fitted_model is not None and self.fitted_model.suffix != ".safetensors":
+            raise OptionError(f"{self.fitted_model}: a model is called NAME.safetensors")
+        if self.report is not None and not (reference or self.labelled):
+            raise OptionError("--report is about weak labels: give --weak-labels or --reference")
+        taken = [path.resolve() for path in self.paths]
+        rasters = (self.maps, self.weak_labels, self.confidence)
+        taken += [path.resolve().with_suffix(".qml") for path in rasters if path is not None]
+        if len(set(taken)) < len(taken):
+            raise OptionError(
+                "two outputs have the same path, or styles (NAME.qml) of the same; give each a"
+                " name of its own"
+            )
+        for path in self.paths:
+            check_output(path, overwrite=overwrite)
+
+
+class CamFiles:
+    """Takes rows from top to bottom; a context manager.
+
+    Left without `finish`, or by an exception, nothing is written.
+    """
+
+    def __init__(
+        self,
+        outputs: CamOutputs,
+        *,
+        grid: Grid,
+        legend: Legend,
+        tags: Mapping[str, str],
+        min_area: int,
+        workers: int,
+        overwrite: bool,
+    ) -> None:
+        self._outputs = outputs
+        self._grid = grid
+        self._legend = legend
+        self._stack = ExitStack()
+        self._maps = RasterWriter(
+            outputs.maps,
+            grid,
+            band_names=list(legend.names),
+            dtype="float32",
+            nodata=float("nan"),
+            ramp=Ramp(name="activation", minimum=-1.0, maximum=1.0),
+            tags=tags,
+            overwrite=overwrite,
+        )
+        self._labels: Maps | None = None
+        if outputs.weak_labels is not None:
+            self._labels = Maps(
+                Outputs.of(outputs.weak_labels, confidence=outputs.confidence),
+                grid=grid,
+                legend=legend,
+                tags=tags,
+                min_area=min_area,
+                workers=workers,
+                overwrite=overwrite,
+            )
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(self._maps)
+            if self._labels is not None:
+                stack.enter_context(self._labels)
+            self._stack = stack.pop_all()
+        return self
+
+    @property
+    def keeps_regression(self) -> bool:
+        """Whether the model is wanted with the regression in it."""
+        return self._outputs.fitted_model is not None
+
+    @property
+    def height(self) -> int:
+        """Rows of the scene."""
+        return self._grid.height
+
+    def write_maps(self, row: int, data: NDArray[np.float32]) -> None:
+        """Take rows of maps, (classes, rows, width)."""
+        self._maps.write_rows(row, data)
+
+    def read_maps(self, first: int, stop: int) -> NDArray[np.float32]:
+        """Give rows of maps that were taken, (classes, stop − first, width)."""
+        rows: NDArray[np.float32] = self._maps.read_rows(first, stop)
+        return rows
+
+    def set_limit(self, limit: float) -> None:
+        """Say at which activation, above and below 0, the maps' colours end."""
+        self._maps.ramp = Ramp(name="activation", minimum=-limit, maximum=limit)
+
+    def write_labels(
+        self, row: int, index: NDArray[np.uint8], confidence: NDArray[np.float32]
+    ) -> None:
+        """Take rows of weak labels, (rows, width) class index and confidence, if wanted."""
+        if self._labels is not None:
+            self._labels.write(row, index, confidence, None)
+
+    @property
+    def pixels(self) -> dict[str, int]:
+        """Pixels of each class as written, by name; known when `finish` is through."""
+        if self._labels is None:
+            return {}
+        counts = self._labels.counts
+        return {c.name: int(n) for c, n in zip(self._legend.classes, counts, strict=False)}
+
+    @property
+    def hectares(self) -> dict[str, float] | None:
+        """The same as areas, where pixels have an area on Earth."""
+        if self._grid.crs is None:
+            return None
+        one = self._grid.pixel_area_m2() / 1e4
+        return {name: count * one for name, count in self.pixels.items()}
+
+    def finish(self) -> None:
+        """Clean small components, if that was asked for, and make the rasters.
+
+        Leaving the ``with`` block gives everything its name.
+        """
+        self._maps.make()
+        if self._labels is not None:
+            self._labels.finish()
+
+    def add_report(self, page: str) -> None:
+        """Take the page that appears with the rasters."""
+        if self._outputs.report is not None:
+            self._maps.add_sidecar(self._outputs.report, page)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
