@@ -79,6 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--networks", default="shallow-cnn")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--no-unet", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="without what sees tiles often")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--name", required=True)
@@ -139,16 +140,22 @@ class Bench:
         # The regression is fitted where one learns, and measured elsewhere.
         fitted = self.work / f"{key} fitted.safetensors"
         maps: dict[str, Any] = {}
-        for name, options in MAPS.items():
+        for name, options in self.chosen(MAPS).items():
             self.cam(
                 f"fit {key} {name}", model, given.left, *options, "--fitted-model", str(fitted),
                 "--patches", str(given.patches), "--seed", str(seed), "--combine", "logistic",
             )  # fmt: skip
             maps[name] = self.measured(f"cam {key} {name}", fitted, options)
         weak: dict[str, Any] = {}
-        for name, options in WEAK.items():
-            weak[name] = self.weak(key, name, model, patches, options, unet=not given.no_unet)
+        for name, options in {} if given.no_unet else self.chosen(WEAK).items():
+            # How confidence is used is tried with the first seed alone.
+            kinds = UNETS if seed == int(given.seeds.split(",")[0]) else {"": []}
+            weak[name] = self.weak(key, name, model, patches, options, kinds)
         return {"train": trained, "maps": maps, "weak": weak}
+
+    def chosen(self, ways: dict[str, list[str]]) -> dict[str, list[str]]:
+        slow = {"--tta", "--scales"} if self.given.quick else set()
+        return {name: words for name, words in ways.items() if not slow & {*words}}
 
     def measured(self, step: str, fitted: Path, options: list[str]) -> dict[str, Any]:
         """All ways of combining, on the other part of the scene."""
@@ -167,7 +174,13 @@ class Bench:
         return said
 
     def weak(
-        self, key: str, name: str, model: Path, patches: Path, options: list[str], *, unet: bool
+        self,
+        key: str,
+        name: str,
+        model: Path,
+        patches: Path,
+        options: list[str],
+        kinds: dict[str, list[str]],
     ) -> dict[str, Any]:
         """Weak labels where patches' labels are known, and U-Nets that learn from them."""
         given = self.given
@@ -181,12 +194,10 @@ class Bench:
             "--overwrite", *words,
         )  # fmt: skip
         out = {"labels": self.score(f"weak {stem} scores", raster, given.left)["scores"]}
-        if not unet:
-            return out
         folder = self.patches(
             f"{stem} patches", raster, given.unet_size, given.unet_size // 2, "--confidence", sure
         )
-        for kind, settings in UNETS.items():
+        for kind, settings in kinds.items():
             out[f"unet {kind}".strip()] = self.unet(f"{stem} {kind}".strip(), folder, settings, key)
         return out
 
@@ -237,7 +248,7 @@ def table(found: dict[str, dict[str, Any]], truths: list[dict[str, Any]], name: 
             "| maps | " + " | ".join(WAYS) + " | seam ratio | seconds |",
             "|---|" + "---|" * (len(WAYS) + 2),
         ]
-        for maps in MAPS:
+        for maps in runs[0]["maps"]:
             said = [run["maps"][maps] for run in runs]
             cells = [
                 f"{spread([s['scores']['ways'][way]['accuracy'] for s in said])} /"
@@ -247,6 +258,9 @@ def table(found: dict[str, dict[str, Any]], truths: list[dict[str, Any]], name: 
             seams = spread([s["seam_ratio"] for s in said])
             seconds = statistics.median(s["seconds"] for s in said)
             lines.append(f"| {maps} | " + " | ".join(cells) + f" | {seams} | {seconds:.1f} |")
+        if not runs[0]["weak"]:
+            lines.append("")
+            continue
         lines += [
             "",
             "Weak labels of the part that was learned from, and U-Nets trained on them, measured"
@@ -255,7 +269,7 @@ def table(found: dict[str, dict[str, Any]], truths: list[dict[str, Any]], name: 
             "| weak labels | theirs | " + " | ".join(k or "as it is" for k in UNETS) + " |",
             "|---|" + "---|" * (len(UNETS) + 1),
         ]
-        for weak in WEAK:
+        for weak in runs[0]["weak"]:
             cells = []
             for kind in ("labels", *(f"unet {k}".strip() for k in UNETS)):
                 scores = [run["weak"][weak][kind] for run in runs if kind in run["weak"][weak]]
