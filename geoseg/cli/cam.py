@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -223,9 +224,12 @@ def command(
     outputs.check(overwrite=overwrite, reference=reference is not None)
     bundle = load_bundle(model)
     card = bundle.card
-    with Scene.open(scene if len(scene) > 1 else scene[0], band_names=band_names) as opened:
+    with ExitStack() as stack:
+        opened = stack.enter_context(
+            Scene.open(scene if len(scene) > 1 else scene[0], band_names=band_names)
+        )
         if bands is not None:
-            opened = opened.select(bands)  # noqa: PLW2901
+            opened = opened.select(bands)
         maps = MapSettings(
             tile=card.tile if tile is None else tile,
             stride=stride,
@@ -253,7 +257,7 @@ def command(
         guides = Guides(
             area=area,
             area_name=region,
-            reference=None if reference is None else Scene.open(reference),
+            reference=None if reference is None else stack.enter_context(Scene.open(reference)),
             assume_aligned=assume_aligned,
             known=None if known is None else known_classes(known, opened.grid, card.legend),
             known_name=None if known is None else Path(known).name,

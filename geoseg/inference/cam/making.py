@@ -36,8 +36,10 @@ from geoseg.patches.presence import PRESENT
 from geoseg.raster.provenance import provenance
 from geoseg.raster.scene import Scene
 
-_BATCH_PIXELS = 144 * 144
-_MOST_BATCH = 16
+# Tiles computed together: so many as have that many pixels, and no more than that many. They are
+# small, and the less is done at once, the more of the time is spent on asking for it.
+_ON_CPU = (144 * 144, 16)
+_ON_GPU = (16 * 288 * 288, 512)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +88,11 @@ class Making:
     def write_maps(self, files: CamFiles) -> None:
         """Compute the maps, and write and measure them."""
         tiling = self.maps.tiling()
-        if tiling.batch is None and self.activations.device.type == "cpu":
-            together = max(1, min(_MOST_BATCH, _BATCH_PIXELS // self.maps.tile**2))
-            tiling = replace(tiling, batch=together)
         device = self.activations.device
+        if tiling.batch is None:
+            pixels, most = _ON_CPU if device.type == "cpu" else _ON_GPU
+            together = max(1, min(most, pixels // self.maps.tile**2))
+            tiling = replace(tiling, batch=together)
         with (
             lane("geoseg-write") as write,
             closing(Crew(device, self.workers)) as crew,
