@@ -62,6 +62,7 @@ UNETS = {
         *("--sampler", "equibatch", "--loss", "0.5*ce + 0.5*lovasz-softmax"),
     ],
 }
+VARIED = ("argmax", "zscore, known")
 WAYS = ("argmax", "zscore", "median", "logistic")
 
 
@@ -148,8 +149,9 @@ class Bench:
             maps[name] = self.measured(f"cam {key} {name}", fitted, options)
         weak: dict[str, Any] = {}
         for name, options in {} if given.no_unet else self.chosen(WEAK).items():
-            # How confidence is used is tried with the first seed alone.
-            kinds = UNETS if seed == int(given.seeds.split(",")[0]) else {"": []}
+            # How U-Nets learn from weak labels is tried with the first seed and the plainest alone.
+            first = seed == int(given.seeds.split(",")[0]) and name in VARIED
+            kinds = UNETS if first else {"": []}
             weak[name] = self.weak(key, name, model, patches, options, kinds)
         return {"train": trained, "maps": maps, "weak": weak}
 
@@ -245,7 +247,7 @@ def table(found: dict[str, dict[str, Any]], truths: list[dict[str, Any]], name: 
             "",
             "Pixel accuracy / mean IoU where nothing was learned:",
             "",
-            "| maps | " + " | ".join(WAYS) + " | seam ratio | seconds |",
+            "| maps | " + " | ".join(WAYS) + " | seam ratio (by the lattice) | seconds |",
             "|---|" + "---|" * (len(WAYS) + 2),
         ]
         for maps in runs[0]["maps"]:
@@ -256,6 +258,9 @@ def table(found: dict[str, dict[str, Any]], truths: list[dict[str, Any]], name: 
                 for way in WAYS
             ]
             seams = spread([s["seam_ratio"] for s in said])
+            # A map of repeated values changes on its own lattice alone; where that is all.
+            if "repeated" in maps:
+                seams += f" ({spread([s['seam_lattice_ratio'] for s in said])})"
             seconds = statistics.median(s["seconds"] for s in said)
             lines.append(f"| {maps} | " + " | ".join(cells) + f" | {seams} | {seconds:.1f} |")
         if not runs[0]["weak"]:
@@ -273,9 +278,10 @@ def table(found: dict[str, dict[str, Any]], truths: list[dict[str, Any]], name: 
             cells = []
             for kind in ("labels", *(f"unet {k}".strip() for k in UNETS)):
                 scores = [run["weak"][weak][kind] for run in runs if kind in run["weak"][weak]]
+                few = f" (of {len(scores)})" if 0 < len(scores) < len(runs) else ""
                 cells.append(
                     f"{spread([s['pixel_accuracy'] for s in scores])} /"
-                    f" {spread([s['mean_iou'] for s in scores])}"
+                    f" {spread([s['mean_iou'] for s in scores])}{few}"
                 )
             lines.append(f"| {weak} | " + " | ".join(cells) + " |")
         lines.append("")

@@ -24,6 +24,7 @@ from geoseg.cli.options import (
     workers_option,
 )
 from geoseg.cli.progress import progress
+from geoseg.errors import OptionError
 
 
 def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[float, ...]:
@@ -48,8 +49,8 @@ def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[f
     "--confidence",
     type=click.Path(),
     metavar="PATH",
-    help="Also write by how much the chosen class stands out, from 0 to 1: for geoseg tile"
-    " --confidence.",
+    help="Also write by how much the class chosen (before --min-area) stands out, from 0 to 1: for"
+    " geoseg tile --confidence.",
 )
 @click.option(
     "--combine",
@@ -212,8 +213,13 @@ def command(
     from geoseg.inference.cam.settings import LabelSettings, MapSettings  # noqa: PLC0415
     from geoseg.inference.settings import parse_area  # noqa: PLC0415
     from geoseg.models.bundle import load_bundle  # noqa: PLC0415
+    from geoseg.raster.output import refuse_inputs, refuse_inside  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
 
+    if weak_labels is None and reference is None and (refine or combine != "argmax"):
+        raise OptionError("--combine and --refine are about weak labels: give --weak-labels too")
+    if weak_labels is None and min_area is not None:
+        raise OptionError("--min-area is about weak labels: give --weak-labels too")
     outputs = CamOutputs(
         maps=Path(output),
         weak_labels=None if weak_labels is None else Path(weak_labels),
@@ -222,6 +228,9 @@ def command(
         fitted_model=None if fitted_model is None else Path(fitted_model),
     )
     outputs.check(overwrite=overwrite, reference=reference is not None)
+    refuse_inputs(outputs.paths, [path for path in (model, region) if path is not None])
+    if known is not None:
+        refuse_inside(outputs.paths, known)
     bundle = load_bundle(model)
     card = bundle.card
     with ExitStack() as stack:
@@ -238,7 +247,6 @@ def command(
             bias=bias,
             tta=tta,
             scales=scales,
-            reduce=card.scale,
             batch=batch_size,
             precision=precision,
         )

@@ -8,13 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from geoseg.inference.cam.result import CamResult, CamScores
 
-_WAYS = {
-    "argmax": "arg-max",
-    "zscore": "z-score",
-    "median": "median",
-    "logistic": "logistic regression",
-}
-
 
 def summary(result: CamResult, total: int) -> dict[str, object]:
     """Return what came of a run as plain JSON objects."""
@@ -25,6 +18,7 @@ def summary(result: CamResult, total: int) -> dict[str, object]:
         "hectares": result.hectares,
         "nodata": result.nodata,
         "seam_ratio": result.seams.ratio,
+        "seam_lattice_ratio": result.seams.lattice_ratio,
         "tiles": result.tiles,
         "skipped_tiles": result.skipped,
         "seconds": round(result.seconds, 3),
@@ -62,7 +56,9 @@ def text(result: CamResult, total: int) -> str:
     for name, count in result.pixels.items():
         area = "" if result.hectares is None else f"  {result.hectares[name]:14,.1f} ha"
         lines.append(f"  {name:<{width}}  {100 * count / max(labelled, 1):6.2f} %{area}")
-    lines.append(f"nodata {result.nodata:,} px; difference across patch lines {_seam(result)}")
+    from geoseg.inference.cam.remarks import seam_words  # noqa: PLC0415 — imports torch
+
+    lines.append(f"nodata {result.nodata:,} px; seams {_seam(result)} ({seam_words(result.seams)})")
     if result.scores is not None:
         lines += _score_lines(result.scores)
     lines.append(
@@ -76,11 +72,13 @@ def text(result: CamResult, total: int) -> str:
 def _seam(result: CamResult) -> str:
     ratio = result.seams.ratio
     if math.isnan(ratio):
-        return "not measured" + (": one tile" if result.tiles + result.skipped == 1 else "")
-    return f"{ratio:.2f} times that elsewhere"
+        return "not measured"
+    return f"{ratio:.2f}"
 
 
 def _score_lines(scores: CamScores) -> list[str]:
+    from geoseg.inference.cam.remarks import way_name, ways_of  # noqa: PLC0415 — imports torch
+
     lines = [""]
     task = scores.presence
     if task is not None:
@@ -88,12 +86,14 @@ def _score_lines(scores: CamScores) -> list[str]:
             f"patches: task accuracy {task.accuracy:.4f}, majority guess {task.majority:.4f}"
         )
     lines.append(f"pixels: the most frequent class everywhere {scores.pixel_majority:.4f}")
-    width = max(len(_WAYS[way]) for way in scores.ways)
+    ways = ways_of(scores)
+    width = max(len(way_name(way)) for way in ways)
     lines += [
-        f"  {_WAYS[way]:<{width}}  accuracy {scores.of(way).accuracy:.4f}"
+        f"  {way_name(way):<{width}}  accuracy {scores.of(way).accuracy:.4f}"
         f"  mIoU {scores.of(way).mean_iou:.4f}"
-        for way in scores.ways
+        for way in ways
     ]
     if scores.patches:
-        lines.append(f"measured apart from the {scores.patches:,} patches fitted on")
+        patches = "patch" if scores.patches == 1 else f"{scores.patches:,} patches"
+        lines.append(f"measured apart from the {patches} fitted on")
     return [*lines, ""]

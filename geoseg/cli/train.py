@@ -111,7 +111,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a network on the patches in DIR, which `geoseg tile` made with --labels.
+    """Train a network on the patches in DIR, which `geoseg tile` made with labels.
 
     Writes one model file, and beside it NAME.report.html (everything about the run, for a
     browser), NAME.report.json (every score of the epoch kept), NAME.curves.csv and NAME.curves.png

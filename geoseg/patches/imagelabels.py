@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from geoseg.raster.vector import Features
 
 _TEXTS = (".csv", ".tsv", ".txt")
-_NAME = re.compile(r"(.+)_r([0-9]+)_c([0-9]+)")
+_NAME = re.compile(r"(.+)_r([0-9]{1,9})_c([0-9]{1,9})")
 # Share of a patch that rounding may cost: coordinates are numbers, and bend when reprojected.
 _TOLERANCE = 1e-6
 
@@ -45,7 +45,8 @@ def lay_label_table(
         A CSV file that names patches (``patch``, or ``scene``, ``row`` and ``col``), or a vector
         file. An index of patches of this size, as `geoseg tile` writes, is taken by its names too;
         any other by its areas: a patch holds a class where polygons that name it cover more than
-        ``settings.present`` of the patch, and has no label where no polygon lies.
+        ``settings.present`` of the patch; it does not where what other polygons leave over is not
+        more; else nobody knows. A patch of which nothing is known has no label.
     legend
         The classes, if they are known beforehand.
     settings
@@ -150,15 +151,13 @@ class _Named:
             )
         # What each patch is told: the number of a row's cells; −1 nothing.
         self._told = [np.full(len(job.table), -1, np.int64) for job in places.jobs]
-        self._where = [np.zeros(len(job.table), np.int64) for job in places.jobs]
-        self._rows: int = 0
+        self._first: dict[tuple[int, int], str] = {}
         self._missing = 0
         self._examples: list[str] = []
 
     def add(self, row: Sequence[str], where: str) -> None:
         """Take in a row."""
         number = self._cells.add(row, where)
-        self._rows += 1
         if self._cells.says_nothing(number):
             return
         name, place = self._find(row, where)
@@ -167,13 +166,12 @@ class _Named:
             if len(self._examples) < 3:
                 self._examples.append(name)
             return
-        told, lines = self._told[place[0]], self._where[place[0]]
+        told, first = self._told[place[0]], self._first.setdefault(place, where)
         if told[place[1]] >= 0:
             raise LabelError(
-                f"{where}: the patch {name} comes a second time (first in row "
-                f"{lines[place[1]]}): keep one"
+                f"{where}: the patch {name} comes a second time (first in {first}): keep one"
             )
-        told[place[1]], lines[place[1]] = number, self._rows
+        told[place[1]] = number
 
     def _find(self, row: Sequence[str], where: str) -> tuple[str, tuple[int, int] | None]:
         if "patch" in self._columns:
@@ -300,17 +298,20 @@ def _lay_areas(
         windows = table.windows(job.window)
         patch_area = abs(float(grid.transform.determinant)) * table.pixels
         across = len(table.cols)
-        shares = np.zeros((len(table), groups.shape[1]))
+        presence = np.zeros((len(table), classes), np.uint8)
+        covered = np.zeros(len(table))
         for start in range(0, len(table), across):
             row_of = slice(start, start + across)
-            shares[row_of] = coverage.areas(outlines(grid, windows[row_of], grid.crs)) / patch_area
-        beyond = shares > settings.present + _TOLERANCE
-        presence = np.where(beyond[:, 1 + classes :], np.uint8(UNKNOWN), np.uint8(0))
-        presence[beyond[:, 1 : 1 + classes]] = 1
-        covered = shares[:, 0] > _TOLERANCE
-        presence[~covered] = UNKNOWN
-        covered_any = covered_any or bool(covered.any())
-        table.set_presence(presence, shares[:, 0] < settings.min_labelled - _TOLERANCE)
+            shares = coverage.areas(outlines(grid, windows[row_of], grid.crs)) / patch_area
+            least = settings.present + _TOLERANCE
+            # What no polygon covers may be of any class.
+            possible = shares[:, 1 + classes :] + (1 - shares[:, :1])
+            presence[row_of][possible > least] = UNKNOWN
+            presence[row_of][shares[:, 1 : 1 + classes] > least] = 1
+            covered[row_of] = shares[:, 0]
+        presence[covered <= _TOLERANCE] = UNKNOWN
+        covered_any = covered_any or bool((covered > _TOLERANCE).any())
+        table.set_presence(presence, covered < settings.min_labelled - _TOLERANCE)
     if not covered_any:
         raise LabelError(
             f"{features.source}: no polygon lies on the scenes: check that they overlap"

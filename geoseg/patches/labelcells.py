@@ -111,9 +111,12 @@ class Cells:
         if self._list is None:
             of_column = [_class_of(self._header[i], legend) for i in self._flags]
             states = np.full((len(self._said), len(legend)), UNKNOWN, np.uint8)
-            for column, index in enumerate(of_column):
-                if index is not None:
-                    states[:, index] = [said[column] for said in self._said if said is not None]
+            for index_of_class in range(len(legend)):
+                # Several columns may be of one class: label values that mean the same.
+                columns = [column for column, of in enumerate(of_column) if of == index_of_class]
+                for number, said in enumerate(self._said):
+                    told = {said[column] for column in columns if said is not None}
+                    states[number, index_of_class] = next(s for s in (1, UNKNOWN, 0) if s in told)
             return legend, states
         states = np.zeros((len(self._said), len(legend)), np.uint8)
         for number, names in enumerate(self._said):
@@ -176,9 +179,14 @@ class Cells:
         if self._legend is not None and text in self._legend.names:
             return (text,)
         try:
-            return tuple(sorted(set(split_names(text))))
+            names = tuple(sorted(set(split_names(text))))
         except ValueError as error:
             raise LabelError(f"{where}: {error}") from None
+        if NONE in names and f'"{NONE}"' not in text:
+            raise LabelError(
+                f"{where}: '{NONE}' means none of the classes, and others stand beside it"
+            )
+        return names
 
     def _states(self, cells: tuple[str, ...], where: str) -> tuple[int, ...]:
         for cell, column in zip(cells, self._flags, strict=True):

@@ -31,7 +31,9 @@ from geoseg.raster.output import TemporaryFolder, output_error
 _ADVICE = {
     NODATA: "raise --max-nodata, or give a --size that is not beyond the scene's",
     STRADDLE: "use larger blocks (--split-block) or a --stride equal to --size",
-    NO_LABEL: "check that labels and scenes overlap, and --classes (and --min-confidence)",
+    NO_LABEL: "check that labels and scenes overlap, and --classes and --min-confidence; polygons"
+    " of a --label-table must cover most of a patch, or more than --present of it by one class: use"
+    " a smaller --size",
     FEW_LABELS: "lower --min-labelled",
     OUTSIDE: "check --region",
 }

@@ -82,6 +82,22 @@ def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -
             raise OutputError(f"{output} is an input of this very run; name another output")
 
 
+def refuse_inside(outputs: Iterable[str | Path], folder: str | Path) -> None:
+    """Refuse to write into a folder that is being read.
+
+    Raises
+    ------
+    OutputError
+        An output lies in it, by whatever path or link.
+    """
+    read = Path(folder).resolve()
+    for output in map(Path, outputs):
+        if read in output.resolve().parents:
+            raise OutputError(
+                f"{output} lies in {folder}, which is read in this very run; choose another folder"
+            )
+
+
 def output_error(error: OSError, target: Path) -> OutputError:
     """Say in words why `target` could not be written."""
     folder = target.parent

@@ -145,7 +145,6 @@ class RasterWriter:
         # Rows that somebody writes or wrote, and those that are in the file.
         self._taken = np.zeros(grid.height, dtype=np.bool_)
         self._arrived = np.zeros(grid.height, dtype=np.bool_)
-        self._added: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._made: Path | None = None
         self._folder: TemporaryFolder | None = None
@@ -241,13 +240,6 @@ class RasterWriter:
         except OSError as error:
             raise output_error(error, self.path) from error
         return rows
-
-    def add_sidecar(self, path: Path, text: str) -> None:
-        """Have a text file appear together with the raster, until the ``with`` block is left.
-
-        Whether a file of that name may be replaced is for the caller to have checked.
-        """
-        self._added[path] = text
 
     def __exit__(
         self,
@@ -350,7 +342,7 @@ class RasterWriter:
             texts[_aux_path(self.path)] = beyond_tiff.decode()
         if self.ramp is not None:
             texts[self.path.with_suffix(".qml")] = ramp_qml(self.ramp)
-        return texts | self._added
+        return texts
 
     def _stale_files(self) -> list[Path]:
         """Files of an old raster of this name that would be taken for parts of the new one."""

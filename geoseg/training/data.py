@@ -73,6 +73,7 @@ class LabelledPatches:
         elif arrays.labels is None or counts is None:
             raise DatasetError(
                 f"{dataset.folder} holds no labels to learn from: tile again with --labels"
+                " or --label-table"
             )
         elif chosen is not None:
             counts = counts[chosen]

@@ -285,6 +285,7 @@ def _legend(dataset: PatchDataset) -> Legend:
     if dataset.legend is None:
         raise DatasetError(
             f"{dataset.folder} holds no labels to learn from: tile again with --labels"
+            " or --label-table"
         )
     if not dataset.splits.get("train"):
         raise DatasetError(f"{dataset.folder} has no training patches: tile again with --split")

@@ -187,16 +187,3 @@ def test_the_ramp_may_be_set_when_all_rows_are_there(tmp_path: Path) -> None:
     for suffix in (".tif", ".qml"):
         early = (tmp_path / f"early{suffix}").read_bytes()
         assert (tmp_path / f"late{suffix}").read_bytes() == early
-
-
-def test_added_texts_appear_with_the_raster_or_not_at_all(tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    for missing in (1, 0):
-        try:
-            with writer_of(tmp_path / "x.tif", 3, 4) as writer:
-                writer.add_sidecar(page, "ü\n")
-                writer.write_rows(missing, pixels(2, 3 - missing, 4))
-        except OutputError:
-            assert missing
-        assert page.exists() == (not missing)
-    assert page.read_text(encoding="utf-8") == "ü\n"

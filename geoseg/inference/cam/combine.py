@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import ModelError, OptionError
+from geoseg.errors import OptionError
 from geoseg.inference.outputs import NODATA
 
 
@@ -98,7 +98,8 @@ class Combination:
             (rows, cols).
         allowed
             (classes, rows, cols): which classes come into question; None for all. A pixel at which
-            none of those that have a score does is free to be any of them.
+            none does gets no class; one at which none of those that have a score does is free to
+            be any of them.
 
         Returns
         -------
@@ -111,6 +112,7 @@ class Combination:
         """
         scores = self.scores(maps)
         if allowed is not None:
+            valid = valid & allowed.any(axis=0)
             kept = allowed[list(self.classes)]
             free = ~kept.any(axis=0)
             scores[~(kept | free)] = -np.inf
@@ -156,7 +158,7 @@ def kept_combination(
     kept
         Of the model's card.
     made
-        How maps are made now, see `MapSettings.words`.
+        How maps are made now, by option.
     name
         What the model is called.
 
@@ -175,8 +177,6 @@ def kept_combination(
             " with labelled pixels to fit one, or another --combine"
         )
     combination = Combination.from_json(kept)
-    if any(c >= NODATA for c in combination.classes):
-        raise ModelError(f"the model '{name}' is damaged: its regression names unknown classes")
     then: Mapping[str, Any] = kept.get("settings", {})
     changed = [f"{k} {then[k]} (now {made[k]})" for k in made if k in then and then[k] != made[k]]
     notes = (f"the regression of '{name}' was fitted with {', '.join(changed)}",) if changed else ()

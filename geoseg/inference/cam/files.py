@@ -19,8 +19,10 @@ from geoseg.errors import OptionError
 from geoseg.inference.outputs import Maps, Outputs
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
-from geoseg.raster.output import check_output
+from geoseg.raster.output import TemporaryFolder, check_output
 from geoseg.raster.writer import RasterWriter
+
+_PAGE = "page"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,8 @@ class CamOutputs:
             raise OptionError("--fitted-model keeps a regression fitted on --reference: give that")
         if self.fitted_model is not None and self.fitted_model.suffix != ".safetensors":
             raise OptionError(f"{self.fitted_model}: a model is called NAME.safetensors")
+        if self.report is not None and self.report.suffix.casefold() not in (".html", ".htm"):
+            raise OptionError(f"{self.report}: a report is a page for a browser, NAME.html")
         if self.report is not None and not (reference or self.labelled):
             raise OptionError("--report is about weak labels: give --weak-labels or --reference")
         taken = [path.resolve() for path in self.paths]
@@ -103,7 +107,9 @@ class CamFiles:
         self._outputs = outputs
         self._grid = grid
         self._legend = legend
+        self._overwrite = overwrite
         self._stack = ExitStack()
+        self._page: TemporaryFolder | None = None
         self._maps = RasterWriter(
             outputs.maps,
             grid,
@@ -131,6 +137,8 @@ class CamFiles:
             stack.enter_context(self._maps)
             if self._labels is not None:
                 stack.enter_context(self._labels)
+            if self._outputs.report is not None:
+                self._page = stack.enter_context(TemporaryFolder(self._outputs.report))
             self._stack = stack.pop_all()
         return self
 
@@ -191,8 +199,8 @@ class CamFiles:
 
     def add_report(self, page: str) -> None:
         """Take the page that appears with the rasters."""
-        if self._outputs.report is not None:
-            self._maps.add_sidecar(self._outputs.report, page)
+        if self._page is not None:
+            (self._page.path / _PAGE).write_text(page, encoding="utf-8", newline="\n")
 
     def __exit__(
         self,
@@ -200,4 +208,10 @@ class CamFiles:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        # The page's folder was entered last and is left first: the page appears before the rasters.
+        with ExitStack() as stack:
+            stack.push(self._stack)
+            if error is not None:
+                self._stack.pop_all().__exit__(kind, error, trace)
+            elif self._page is not None and (self._page.path / _PAGE).exists():
+                self._page.publish(self._page.path / _PAGE, {}, overwrite=self._overwrite)

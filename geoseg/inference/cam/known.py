@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from geoseg.errors import DatasetError, LabelError
 from geoseg.patches.dataset import PatchDataset
+from geoseg.patches.presence import UNKNOWN, least_pixels
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 from geoseg.raster.patchindex import described_grid, read_columns
 from geoseg.raster.window import Window
 
-_COLUMNS = ("scene", "row", "col", "size", "split", "position")
+_COLUMNS = ("scene", "row", "col", "size", "split", "position", "nodata")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,8 @@ class KnownClasses:
         """Tell which classes come into question, (classes, rows, cols); None where all do.
 
         That are the classes which no patch over a pixel denies. Where none is left, because
-        overlapping patches deny each other's, those that any of the patches holds.
+        overlapping patches deny each other's, those that any of the patches holds; none where all
+        patches are known to hold none of them.
         """
         first, side = self.windows[:, :2], self.windows[:, 2:]
         stop = np.array([window.row_stop, window.col_stop])
@@ -98,16 +100,24 @@ def known_classes(folder: str | Path, grid: Grid, legend: Legend) -> KnownClasse
         raise DatasetError(
             f"{folder} was not cut from this scene: none of its scenes has the same grid"
         )
-    present = {name: dataset.split(name).presence for name, n in dataset.splits.items() if n}
+    splits = {name: dataset.split(name) for name, n in dataset.splits.items() if n}
+    least = least_pixels(dataset.present, dataset.size**2)
     windows: list[tuple[int, int, int]] = []
     held: list[NDArray[np.uint8]] = []
-    for scene, row, col, size, split, position in read_columns(
+    for scene, row, col, size, split, position, nodata in read_columns(
         Path(folder) / "index.gpkg", "patches", _COLUMNS
     ):
-        of_split = present.get(split)
-        if scene in names and position >= 0 and of_split is not None:
-            windows.append((row, col, size))
-            held.append(of_split[position])
+        arrays = splits.get(split)
+        if scene not in names or position < 0 or arrays is None or arrays.presence is None:
+            continue
+        present = arrays.presence[position].copy()
+        if arrays.class_pixels is not None:
+            # Valid pixels without a label may be of any class.
+            counts = arrays.class_pixels[position]
+            open_pixels = round((1 - nodata) * size * size) - int(counts.sum())
+            present[(present == 0) & (counts + open_pixels >= least)] = UNKNOWN
+        windows.append((row, col, size))
+        held.append(present)
     if not windows:
         raise DatasetError(f"{folder} has no labelled patch of this scene")
     return KnownClasses(np.array(windows, np.int64), np.stack(held), dataset.hash())

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +83,17 @@ class Labeller:
                 height = min(BLOCK_ROWS, grid.height - first)
                 yield first, self._block(Window(first, 0, height, grid.width), ways, pool)
 
+    def maps(self, windows: Sequence[Window]) -> Iterator[NDArray[np.float32]]:
+        """Give maps as classes are made of them, (classes, rows, cols) for each window.
+
+        Windows of the same rows, one after the other, are read together.
+        """
+        with ThreadPoolExecutor(self._workers, "geoseg-label") as pool:
+            for _, group in groupby(windows, key=lambda window: (window.row, window.row_stop)):
+                row = list(group)
+                maps, top = self._around(row[0])
+                yield from pool.map(partial(self._maps, maps=maps, top=top), row)
+
     def window(self, window: Window, ways: Sequence[Combination]) -> LabelBlock:
         """Give a part of the scene, the same as in `blocks`."""
         with ThreadPoolExecutor(self._workers, "geoseg-label") as pool:
@@ -89,10 +102,7 @@ class Labeller:
     def _block(
         self, window: Window, ways: Sequence[Combination], pool: ThreadPoolExecutor
     ) -> LabelBlock:
-        reach = 0 if self._pamr is None else self._pamr.reach
-        top = max(window.row - reach, 0)
-        bottom = min(window.row_stop + reach, self._scene.grid.height)
-        maps = self._read_maps(top, bottom)
+        maps, top = self._around(window)
 
         def part(first: int) -> LabelBlock:
             width = min(_BLOCK_COLS, window.col_stop - first)
@@ -104,6 +114,12 @@ class Labeller:
             np.concatenate([p.confidence for p in parts], axis=1),
         )
 
+    def _around(self, window: Window) -> tuple[NDArray[np.float32], int]:
+        """Read the rows that a window depends on; give them and the first one's number."""
+        reach = 0 if self._pamr is None else self._pamr.reach
+        top = max(window.row - reach, 0)
+        return self._read_maps(top, min(window.row_stop + reach, self._scene.grid.height)), top
+
     def _part(
         self,
         window: Window,
@@ -112,18 +128,18 @@ class Labeller:
         ways: Sequence[Combination],
     ) -> LabelBlock:
         """Label a window; `maps` are rows from `top` on, of the scene's full width."""
-        rows = slice(window.row - top, window.row_stop - top)
-        cols = slice(window.col, window.col_stop)
-        here = maps[:, rows, cols] if self._pamr is None else self._refined(window, maps, top)
-        valid = ~np.isnan(maps[0, rows, cols])
+        here = self._maps(window, maps, top)
+        valid = ~np.isnan(here[0])
         allowed = None if self._known is None else self._known.allowed(window)
         made = [way.choose(here, valid, allowed) for way in ways]
         return LabelBlock(np.stack([index for index, _ in made]), made[0][1])
 
-    def _refined(self, window: Window, maps: NDArray[np.float32], top: int) -> NDArray[np.float32]:
+    def _maps(self, window: Window, maps: NDArray[np.float32], top: int) -> NDArray[np.float32]:
+        """Cut a window out of rows from `top` on, refined if that was asked for."""
+        rows = slice(window.row - top, window.row_stop - top)
         pamr = self._pamr
         if pamr is None:
-            raise RuntimeError("only maps that are to be refined are")
+            return maps[:, rows, window.col : window.col_stop]
         left = max(window.col - pamr.reach, 0)
         right = min(window.col_stop + pamr.reach, maps.shape[2])
         around = Window(top, left, maps.shape[1], right - left)
@@ -132,5 +148,4 @@ class Labeller:
         image -= self._mean
         image /= self._std
         refined = refine(scores, image, ~np.isnan(scores[0]), pamr=pamr)
-        rows = slice(window.row - top, window.row_stop - top)
         return refined[:, rows, window.col - left : window.col_stop - left]

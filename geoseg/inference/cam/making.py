@@ -73,6 +73,7 @@ class Making:
 
     def __post_init__(self) -> None:
         self.work = Work()
+        self.kept: Combination | None = None
         self.spec = InputSpec.of(self.model.card)
         classes, grid, tiling = self.activations.classes, self.scene.grid, self.maps.tiling()
         self.moments = MapMoments(classes)
@@ -84,6 +85,22 @@ class Making:
                 [b * self.maps.reduce for b in borders if 0 < b * self.maps.reduce < length]
             )
         self.seams = SeamMeter(lines[0], lines[1], classes, grid.width)
+
+    def take_kept(self) -> tuple[str, ...]:
+        """Take up the regression that the model keeps, and tell what is worth saying of it.
+
+        Raises
+        ------
+        OptionError
+            It keeps none.
+        """
+        card = self.model.card
+        self.kept, notes = kept_combination(card.combination, self._how(), card.name)
+        return notes
+
+    def _how(self) -> dict[str, Any]:
+        """Say how the maps are made that classes are made of."""
+        return self.maps.words() | {"refine": self.labels.refine}
 
     def write_maps(self, files: CamFiles) -> None:
         """Compute the maps, and write and measure them."""
@@ -151,23 +168,24 @@ class Making:
                 exact_medians(lambda: _blocks(files), self.activations.classes)
             ),
         }
-        notes: tuple[str, ...] = ()
+        kept = self.kept
         if fitted is not None and reference is not None:
-            made["logistic"] = lambda: fitted.fit(reference, files.read_maps, self.labels.seed)
-        elif self.labels.combine == "logistic":
-            card = self.model.card
-            kept, notes = kept_combination(card.combination, self.maps.words(), card.name)
+            made["logistic"] = lambda: fitted.fit(
+                reference, self.labeller(files).maps, self.labels.seed
+            )
+        elif kept is not None:
             made["logistic"] = lambda: kept
         first = self.labels.combine
         ways = [made.pop(first)()]
+        notes = []
         for name, make in made.items() if reference is not None else ():
             try:
                 ways.append(make())
             except LabelError as error:
                 if files.keeps_regression:
                     raise
-                notes = (*notes, f"{name} is left out: {error}")
-        return ways, notes
+                notes.append(f"{name} is left out: {error}")
+        return ways, tuple(notes)
 
     def labeller(self, files: CamFiles) -> Labeller:
         """Return what turns maps into classes."""
@@ -211,20 +229,27 @@ class Making:
             self.spec,
             side=card.tile,
             present=PRESENT if present is None else float(present),
+            workers=self.workers,
         )
 
     def keep(
-        self, way: Combination, path: Path, reference: Reference | None, *, overwrite: bool
+        self,
+        way: Combination,
+        path: Path,
+        reference: Reference | None,
+        *,
+        patches: int,
+        overwrite: bool,
     ) -> None:
         """Write the model with the regression in it."""
         kept: dict[str, Any] = {
             **way.to_json(),
-            "settings": self.maps.words(),
+            "settings": self._how(),
             "fitted_on": {
                 "scene": self.scene.name,
                 "scene_fingerprint": self.scene.fingerprint(),
                 "labels_fingerprint": "" if reference is None else reference.fingerprint(),
-                "patches": self.labels.patches,
+                "patches": patches,
                 "seed": self.labels.seed,
             },
         }
@@ -241,6 +266,7 @@ class Making:
                 "reference": Path(reference.path).name,
                 "patches": self.labels.patches,
                 "seed": self.labels.seed,
+                "assume-aligned": guides.assume_aligned,
             }
             inputs[Path(reference.path).name] = reference.fingerprint()
         if guides.known is not None and guides.known_name is not None:

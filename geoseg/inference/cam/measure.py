@@ -98,7 +98,7 @@ def choose_panels(
     """
     side = max(side, _LEAST_SIDE)
     ranked: list[tuple[int, int, int, Window]] = []
-    for number, window in enumerate(reference.choose(side, _CANDIDATES, seed=0)):
+    for number, window in enumerate(reference.choose(side, _CANDIDATES, seed=0)[0]):
         truth = reference.truth(window)
         counts = np.bincount(truth[truth != NODATA], minlength=1)
         varied = int(np.count_nonzero(counts > counts.sum() / 20))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 
-ReadMaps = Callable[[int, int], NDArray[np.float32]]
-"""Takes the first row and the one behind the last; gives (classes, rows, width)."""
+MapsOf = Callable[[Sequence[Window]], Iterator[NDArray[np.float32]]]
+"""Gives the maps of windows, (classes, rows, cols) for each."""
 
 
 class Reference:
@@ -81,7 +81,9 @@ class Reference:
         index[~known] = NODATA
         return index
 
-    def choose(self, side: int, count: int, seed: int) -> list[Window]:
+    def choose(
+        self, side: int, count: int, seed: int, *, most: float = 1.0
+    ) -> tuple[list[Window], int]:
         """Choose labelled patches at random, among all that lie side by side.
 
         Parameters
@@ -92,6 +94,12 @@ class Reference:
             How many, at most.
         seed
             Of the choice.
+        most
+            Share of the labelled patches that are chosen, at most; one in any case.
+
+        Returns
+        -------
+        The patches, by rows and in each row from left to right, and how many have labels.
 
         Raises
         ------
@@ -112,8 +120,9 @@ class Reference:
                 f"{self.path}: no pixel of the scene has a label of the model's classes"
                 f" ({', '.join(self._legend.names)})"
             )
-        order = np.random.default_rng(seed).permutation(len(there))[:count]
-        return [there[n] for n in sorted(order)]
+        order = np.random.default_rng(seed).permutation(len(there))
+        chosen = order[: max(1, min(count, int(most * len(there))))]
+        return [there[n] for n in sorted(chosen)], len(there)
 
 
 class FittedPatches:
@@ -128,15 +137,15 @@ class FittedPatches:
     def __init__(self, windows: list[Window]) -> None:
         self.windows = windows
 
-    def fit(self, reference: Reference, read_maps: ReadMaps, seed: int) -> Combination:
+    def fit(self, reference: Reference, maps_of: MapsOf, seed: int) -> Combination:
         """Fit multinomial logistic regression on their pixels.
 
         Parameters
         ----------
         reference
             The labels.
-        read_maps
-            Gives the activations.
+        maps_of
+            Gives the activations, as they will be when classes are made of them.
         seed
             Chooses among the pixels of a patch where there are too many.
 
@@ -147,13 +156,10 @@ class FittedPatches:
         """
         most = max(1, MOST_PIXELS // len(self.windows))
         activations, labels = [], []
-        rows = np.empty((0, 0, 0), np.float32)
-        span = (-1, -1)
-        for number, window in enumerate(self.windows):
-            if span != (window.row, window.row_stop):  # those of one row are read together
-                span = (window.row, window.row_stop)
-                rows = read_maps(*span)
-            here = rows[:, :, window.col : window.col_stop].reshape(len(rows), -1)
+        for number, (window, maps) in enumerate(
+            zip(self.windows, maps_of(self.windows), strict=True)
+        ):
+            here = maps.reshape(len(maps), -1)
             truth = reference.truth(window).reshape(-1)
             usable = np.flatnonzero((truth != NODATA) & ~np.isnan(here[0]))
             if len(usable) > most:

@@ -32,15 +32,14 @@ _UNEVEN = 2.0
 
 def way_name(way: str) -> str:
     """Name a way of combining maps for people."""
-    return WAY_NAMES.get(way, way)
+    return WAY_NAMES[way]
 
 
 def ways_of(scores: CamScores | None) -> tuple[str, ...]:
     """List the ways that were scored, in the order in which they are shown."""
     if scores is None:
         return ()
-    known = [way for way in WAY_NAMES if way in scores.ways]
-    return (*known, *(way for way in scores.ways if way not in WAY_NAMES))
+    return tuple(way for way in WAY_NAMES if way in scores.ways)
 
 
 def best_ways(scores: CamScores) -> tuple[str, ...]:

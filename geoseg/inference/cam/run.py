@@ -111,11 +111,23 @@ def make_cam(
             assume_aligned=guides.assume_aligned,
         )
         inputs += guides.reference.files
+        if reference.resampled:
+            notes.append(
+                f"the reference lies on another grid than {scene.name}: each pixel gets the label"
+                " in which its centre lies (nearest)"
+            )
     outputs.check(overwrite=overwrite, reference=reference is not None)
     refuse_inputs(outputs.paths, inputs)
     fitted = None
-    if reference is not None and outputs.fits(labels.combine):
-        fitted = FittedPatches(reference.choose(maps.tile, labels.patches, labels.seed))
+    if reference is not None:
+        # Half of them at most: what was fitted on cannot be measured by.
+        chosen, labelled = reference.choose(maps.tile, labels.patches, labels.seed, most=0.5)
+        fitted = FittedPatches(chosen) if outputs.fits(labels.combine) else None
+        if fitted is not None and len(chosen) < labels.patches:
+            notes.append(
+                f"logistic is fitted on {len(chosen):,} of the {labelled:,} labelled patches and"
+                " not on more, so that others are left to measure by"
+            )
     made = Making(
         scene=scene,
         model=model,
@@ -126,6 +138,8 @@ def make_cam(
         workers=workers,
         progress=progress or (lambda _: None),
     )
+    if fitted is None and labels.combine == "logistic":
+        notes += made.take_kept()
     with ExitStack() as stack:
         stack.enter_context(small_block_cache(_CACHE_BYTES))
         files = stack.enter_context(
@@ -144,6 +158,8 @@ def make_cam(
         if outputs.labelled or reference is not None:
             ways, more = made.ways(files, reference, fitted)
             notes += more
+            if all(way.method != "logistic" for way in ways):
+                fitted = None
         measures = made.write_labels(files, ways, reference, fitted)
         files.finish()
         result = CamResult(
@@ -179,7 +195,13 @@ def make_cam(
         )
         if page is not None:
             files.add_report(page(result))
-    if outputs.fitted_model is not None:
-        regression = next(way for way in ways if way.method == "logistic")
-        made.keep(regression, outputs.fitted_model, reference, overwrite=overwrite)
+        if outputs.fitted_model is not None and fitted is not None:
+            regression = next(way for way in ways if way.method == "logistic")
+            made.keep(
+                regression,
+                outputs.fitted_model,
+                reference,
+                patches=len(fitted.windows),
+                overwrite=overwrite,
+            )
     return replace(result, seconds=time.perf_counter() - began)

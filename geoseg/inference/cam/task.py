@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +26,18 @@ from geoseg.training.metrics import PresenceTask
 _BATCH = 32
 
 
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Patches and what they hold."""
+
+    raw: NDArray[Any]
+    """(N, bands, rows, cols) readings."""
+    valid: NDArray[np.bool_]
+    """(N, rows, cols)."""
+    present: NDArray[np.uint8]
+    """(N, classes): 1 there, 0 not there."""
+
+
 def count_presence(
     scene: Scene,
     reference: Reference,
@@ -29,6 +46,7 @@ def count_presence(
     *,
     side: int,
     present: float,
+    workers: int,
 ) -> NDArray[np.int64]:
     """Count what the network says of patches side by side.
 
@@ -47,6 +65,8 @@ def count_presence(
         Of a patch, in pixels.
     present
         A class is there where it covers strictly more than this share of a patch.
+    workers
+        Threads that compute.
 
     Returns
     -------
@@ -54,45 +74,52 @@ def count_presence(
     """
     task = PresenceTask(activations.classes)
     counts = task.empty()
-    scene = scene.select(spec.bands)
-    grid = scene.grid
-    cols = range(0, grid.width - side + 1, side)
-    for row in range(0, grid.height - side + 1, side):
-        window = Window(row, 0, side, grid.width)
-        pixels = scene.read(window)
-        truth = reference.truth(window)
-        truth[~pixels.valid] = NODATA
-        chosen, labels = [], []
-        for col in cols:
-            part = np.s_[:, col : col + side]
-            if 2 * np.count_nonzero(truth[part] != NODATA) > side * side:
-                chosen.append(col)
-                labels.append(presence_of_mask(truth[part], activations.classes, present))
-        for first in range(0, len(chosen), _BATCH):
-            batch = chosen[first : first + _BATCH]
-            raw = np.stack([pixels.data[:, :, col : col + side] for col in batch])
-            valid = np.stack([pixels.valid[:, col : col + side] for col in batch])
-            said = _logits(raw, valid, activations, spec)
-            known = torch.from_numpy(np.stack(labels[first : first + _BATCH])).long()
-            counts += task.count(said, known).numpy()
+
+    def count(batch: _Batch) -> NDArray[np.int64]:
+        known = torch.from_numpy(batch.present).long()
+        counted: NDArray[np.int64] = task.count(_logits(batch, activations, spec), known).numpy()
+        return counted
+
+    with (
+        one_thread_per_operation(activations.device),
+        ThreadPoolExecutor(workers, "geoseg-task") as pool,
+    ):
+        for row in range(0, scene.grid.height - side + 1, side):
+            window = Window(row, 0, side, scene.grid.width)
+            batches = _batches(scene.select(spec.bands), reference, window, task.classes, present)
+            for counted in pool.map(count, batches):
+                counts += counted
     return counts
 
 
-def _logits(
-    raw: NDArray[np.generic],
-    valid: NDArray[np.bool_],
-    activations: Activations,
-    spec: InputSpec,
-) -> torch.Tensor:
+def _batches(
+    scene: Scene, reference: Reference, window: Window, classes: int, present: float
+) -> Iterator[_Batch]:
+    """Cut a row of patches, as high as they are wide."""
+    side = window.height
+    pixels = scene.read(window)
+    truth = reference.truth(window)
+    truth[~pixels.valid] = NODATA
+    usable = [
+        slice(col, col + side)
+        for col in range(0, window.width - side + 1, side)
+        if 2 * np.count_nonzero(truth[:, col : col + side] != NODATA) > side * side
+    ]
+    for first in range(0, len(usable), _BATCH):
+        chosen = usable[first : first + _BATCH]
+        yield _Batch(
+            np.stack([pixels.data[:, :, cols] for cols in chosen]),
+            np.stack([pixels.valid[:, cols] for cols in chosen]),
+            np.stack([presence_of_mask(truth[:, cols], classes, present) for cols in chosen]),
+        )
+
+
+def _logits(batch: _Batch, activations: Activations, spec: InputSpec) -> torch.Tensor:
     """Answer of the network, (N, classes) float32, on the processor."""
     device = activations.device
-    x = normalise(torch.from_numpy(raw.astype(np.float32)), spec.mean, spec.std)
+    x = normalise(torch.from_numpy(batch.raw.astype(np.float32)), spec.mean, spec.std)
     fill = normalise(torch.full((len(spec.mean), 1, 1), spec.fill), spec.mean, spec.std)
-    x = torch.where(torch.from_numpy(valid)[:, None], x, fill).to(device)
-    with (
-        one_thread_per_operation(device),
-        torch.inference_mode(),
-        autocast(activations.precision, device),
-    ):
+    x = torch.where(torch.from_numpy(batch.valid)[:, None], x, fill).to(device)
+    with torch.inference_mode(), autocast(activations.precision, device):
         said: torch.Tensor = activations.network(x)
     return said.float().cpu()

@@ -65,13 +65,26 @@ def test_nan_in_invalid_pixels_warns_nobody() -> None:
     assert index.tolist() == [[1, 255, 0]]
 
 
-def test_only_allowed_classes_are_chosen_unless_none_is() -> None:
+def test_only_allowed_classes_are_chosen_and_none_where_none_is() -> None:
     allowed = np.array([[[True, False, False]], [[False, True, False]]])
 
     index, confidence = Combination.argmax(2).choose(MAPS, EVERYWHERE, allowed)
 
-    assert index.tolist() == [[0, 1, 0]]
+    assert index.tolist() == [[0, 1, 255]]
     assert confidence[0, :2].tolist() == [1, 1]
+    assert np.isnan(confidence[0, 2])
+
+
+def test_where_only_classes_without_a_score_are_allowed_any_other_may_be() -> None:
+    way = Combination(
+        method="logistic",
+        weights=np.ones((1, 2), np.float32),
+        offsets=np.zeros(1, np.float32),
+        classes=(0,),
+    )
+    allowed = np.array([[[False, True, False]], [[True, False, False]]])
+
+    assert way.choose(MAPS, EVERYWHERE, allowed)[0].tolist() == [[0, 0, 255]]
 
 
 @given(arrays(np.float32, (3, 4, 5), elements=st.floats(-50, 50, width=32)), st.integers(0, 2**31))
@@ -91,6 +104,9 @@ def test_choosing_equals_a_slow_oracle(maps: np.ndarray, seed: int) -> None:
                 for n, c in enumerate((0, 2))
             }
             left = {c: s for c, s in scores.items() if allowed[c, row, col]} or scores
+            if not allowed[:, row, col].any():
+                assert index[row, col] == 255
+                continue
             best = max(left.values())
             shares = {c: np.exp(s - best) for c, s in left.items()}
             chosen = int(index[row, col])

@@ -301,15 +301,15 @@ def counted(truth, weak, chosen):
 
 @pytest.mark.parametrize("combine", WAYS)
 def test_scores_are_those_of_the_rasters_written(made, tmp_path, combine):
-    more = {"reference": made.labels, "labels": {"patches": 6, "seed": 4}}
+    more = {"reference": made.labels, "labels": {"patches": 4, "seed": 4}}
     result, _, weak, _ = made(combine, **more)
     apart = np.ones((70, 90), bool)
     assert next(iter(result.scores.ways)) == combine
     if combine == "logistic":
-        assert result.scores.patches == 6
+        assert result.scores.patches == 4
         with Scene.open(made.scene) as scene, Scene.open(made.labels) as labels:
             reference = Reference(labels, scene, LEGEND, area=None, assume_aligned=False)
-            for window in reference.choose(24, 6, 4):
+            for window in reference.choose(24, 4, 4)[0]:
                 apart[window.slices()] = False
         assert set(result.scores.ways) == set(WAYS)
     else:
@@ -331,10 +331,23 @@ def test_scores_are_those_of_the_rasters_written(made, tmp_path, combine):
         assert result.scores.ways[other].tolist() == counted(made.truth, theirs, chosen).tolist()
 
 
-def test_where_every_patch_is_fitted_on_nothing_is_left_to_measure(made):
+def test_patches_are_left_to_measure_by_however_many_may_be_fitted_on(made):
     result, _, _, _ = made("logistic", labels={"patches": 500})
-    assert result.scores.ways["logistic"].sum() == 0
-    assert np.isnan(result.scores.pixel_majority)
+    assert result.scores.patches == 4  # of 9
+    assert result.scores.ways["logistic"].sum() > 0
+    assert any("4 of the 9 labelled patches" in note for note in result.notes)
+
+
+def test_a_regression_is_fitted_on_maps_as_they_are_refined(made, read, tmp_path):
+    """On plain maps the weights would be those of values that spread more."""
+    kept = {"outputs": {"fitted_model": tmp_path / "fitted.safetensors"}}
+    weights = {}
+    for refined in (False, True):
+        made("logistic", labels={"refine": refined, "patches": 6, "seed": 4}, **kept)
+        card = load_bundle(tmp_path / "fitted.safetensors").card
+        assert card.combination["settings"]["refine"] is refined
+        weights[refined] = np.array(card.combination["coefficients"])
+    assert np.abs(weights[True] - weights[False]).max() > 1e-3
 
 
 def test_a_reference_without_labels_to_write_is_measured(

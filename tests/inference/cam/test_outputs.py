@@ -54,7 +54,7 @@ def test_a_model_that_shall_keep_a_regression_cannot_do_without(
 
 
 @pytest.mark.parametrize(
-    "outputs", [{"weak_labels": "cam.tiff"}, {"weak_labels": "w.tif", "report": "cam.qml"}]
+    "outputs", [{"weak_labels": "cam.tiff"}, {"weak_labels": "w.tif", "confidence": "w.tiff"}]
 )
 def test_rasters_do_not_share_a_style(
     write_scene: Any, presence_bundle: Any, run_cam: Any, tmp_path: Path, outputs: dict[str, str]
@@ -66,6 +66,57 @@ def test_rasters_do_not_share_a_style(
             presence_bundle(),
             outputs={name: tmp_path / path for name, path in outputs.items()},
         )
+
+
+def test_a_report_is_a_page(
+    write_scene: Any, presence_bundle: Any, run_cam: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(OptionError, match=r"NAME\.html"):
+        run_cam(
+            write_scene(PIXELS),
+            tmp_path / "cam.tif",
+            presence_bundle(),
+            outputs={"weak_labels": tmp_path / "w.tif", "report": tmp_path / "cam.qml"},
+        )
+
+
+def test_a_report_appears_on_another_disk(
+    write_scene: Any,
+    presence_bundle: Any,
+    run_cam: Any,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Nothing of it is moved from where the rasters are made."""
+    page = tmp_path_factory.mktemp("elsewhere") / "report.html"
+    run_cam(
+        write_scene(PIXELS),
+        tmp_path / "cam.tif",
+        presence_bundle(),
+        outputs={"weak_labels": tmp_path / "w.tif", "report": page},
+        page=lambda _: "said",
+    )
+
+    assert page.read_text() == "said"
+    assert [p.name for p in page.parent.iterdir()] == ["report.html"]
+
+
+def test_without_a_raster_there_is_no_report(
+    write_scene: Any, presence_bundle: Any, run_cam: Any, tmp_path: Path
+) -> None:
+    def fail(_: object) -> str:
+        raise LabelError("no")
+
+    with pytest.raises(LabelError):
+        run_cam(
+            write_scene(PIXELS),
+            tmp_path / "cam.tif",
+            presence_bundle(),
+            outputs={"weak_labels": tmp_path / "w.tif", "report": tmp_path / "r.html"},
+            page=fail,
+        )
+
+    assert {p.name for p in tmp_path.iterdir()} == {"scene.tif"}
 
 
 def test_a_network_beyond_its_numbers_is_no_map(

@@ -82,7 +82,9 @@ def test_labels_outside_the_area_do_not_count(tmp_path: Path) -> None:
 
 
 def test_only_patches_with_labels_are_chosen_each_once_in_order(reference: Reference) -> None:
-    chosen = reference.choose(2, 100, seed=1)
+    chosen, labelled = reference.choose(2, 100, seed=1)
+
+    assert labelled == 9
 
     assert [(w.row, w.col, w.height, w.width) for w in chosen] == [
         (0, 0, 2, 2),
@@ -98,10 +100,16 @@ def test_only_patches_with_labels_are_chosen_each_once_in_order(reference: Refer
 
 
 def test_the_seed_chooses(reference: Reference) -> None:
-    picks = {tuple((w.row, w.col) for w in reference.choose(2, 3, seed=s)) for s in range(20)}
+    picks = {tuple((w.row, w.col) for w in reference.choose(2, 3, seed=s)[0]) for s in range(20)}
 
     assert len(picks) > 5
     assert reference.choose(2, 3, seed=4) == reference.choose(2, 3, seed=4)
+
+
+def test_no_more_than_a_share_of_the_labelled_patches_is_chosen(reference: Reference) -> None:
+    assert len(reference.choose(2, 100, seed=1, most=0.5)[0]) == 4
+    assert len(reference.choose(2, 3, seed=1, most=0.5)[0]) == 3
+    assert len(reference.choose(100, 3, seed=1, most=0.5)[0]) == 1
 
 
 def test_a_reference_without_a_label_of_the_classes_is_refused(tmp_path: Path) -> None:
@@ -117,8 +125,10 @@ def test_the_regression_is_fitted_on_the_pixels_of_the_patches(reference: Refere
     maps[1] = 1
     maps[:, 0, 0] = np.nan  # no activations there
 
-    way = FittedPatches(reference.choose(2, 100, seed=0)).fit(
-        reference, lambda first, stop: maps[:, first:stop], seed=0
+    way = FittedPatches(reference.choose(2, 100, seed=0)[0]).fit(
+        reference,
+        lambda windows: (maps[(slice(None), *window.slices())] for window in windows),
+        seed=0,
     )
 
     index, _ = way.choose(np.nan_to_num(maps), np.ones((5, 7), bool))

@@ -61,6 +61,7 @@ def count(write_scene, presence_bundle):
                 InputSpec.of(model.card),
                 side=side,
                 present=share / 100,
+                workers=3,
             )
 
     return made
