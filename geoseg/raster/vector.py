@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,12 @@ def read_features(source: str | Path, *, purpose: Purpose, fields: bool = False)
     text = str(source)
     path, _, layer = text.partition("|layername=")
     try:
-        name = layer or _polygon_layer(path, purpose)
-        meta, _, wkb, data = pyogrio.raw.read(
-            path, layer=name, columns=None if fields else [], force_2d=True
-        )
+        # GDAL would leave an .aux.xml beside some files that it only reads.
+        with _configured("GDAL_PAM_ENABLED", "NO"):
+            name = layer or _polygon_layer(path, purpose)
+            meta, _, wkb, data = pyogrio.raw.read(
+                path, layer=name, columns=None if fields else [], force_2d=True
+            )
         known = np.array([g is not None for g in wkb] if wkb is not None else [], bool)
         shapes = np.asarray(shapely.from_wkb(wkb[known] if wkb is not None else []), dtype=object)
         shapes = polygonal(valid(shapes))
@@ -160,6 +163,17 @@ def read_features(source: str | Path, *, purpose: Purpose, fields: bool = False)
         columns={key: values[known] for key, values in columns.items()},
         numbers=np.flatnonzero(known) + 1,
     )
+
+
+@contextmanager
+def _configured(option: str, value: str) -> Iterator[None]:
+    """Set an option of GDAL's vector side, and set it back."""
+    before = pyogrio.get_gdal_config_option(option)
+    pyogrio.set_gdal_config_options({option: value})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({option: before})
 
 
 def _polygon_layer(path: str, purpose: Purpose) -> str:
@@ -308,23 +322,18 @@ def _write_layer(
     crs: CRS | None,
     metadata: Mapping[str, str] | None,
 ) -> None:
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _NO_DATE})
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="'crs' was not provided")
-            pyogrio.raw.write(
-                made,
-                geometry=shapely.to_wkb(shapes),
-                field_data=list(fields.values()),
-                fields=np.array(list(fields), dtype=object),
-                field_mask=masks,
-                layer=layer,
-                driver="GPKG",
-                geometry_type="Polygon",
-                crs=None if crs is None else crs_definition(crs),
-                dataset_options={"VERSION": "1.2"},  # newer ones make older readers warn
-                dataset_metadata=dict(metadata) if metadata else None,
-            )
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+    with _configured("OGR_CURRENT_DATE", _NO_DATE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="'crs' was not provided")
+        pyogrio.raw.write(
+            made,
+            geometry=shapely.to_wkb(shapes),
+            field_data=list(fields.values()),
+            fields=np.array(list(fields), dtype=object),
+            field_mask=masks,
+            layer=layer,
+            driver="GPKG",
+            geometry_type="Polygon",
+            crs=None if crs is None else crs_definition(crs),
+            dataset_options={"VERSION": "1.2"},  # newer ones make older readers warn
+            dataset_metadata=dict(metadata) if metadata else None,
+        )

@@ -23,7 +23,13 @@ from rasterio.crs import CRS
 from geoseg.errors import GeosegError, OutputError, VectorError
 from geoseg.raster.grid import Grid
 from geoseg.raster.region import polygons_of
-from geoseg.raster.vector import Region, read_region, write_footprints
+from geoseg.raster.vector import (
+    Purpose,
+    Region,
+    read_features,
+    read_region,
+    write_footprints,
+)
 from geoseg.raster.window import Window
 
 UTM = CRS.from_epsg(32612)
@@ -329,6 +335,14 @@ def test_footprints_come_back_with_their_attributes(tmp_path: Path) -> None:
     info = pyogrio.read_info(tmp_path / "index.gpkg")
     assert info["dataset_metadata"]["GEOSEG_COMMAND"] == "geoseg tile ü"
     assert pyogrio.list_layers(tmp_path / "index.gpkg").tolist() == [["patches", "Polygon"]]
+
+
+def test_nothing_is_left_beside_a_file_that_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "index.gpkg")
+    before = sorted(tmp_path.iterdir())
+    purpose = Purpose(name="a test", hint="")
+    assert len(read_features(tmp_path / "index.gpkg", purpose=purpose, fields=True).shapes) == 3
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_rings_arrays_and_shapes_are_the_same_footprints(tmp_path: Path) -> None:
