@@ -338,7 +338,7 @@ def test_footprints_come_back_with_their_attributes(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_beside_a_file_that_is_read(tmp_path: Path) -> None:
-    write(tmp_path / "index.gpkg")
+    write(tmp_path / "index.gpkg", metadata={"GEOSEG_COMMAND": "geoseg tile"})
     before = sorted(tmp_path.iterdir())
     purpose = Purpose(name="a test", hint="")
     assert len(read_features(tmp_path / "index.gpkg", purpose=purpose, fields=True).shapes) == 3
