@@ -22,7 +22,7 @@ from geoseg import __version__
 from geoseg.cli.options import common_options, debugging
 from geoseg.errors import GeosegError
 
-_COMMANDS = ("info", "tile", "train", "predict", "cam", "evaluate", "run", "demo")
+_COMMANDS = ("info", "composite", "tile", "train", "predict", "cam", "evaluate", "run", "demo")
 """Commands in the order in which pixels travel; each is `command` in the module of its name."""
 
 

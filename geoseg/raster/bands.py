@@ -71,6 +71,15 @@ class Piece:
         singles = {single.positions[0]: single for s in self.sources for single in _singles(s)}
         return Piece(self.window, join_sources([singles[position] for position in order]))
 
+    def with_nodata(self, values: Sequence[float | None]) -> Piece:
+        """Give the bands these nodata values, by position."""
+        return replace(
+            self,
+            sources=tuple(
+                replace(s, nodata=tuple(values[p] for p in s.positions)) for s in self.sources
+            ),
+        )
+
 
 def _singles(source: Source) -> list[Source]:
     parts = zip(source.indexes, source.positions, source.nodata, strict=True)

@@ -166,15 +166,21 @@ class Handles:
 
     They are closed by `close`, or when their thread ends. Pickled, copied or forked, a `Handles`
     starts with nothing open.
+
+    Parameters
+    ----------
+    most
+        Files that one thread keeps open, by default `MAX_OPEN_FILES`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._local = threading.local()
         self._threads: WeakSet[_ThreadFiles] = WeakSet()
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Handles, ())
+        return (Handles, (self._most,))
 
     @contextmanager
     def borrow(self, path: str) -> Iterator[DatasetReader]:
@@ -188,7 +194,7 @@ class Handles:
             dataset = files.open.get(path)
             if dataset is None:
                 dataset = files.open[path] = open_dataset(path)
-                if len(files.open) > MAX_OPEN_FILES:
+                if len(files.open) > (self._most or MAX_OPEN_FILES):
                     files.open.popitem(last=False)[1].close()
             else:
                 files.open.move_to_end(path)

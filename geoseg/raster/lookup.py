@@ -13,6 +13,7 @@ operation by batch) belong to tiles fixed on the target grid.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +41,9 @@ _MOST_ERROR = 0.2
 _TIE = 1e-6
 """A centre this near to a border, in source pixels, lies on it and belongs to the pixel after it.
 Grids offset by half a pixel would otherwise be decided by rounding, pixel by pixel."""
+
+_KEPT_TILES = 16
+"""That a thread remembers, 1 MiB each."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Lookup:
             whole = tile.intersection(self.target.window)
             if whole is None or not whole.contains(part):
                 raise ValueError(f"{part} is no part of a tile of the target")
-            row, col = self._interpolated(whole)
+            row, col = self._kept(whole)
             at = part.slices(row_origin=whole.row, col_origin=whole.col)
             row, col = row[at], col[at]
         row, col = row + _TIE, col + _TIE
@@ -157,6 +161,22 @@ class Lookup:
             x, y = _reproject(_system(self._systems[0]), _system(self._systems[1]), x, y)
         return self._affine(x, y)
 
+    def _kept(self, tile: Window) -> tuple[Floats, Floats]:
+        """Return what `_interpolated` does, as this thread found it a moment ago if it did.
+
+        Scenes on one grid are brought to another one after the other, window by window.
+        """
+        known: OrderedDict[object, tuple[Floats, Floats]] = _tiles_of_thread.__dict__.setdefault(
+            "known", OrderedDict()
+        )
+        ends = [(g.transform, g.height, g.width) for g in (self.source, self.target)]
+        key = (*ends, self._systems, tile)
+        found = known.pop(key, None)
+        known[key] = self._interpolated(tile) if found is None else found
+        if len(known) > _KEPT_TILES:
+            known.popitem(last=False)
+        return known[key]
+
     def _interpolated(self, tile: Window) -> tuple[Floats, Floats]:
         """(row, col) in the source of a tile's pixels, exact where that decides the pixel."""
         down, across = -(-tile.height // _CELL), -(-tile.width // _CELL)
@@ -208,6 +228,7 @@ def _bilinear(nodes: Floats, tile: Window) -> Floats:
 
 
 _systems_of_thread = threading.local()
+_tiles_of_thread = threading.local()
 
 
 def _system(wkt: str) -> CRS:

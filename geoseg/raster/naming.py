@@ -12,7 +12,7 @@ _BORDERS = re.compile(r"([_\-.])")
 # same name whichever other bands lie beside it.
 _LANDSAT = re.compile(
     r"(L[COTEM]\d{2}_L\w{3}_\d{6}_\d{8}(?:_\d{8}_\d{2}_(?:T1|T2|RT))?)"
-    r"_((?:(?:SR|ST|QA)_)?[A-Z][A-Z0-9]*)",
+    r"_((?:(?:SR|ST|QA)_)?[A-Z][A-Z0-9]*(?:_VCID_[12])?)",
     re.IGNORECASE,
 )
 # Parts of one export of Google Earth Engine: "NAME-0000000000-0000032768".

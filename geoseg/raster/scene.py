@@ -209,6 +209,16 @@ class Scene:
         pairs = zip(self.bands, names, strict=True)
         return self._with(bands=tuple(replace(b, name=n, named=True) for b, n in pairs))
 
+    def with_nodata(self, values: Sequence[float | None]) -> Scene:
+        """Return the scene with these nodata values, one a band, in place of the files' own."""
+        bands = tuple(replace(b, nodata=v) for b, v in zip(self.bands, values, strict=True))
+        pieces = tuple(piece.with_nodata(values) for piece in self._pieces.pieces)
+        return self._with(bands=bands, _pieces=replace(self._pieces, pieces=pieces))
+
+    def opened_by(self, handles: Handles) -> Scene:
+        """Return the scene that opens its files through `handles`, which several may share."""
+        return self._with(_pieces=replace(self._pieces, handles=handles))
+
     def assume_grid(self, grid: Grid) -> Scene:
         """Return the scene as if its pixels lay on this grid, whatever the files say.
 

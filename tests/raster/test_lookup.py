@@ -227,3 +227,26 @@ def test_real_labels_half_a_pixel_off_are_decided_alike_everywhere(real_data: Pa
     assert len(set((cols - np.arange(149)[None, :])[inside])) == 1
     pixels = view.read(scene.grid.window)
     assert pixels.valid.mean() > 0.8
+
+
+def test_tiles_looked_up_a_moment_ago_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = grid(4326, Affine(0.001, 0, -113.2, 0, -0.001, 37.5), 40, 50)
+    moved = grid(32612, UTM.transform @ Affine.translation(3, -2), 700, 600)
+    other = grid(32611, UTM.transform, 700, 600)
+    sources = [UTM, moved, other]
+    computed: list[Window] = []
+    real = Lookup._interpolated
+
+    def counted(self: Lookup, tile: Window) -> tuple[np.ndarray, np.ndarray]:
+        computed.append(tile)
+        return real(self, tile)
+
+    monkeypatch.setattr(Lookup, "_interpolated", counted)
+    first = [Lookup(source=s, target=target).pixels(target.window) for s in sources]
+    assert not np.array_equal(first[0][0], first[1][0])
+    number = len(computed)
+    again = [Lookup(source=s, target=target).pixels(target.window) for s in sources]
+    assert len(computed) == number
+    for one, two in zip(first, again, strict=True):
+        for before, after in zip(one, two, strict=True):
+            np.testing.assert_array_equal(before, after)

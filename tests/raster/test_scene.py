@@ -195,6 +195,19 @@ def test_nan_and_infinity_are_invalid_whatever_nodata_is(
     assert valid.tolist() == [[True, False, nodata != -9999], [False, False, True]]
 
 
+def test_nodata_can_be_given_in_place_of_the_files_own(make_raster: MakeRaster) -> None:
+    first = make_raster("a.tif", np.array([[1, 2, 3]], "uint16"), nodata=1)
+    second = make_raster("b.tif", np.array([[7, 8, 9]], "int32"))
+    scene = Scene.open([first, second], band_names=["a", "b"])
+    given = scene.with_nodata([None, 9])
+    assert whole(scene)[1].tolist() == [[False, True, True]]
+    assert whole(given)[1].tolist() == [[True, True, False]]
+    assert [band.nodata for band in given.bands] == [None, 9]
+    assert whole(given.select(["b"]))[1].tolist() == [[True, True, False]]
+    assert whole(given.select(["a"]))[1].all()
+    assert whole(scene)[1].tolist() == [[False, True, True]]
+
+
 def test_nodata_is_compared_as_the_file_rounds_it(make_raster: MakeRaster) -> None:
     lowest = float(np.finfo("float32").min)
     data = np.array([[[0.1, lowest, 0.2]]], "float32")

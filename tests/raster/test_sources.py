@@ -33,6 +33,7 @@ def ones(count: int = 1, dtype: str = "uint16") -> np.ndarray:
         ([f"{LANDSAT}_SR_B4", f"{LANDSAT}_SR_B5"], ["SR_B4", "SR_B5"]),
         ([f"{LANDSAT}_SR_B4", f"{LANDSAT}_QA_PIXEL"], ["SR_B4", "QA_PIXEL"]),
         (["LC08_L1TP_013032_20180131_B1", "LC08_L1TP_013032_20180131_BQA"], ["B1", "BQA"]),
+        ([f"LE07{LANDSAT[4:]}_B6_VCID_1", f"LE07{LANDSAT[4:]}_B7"], ["B6_VCID_1", "B7"]),
         (["T32TQM_20200101T101031_B02_10m", "T32TQM_20200101T101031_B8A_10m"], ["B02", "B8A"]),
         (["red", "nir"], ["red", "nir"]),
         (["a.red", "a.nir"], ["red", "nir"]),

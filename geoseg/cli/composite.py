@@ -1,0 +1,195 @@
+"""``geoseg composite``."""
+
+from __future__ import annotations
+
+import click
+
+from geoseg.cli.composite_text import notes, summary, text
+from geoseg.cli.options import (
+    bands_option,
+    common_options,
+    emit,
+    json_option,
+    note,
+    output_option,
+    overwrite_option,
+    region_option,
+    worker_count,
+    workers_option,
+)
+from geoseg.cli.progress import progress
+
+
+@click.command(no_args_is_help=True)
+@click.argument("scene", metavar="SCENE…", nargs=-1, required=True)
+@output_option("the composite (.tif)")
+@click.option(
+    "--method",
+    type=click.Choice(["median", "mean", "percentile", "medoid"]),
+    default="median",
+    show_default=True,
+    help="How the clear dates of a pixel become one. medoid: all bands of the date that is nearest"
+    " to all others.",
+)
+@click.option(
+    "--percentile",
+    type=float,
+    metavar="P",
+    help="From 0 to 100, for --method percentile.",
+)
+@click.option(
+    "--keep",
+    default="water",
+    show_default=True,
+    metavar="NAME,…",
+    help="What counts as clear besides clear land: water, snow, cirrus, dilated, shadow, cloud,"
+    " dark, unclassified, saturated, occluded; or none.",
+)
+@click.option(
+    "--dilate",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    metavar="PX",
+    help="Grow what is masked by so many pixels of the composite.",
+)
+@click.option(
+    "--confidence",
+    type=click.Choice(["low", "medium", "high"]),
+    default="high",
+    show_default=True,
+    help="From which confidence on Landsat's cloud, shadow, snow and cirrus count.",
+)
+@click.option(
+    "--quality",
+    metavar="none|KIND=BAND",
+    help="none: no mask but fill. KIND=BAND, fmask=8 say: the band of a plain raster, by number or"
+    " name, that holds the mask [default: what the product has].",
+)
+@click.option(
+    "--sensor",
+    metavar="NAME",
+    help="What took plain rasters, landsat-8-c2-l2 say: gives their bands names and scales.",
+)
+@bands_option
+@click.option("--like", metavar="RASTER", help="Take the grid of this raster.")
+@click.option(
+    "--crs", metavar="CODE", help="Coordinate system, EPSG:32633 say [default: the first scene's]."
+)
+@click.option(
+    "--resolution",
+    type=float,
+    metavar="SIZE",
+    help="Side of a pixel in units of the coordinate system [default: the first scene's].",
+)
+@click.option(
+    "--extent",
+    type=click.Choice(["first", "union"]),
+    help="Cover the first scene, or all scenes [default: first].",
+)
+@region_option
+@click.option(
+    "--counts",
+    type=click.Path(),
+    metavar="PATH",
+    help="Write the numbers of clear dates to a raster of their own, not as the last band.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "uint16", "int16"]),
+    default="float32",
+    show_default=True,
+    help="Type of the pixels; whole numbers are stored with the first scene's scale and offset.",
+)
+@workers_option
+@overwrite_option
+@json_option
+@common_options
+def command(
+    scene: tuple[str, ...],
+    output: str,
+    method: str,
+    percentile: float | None,
+    keep: str,
+    dilate: int,
+    confidence: str,
+    quality: str | None,
+    sensor: str | None,
+    bands: tuple[str, ...] | None,
+    band_names: tuple[str, ...] | None,
+    like: str | None,
+    crs: str | None,
+    resolution: float | None,
+    extent: str | None,
+    region: str | None,
+    counts: str | None,
+    dtype: str,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Make one cloud-free scene of many dates.
+
+    Each SCENE is one date: a Landsat or Sentinel-2 product folder, its MTL file, its STAC item, or
+    any raster. Clouds, shadows and snow are masked by the product's quality bands, readings are
+    brought to one grid pixel by pixel (nearest), and each pixel becomes the median of its clear
+    dates: reflectance where the product says how. A pixel counts where all bands have a reading.
+    The last band, "clear", is the number of clear dates. Name the others with --bands when you cut
+    patches of it, or write the numbers elsewhere (--counts).
+
+    \b
+    Examples:
+      geoseg composite LC08_* -o 2018.tif --bands blue,green,red,nir,swir1,swir2
+      geoseg composite LC08_* LC09_* --keep water,snow --dilate 3 --extent union -o year.tif
+      geoseg composite may.tif june.tif july.tif --quality fmask=8 --counts clear.tif -o summer.tif
+    """
+    from geoseg.compositing.composite import composite  # noqa: PLC0415 — pixels cost imports
+    from geoseg.compositing.dates import shared_bands  # noqa: PLC0415
+    from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
+    from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
+    from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
+    from geoseg.compositing.target import open_products, target_grid  # noqa: PLC0415
+    from geoseg.raster.output import check_output  # noqa: PLC0415
+
+    for path in (output, counts):
+        if path is not None:
+            check_output(path, overwrite=overwrite, suffixes=(".tif", ".tiff"))
+    reduction = Reduction(method=method, percentile=percentile)  # type: ignore[arg-type]
+    rule = ClearRule.from_text(keep, dilate=dilate, confidence=confidence)
+    products = open_products(scene, sensor=sensor, band_names=band_names, quality=quality)
+    names = shared_bands(products) if bands is None else bands
+    target = target_grid(
+        products,
+        names,
+        like=like,
+        crs=crs,
+        resolution=resolution,
+        extent=extent,  # type: ignore[arg-type]
+    )
+    area = None
+    if region is not None:
+        from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
+
+        area = read_region(region, target.grid)
+    window = target.grid.window if area is None else area.window
+    with progress(window.area, "composite") as bar:
+        result = composite(
+            products,
+            output,
+            target.grid,
+            settings=CompositeSettings(
+                bands=names,
+                reduction=reduction,
+                rule=rule,
+                dtype=dtype,  # type: ignore[arg-type]
+            ),
+            counts=counts,
+            area=area,
+            area_name=region,
+            workers=worker_count(workers),
+            overwrite=overwrite,
+            progress=bar.update,
+        )
+    for said in notes(result, 0.0 if region is not None else target.left_out):
+        note(f"Note: {said}.")
+    emit(summary(result), text(result), as_json=as_json)

@@ -1,0 +1,79 @@
+"""What ``geoseg composite`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geoseg.compositing.settings import CompositeResult
+
+
+def summary(result: CompositeResult) -> dict[str, object]:
+    """Return what came of a run as plain JSON objects."""
+    pixels = int(result.counts.sum())
+    return {
+        "outputs": [str(path) for path in result.outputs],
+        "grid": result.grid.describe(),
+        "bands": list(result.bands),
+        "dates": list(result.dates),
+        "outside": list(result.outside),
+        "unmasked": list(result.unmasked),
+        "pixels": pixels,
+        "pixels_by_clear_dates": [int(count) for count in result.counts],
+        "mean_clear_dates": _mean(result),
+        "clipped": result.clipped,
+        "seconds": round(result.seconds, 3),
+        "megapixels_per_second": round(
+            result.grid.height * result.grid.width / 1e6 / result.seconds, 3
+        ),
+    }
+
+
+def text(result: CompositeResult) -> str:
+    """Lay out what came of a run for people."""
+    pixels = max(1, int(result.counts.sum()))
+    lines = [str(path) for path in result.outputs]
+    lines += [
+        f"  {result.grid.describe()}",
+        f"  {', '.join(result.bands)}",
+        f"  {_plural(len(result.dates), 'date')}; of a pixel {_mean(result):.1f} clear on average",
+        f"  {100 * int(result.counts[0]) / pixels:.2f} % of the pixels have no clear date",
+    ]
+    return "\n".join(lines)
+
+
+def notes(result: CompositeResult, left_out: float) -> list[str]:
+    """Return what a user should know, a sentence each without its full stop."""
+    found: list[str] = []
+    if result.outside:
+        found.append(f"left out, for lying off the composite's grid: {_some(result.outside)}")
+    if left_out > 0.01:
+        found.append(
+            f"the composite covers the first scene, {100 * (1 - left_out):.2g} % of the rectangle "
+            "around all; --extent union covers all"
+        )
+    if result.unmasked:
+        found.append(
+            f"without a cloud mask, so that every reading counts as clear: {_some(result.unmasked)}"
+        )
+    if result.clipped:
+        found.append(
+            f"{_plural(result.clipped, 'value')} did not fit the type of the pixels and became the "
+            "nearest that does; --dtype float32 holds all"
+        )
+    return found
+
+
+def _mean(result: CompositeResult) -> float:
+    total = sum(number * int(count) for number, count in enumerate(result.counts))
+    return total / max(1, int(result.counts.sum()))
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

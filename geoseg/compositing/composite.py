@@ -1,0 +1,195 @@
+"""Many dates to one scene: products, a grid and settings in, one raster out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from geoseg.compositing.dates import Date, bring_together, common_reading, shared_bands
+from geoseg.compositing.making import Making
+from geoseg.compositing.product import Product
+from geoseg.compositing.reduce import MOST_DATES
+from geoseg.compositing.settings import CompositeResult, CompositeSettings
+from geoseg.compositing.storage import Storage
+from geoseg.errors import BandError, GridError, OptionError
+from geoseg.raster.grid import Grid
+from geoseg.raster.handles import Handles, small_block_cache
+from geoseg.raster.output import check_output, refuse_inputs
+from geoseg.raster.provenance import provenance
+from geoseg.raster.region import Region
+from geoseg.raster.writer import RasterWriter
+
+__all__ = ["CLEAR", "CompositeResult", "CompositeSettings", "composite"]
+
+CLEAR = "clear"
+"""Name of the band that counts clear dates."""
+
+_CACHE_BYTES = 128 << 20
+_OPEN_FILES = 512
+"""Over all threads; systems allow a process 1,024 or so."""
+
+
+def composite(
+    products: Sequence[Product],
+    output: str | Path,
+    grid: Grid,
+    *,
+    settings: CompositeSettings,
+    counts: str | Path | None = None,
+    area: Region | None = None,
+    area_name: str | None = None,
+    workers: int = 4,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> CompositeResult:
+    """Write the composite of several dates.
+
+    Parameters
+    ----------
+    products
+        One a date. Readings equal to their fill never enter.
+    output
+        GeoTIFF to write: the bands, float32 with nodata NaN by default, and as the last one
+        "clear", the number of clear dates of each pixel, unless `counts` is given.
+    grid
+        Where the composite lies. A product on another grid gives each pixel that reading in which
+        the pixel's centre lies.
+    settings
+        What to make.
+    counts
+        GeoTIFF for the numbers of clear dates instead, uint16.
+    area, area_name
+        Where to work on the grid, and what to call that. The composite is cut to the rows and
+        columns around it; in them, what lies outside is nodata.
+    workers
+        Threads; the files do not depend on it.
+    overwrite
+        Whether files may be replaced.
+    progress
+        Called with numbers of finished pixels.
+
+    Raises
+    ------
+    InputError
+        A product lacks a band or cannot be read; or none lies on the grid.
+    OptionError
+        Settings that do not go together.
+    OutputError
+        A file cannot be written.
+    """
+    began = time.perf_counter()
+    outputs = [Path(output)] if counts is None else [Path(output), Path(counts)]
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise OptionError("two outputs have the same path; give each a name of its own")
+    for path in outputs:
+        check_output(path, overwrite=overwrite, suffixes=(".tif", ".tiff"))
+    if not products:
+        raise OptionError("there is no scene to make a composite of")
+    if len(products) > MOST_DATES:
+        raise OptionError(f"{len(products)} scenes are more than can be counted")
+    window = grid.window if area is None else area.window
+    grid = grid.crop(window)
+    handles = Handles(max(8, _OPEN_FILES // workers))
+    names = shared_bands(products) if settings.bands is None else settings.bands
+    dates, outside = bring_together(products, names, grid, rule=settings.rule, handles=handles)
+    if not dates:
+        raise GridError(
+            f"none of the {len(products)} scenes lies on the grid of the composite "
+            f"({grid.describe()})"
+        )
+    names = tuple(band.name for band in dates[0].bands)
+    if CLEAR in names:
+        raise BandError(f"a band of {dates[0].name} is called “{CLEAR}”, as the counts will be")
+    refuse_inputs(outputs, [file for date in dates for file in date.files])
+    making = Making(
+        dates=dates,
+        grid=grid,
+        area=area,
+        area_origin=(window.row, window.col),
+        reduction=settings.reduction,
+        reading=common_reading(dates),
+        storage=Storage.of(settings.dtype, [date.bands for date in dates]),
+        beside=counts is not None,
+        workers=workers,
+    )
+    tags = _tags(dates, settings, area_name, workers)
+    with ExitStack() as stack:
+        stack.callback(handles.close)
+        stack.enter_context(small_block_cache(_CACHE_BYTES))
+        writers = _open_writers(stack, making, names, outputs, tags, overwrite, workers)
+        found = making.write(writers, progress or (lambda _: None))
+        for writer in writers:
+            writer.make()
+    return CompositeResult(
+        outputs=tuple(outputs),
+        grid=grid,
+        bands=names,
+        dates=tuple(date.name for date in dates),
+        outside=tuple(outside),
+        unmasked=tuple(date.name for date in dates if date.quality is None),
+        counts=found.counts,
+        clipped=found.clipped,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _open_writers(
+    stack: ExitStack,
+    making: Making,
+    names: Sequence[str],
+    outputs: Sequence[Path],
+    tags: Mapping[str, str],
+    overwrite: bool,
+    workers: int,
+) -> list[RasterWriter]:
+    """Open the composite's writer and, where counts have a file of their own, theirs."""
+    storage, more = making.storage, not making.beside
+    units = [band.unit for band in making.dates[0].bands] + [""] * more
+    first = RasterWriter(
+        outputs[0],
+        making.grid,
+        band_names=[*names, CLEAR] if more else names,
+        dtype=storage.dtype,
+        nodata=storage.nodata,
+        tags=tags,
+        overwrite=overwrite,
+        scales=[*storage.scales, *[1.0] * more] if storage.is_scaled else None,
+        offsets=[*storage.offsets, *[0.0] * more] if storage.is_scaled else None,
+        units=units if any(units) else None,
+        workers=workers,
+    )
+    writers = [stack.enter_context(first)]
+    if making.beside:
+        second = RasterWriter(
+            outputs[1],
+            making.grid,
+            band_names=[CLEAR],
+            dtype="uint16",
+            nodata=None,
+            tags=tags,
+            overwrite=overwrite,
+            workers=workers,
+        )
+        writers.append(stack.enter_context(second))
+    return writers
+
+
+def _tags(
+    dates: Sequence[Date], settings: CompositeSettings, area_name: str | None, workers: int
+) -> dict[str, str]:
+    options = settings.words() | {"bands": ",".join(band.name for band in dates[0].bands)}
+    if area_name is not None:
+        options["region"] = area_name
+    command = ["geoseg", "composite", *(date.name for date in dates)]
+    for key, value in options.items():
+        command += [f"--{key}", str(value)]
+    with ThreadPoolExecutor(workers) as pool:
+        digests = list(pool.map(Date.fingerprint, dates))
+    inputs: dict[str, str] = {}
+    for date, digest in zip(dates, digests, strict=True):
+        alike = sum(name.split(" (")[0] == date.name for name in inputs)
+        inputs[f"{date.name} ({alike + 1})" if alike else date.name] = digest
+    return provenance(command, inputs, options=options)

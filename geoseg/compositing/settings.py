@@ -1,0 +1,66 @@
+"""What a composite is to be, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.compositing.masks import ClearRule
+from geoseg.compositing.reduce import Reduction
+from geoseg.compositing.storage import StoredType
+from geoseg.raster.grid import Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositeSettings:
+    """What a composite is."""
+
+    bands: tuple[str, ...] | None = None
+    """Common names or aliases, in order; None for those that all products share."""
+    reduction: Reduction = field(default_factory=Reduction)
+    """How dates become one."""
+    rule: ClearRule = field(default_factory=ClearRule)
+    """What counts as clear."""
+    dtype: StoredType = "float32"
+    """Type in the file; whole numbers are stored with scale and offset."""
+
+    def words(self) -> dict[str, Any]:
+        """Return the settings by the names of the command's options."""
+        words: dict[str, Any] = {"method": self.reduction.method}
+        if self.reduction.percentile is not None:
+            words["percentile"] = self.reduction.percentile
+        words |= {
+            "keep": ",".join(sorted(self.rule.keep)) or "none",
+            "confidence": self.rule.confidence,
+            "dilate": self.rule.dilate,
+            "dtype": self.dtype,
+        }
+        return words
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositeResult:
+    """What came of it."""
+
+    outputs: tuple[Path, ...]
+    """Files written."""
+    grid: Grid
+    """Where it lies."""
+    bands: tuple[str, ...]
+    """Its bands, without the counts."""
+    dates: tuple[str, ...]
+    """Names of the products that went in."""
+    outside: tuple[str, ...]
+    """Names of those that do not lie on the grid."""
+    unmasked: tuple[str, ...]
+    """Names of those without quality bands: all that is not fill counted as clear."""
+    counts: NDArray[np.int64]
+    """(dates + 1,) pixels by their number of clear dates; of the region, if there is one."""
+    clipped: int
+    """Values that whole numbers could not hold."""
+    seconds: float
+    """How long it took."""
