@@ -212,7 +212,18 @@ def _fill_folder(folder: Path, plan: TilePlan, progress: Callable[[int], None] |
     outcome.ignored, outcome.withdrawn = ignored, withdrawn
     outcome.dropped = _dropped(jobs)
     _write_records(folder, plan, jobs, outcome)
+    if unseen := _unseen(inputs, outcome):
+        plan.say(f"no training patch holds {', '.join(unseen)}: nothing of it can be learned")
     return outcome
+
+
+def _unseen(inputs: Inputs, outcome: Outcome) -> list[str]:
+    """Names of the classes that are in no training patch, where there are such patches."""
+    if inputs.legend is None or not outcome.splits["train"]:
+        return []
+    of_patches = inputs.labelling == "patches"
+    counts = (outcome.patches_with_class if of_patches else outcome.class_pixels)["train"]
+    return [name for name, count in zip(inputs.legend.names, counts, strict=True) if not count]
 
 
 def _cut(cutter: SceneCutter, progress: Callable[[int], None] | None) -> str:

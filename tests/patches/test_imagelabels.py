@@ -107,6 +107,15 @@ def test_a_table_names_the_classes_of_patches(scene: Path, tmp_path: Path, stora
     assert data.hash() != before
 
 
+def test_classes_that_nothing_can_be_learned_of_are_named(scene: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("patch,classes\ns_r000000_c000000,water\ns_r000000_c000010,-\n")
+    heard: list[str] = []
+    options: Any = {"classes": "1=water,2=forest,3=sand", "say": heard.append}
+    tile(scene, tmp_path / "set", label_table=table, size=10, **options, **WHOLE)
+    assert heard == ["no training patch holds forest, sand: nothing of it can be learned"]
+
+
 def test_a_table_may_name_patches_by_scene_and_pixel(scene: Path, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("scene;row;col;corn;soy\ns;0;0;1;no\ns.tif;10;20;;yes\ns;10;10;;\ns;3;0;1;1\n")
