@@ -55,10 +55,10 @@ from geoseg.cli.progress import progress
 )
 @click.option(
     "--confidence",
-    type=click.Choice(["low", "medium", "high"]),
+    type=click.Choice(["medium", "high"]),
     default="high",
     show_default=True,
-    help="From which confidence on Landsat's cloud, shadow, snow and cirrus count.",
+    help="From which confidence on Landsat's clouds count; the others know low and high alone.",
 )
 @click.option(
     "--quality",
@@ -178,7 +178,7 @@ def command(
             output,
             target.grid,
             settings=CompositeSettings(
-                bands=names,
+                bands=bands,
                 reduction=reduction,
                 rule=rule,
                 dtype=dtype,  # type: ignore[arg-type]

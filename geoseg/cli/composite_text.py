@@ -18,6 +18,7 @@ def summary(result: CompositeResult) -> dict[str, object]:
         "bands": list(result.bands),
         "dates": list(result.dates),
         "outside": list(result.outside),
+        "left_out_bands": list(result.left_out),
         "unmasked": list(result.unmasked),
         "pixels": pixels,
         "pixels_by_clear_dates": [int(count) for count in result.counts],
@@ -53,6 +54,10 @@ def notes(result: CompositeResult, left_out: float) -> list[str]:
             f"the composite covers the first scene, {100 * (1 - left_out):.2g} % of the rectangle "
             "around all; --extent union covers all"
         )
+    if result.left_out:
+        found.append(f"left out, for not all scenes have it: {_some(result.left_out)}")
+    if not result.counts[1:].any():
+        found.append("no pixel is clear on any date: check --keep and --quality")
     if result.unmasked:
         found.append(
             f"without a cloud mask, so that every reading counts as clear: {_some(result.unmasked)}"

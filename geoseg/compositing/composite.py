@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from geoseg.compositing.dates import Date, bring_together, common_reading, shared_bands
+from geoseg.compositing.dates import Date, bring_together, common_reading, not_shared, shared_bands
 from geoseg.compositing.making import Making
 from geoseg.compositing.product import Product
 from geoseg.compositing.reduce import MOST_DATES
@@ -103,6 +103,7 @@ def composite(
     names = tuple(band.name for band in dates[0].bands)
     if CLEAR in names:
         raise BandError(f"a band of {dates[0].name} is called “{CLEAR}”, as the counts will be")
+    _check_units(dates)
     refuse_inputs(outputs, [file for date in dates for file in date.files])
     making = Making(
         dates=dates,
@@ -129,11 +130,24 @@ def composite(
         bands=names,
         dates=tuple(date.name for date in dates),
         outside=tuple(outside),
+        left_out=() if settings.bands is not None else not_shared(products, names),
         unmasked=tuple(date.name for date in dates if date.quality is None),
         counts=found.counts,
         clipped=found.clipped,
         seconds=time.perf_counter() - began,
     )
+
+
+def _check_units(dates: Sequence[Date]) -> None:
+    """Refuse to mix numbers that mean different things."""
+    for other in dates[1:]:
+        for one, two in zip(dates[0].bands, other.bands, strict=True):
+            if one.unit != two.unit and (one.scale, one.offset) != (two.scale, two.offset):
+                raise BandError(
+                    f"band {one.name} is {one.unit or 'bare numbers'} in {dates[0].name} and "
+                    f"{two.unit or 'bare numbers'} in {other.name}: composite them apart, or put "
+                    "the MTL file beside the bands of a level-1 product that lacks it"
+                )
 
 
 def _open_writers(

@@ -49,6 +49,15 @@ def shared_bands(products: Sequence[Product]) -> tuple[str, ...]:
     return tuple(n for n in names if n not in _NOT_BY_DEFAULT) or tuple(names)
 
 
+def not_shared(products: Sequence[Product], names: Sequence[str]) -> tuple[str, ...]:
+    """Name bands that some product has, or should have, and that are not composited by default."""
+    every = dict.fromkeys(
+        band.name for product in products for band in (*product.bands, *product.missing)
+    )
+    quality = {name for name in every if name.startswith("QA")}
+    return tuple(n for n in every if n not in {*names, *_NOT_BY_DEFAULT} and n not in quality)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """How readings of several dates are held together."""

@@ -42,8 +42,8 @@ CLASSES: Final = (
 """What a pixel that is not simply clear may be. "dilated" is the rim of clouds that Landsat marks,
 "dark" and "unclassified" are SCL's, "occluded" is what a mountain hides from the sensor."""
 
-CONFIDENCES: Final = ("low", "medium", "high")
-"""How sure a product is, as it says in two bits: 1, 2, 3."""
+CONFIDENCES: Final = ("medium", "high")
+"""How sure a product is, as it says in two bits: 2, 3. (Low, 1, is what clear pixels are given.)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +179,7 @@ def _states(codes: NDArray[Any], table: _States) -> _States:
 @lru_cache(maxsize=32)
 def _table(kind: str, band: str, keep: frozenset[str], confidence: str) -> _States:
     """Return the state of every code of 16 bits."""
-    least = CONFIDENCES.index(confidence) + 1
+    least = CONFIDENCES.index(confidence) + 2
     fill, masked = _READERS[kind][band](np.arange(_CODES), keep, least)
     return (masked * _MASKED | fill * _FILL).astype(np.uint8)
 

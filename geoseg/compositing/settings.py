@@ -56,6 +56,8 @@ class CompositeResult:
     """Names of the products that went in."""
     outside: tuple[str, ...]
     """Names of those that do not lie on the grid."""
+    left_out: tuple[str, ...]
+    """Bands that not all products have, and that were left out for that."""
     unmasked: tuple[str, ...]
     """Names of those without quality bands: all that is not fill counted as clear."""
     counts: NDArray[np.int64]

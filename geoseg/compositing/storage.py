@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.compositing.product import ProductBand
-from geoseg.errors import OptionError
 
 StoredType = Literal["float32", "uint16", "int16"]
 
@@ -34,25 +33,11 @@ class Storage:
         """Return how to store bands that come from these, those of each date in one order.
 
         Whole numbers are stored as the first date's product stores them.
-
-        Raises
-        ------
-        OptionError
-            Whole numbers are asked for, and a band has other scales on other dates, so that it is
-            not clear how to store it.
         """
         if dtype == "float32":
             count = len(dates[0])
             return cls(dtype=dtype, scales=(1.0,) * count, offsets=(0.0,) * count)
         first = dates[0]
-        for other in dates[1:]:
-            for one, two in zip(first, other, strict=True):
-                if one.unit != two.unit:
-                    raise OptionError(
-                        f"band {one.name} is {one.unit or 'bare numbers'} on one date and "
-                        f"{two.unit or 'bare numbers'} on another, so whole numbers cannot hold "
-                        "both; use --dtype float32"
-                    )
         return cls(
             dtype=dtype,
             scales=tuple(band.scale for band in first),

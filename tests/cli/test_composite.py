@@ -252,3 +252,28 @@ def test_the_examples_of_the_help_work_as_typed(tmp_path, monkeypatch, capsys):
     assert read("2018.tif").shape == (7, 5, 6)
     assert (read("year.tif")[-1] == 2).all()
     assert (read("clear.tif") == 3).all()
+
+
+def test_bare_numbers_and_reflectance_are_not_mixed(year, run, tmp_path):
+    level1 = tmp_path / "LC08_L1TP_190026_20180401_20200831_02_T1"
+    for name, value in (("B4", 9000), ("B5", 9100), ("QA_PIXEL", CLEAR)):
+        write(level1 / f"{level1.name}_{name}.TIF", np.full((2, 3), value))
+    status, _, errors = run(year, level1, "--bands", "red,nir")
+    assert status == 1
+    assert "red is bare numbers in LC08_L1TP_190026_20180401_20200831_02_T1 and reflect" in errors
+    assert "MTL" in errors
+    assert errors.count("\n") == 1
+
+
+def test_bands_that_a_scene_lacks_are_named(year, run, tmp_path):
+    (tmp_path / FOLDER.format(2) / f"{FOLDER.format(2)}_SR_B5.TIF").unlink()
+    status, _, errors = run(year)
+    assert status == 0
+    assert "left out, for not all scenes have it: nir" in errors
+
+
+def test_an_empty_composite_is_told(tmp_path, run):
+    product = write_product(tmp_path, 1, [[9000] * 3] * 2, [[CLOUD] * 3] * 2)
+    status, _, errors = run(product)
+    assert status == 0
+    assert "no pixel is clear on any date: check --keep and --quality" in errors

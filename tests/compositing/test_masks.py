@@ -103,7 +103,7 @@ def test_confidences_of_qa_pixel_count_from_the_one_chosen(
     low: int, name: str, level: int, confidence: str
 ) -> None:
     rule = ClearRule(keep=frozenset(CLASSES) - {name}, confidence=confidence)
-    assert one("qa_pixel", level << low, rule) == (level < CONFIDENCES.index(confidence) + 1)
+    assert one("qa_pixel", level << low, rule) == (level < CONFIDENCES.index(confidence) + 2)
 
 
 # 2720 (Landsat 8) and 672 (Landsat 4 to 7) are what USGS lists as clear.
@@ -132,7 +132,7 @@ def test_values_of_bqa_mean_what_usgs_lists(kind: str, code: int, expected: set[
 def test_medium_clouds_of_bqa_are_masked_from_medium_confidence_on() -> None:
     assert one("bqa", 2752, ClearRule(confidence="high"))
     assert not one("bqa", 2752, ClearRule(confidence="medium"))
-    assert not one("bqa", 2720, ClearRule(confidence="low"))
+    assert one("bqa", 2720, ClearRule(confidence="medium"))
 
 
 @pytest.mark.parametrize(
@@ -250,14 +250,14 @@ def test_rules_from_text() -> None:
     assert ClearRule.from_text("Snow, water").keep == {"snow", "water"}
     assert ClearRule.from_text("none") == NOTHING
     assert ClearRule.from_text("") == NOTHING
-    assert ClearRule.from_text("cirrus", dilate=3, confidence="low").reach == 3
+    assert ClearRule.from_text("cirrus", dilate=3, confidence="medium").reach == 3
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: ClearRule.from_text("snow,fog"), "cannot keep “fog”.*water, snow, cirrus"),
-        (lambda: ClearRule(confidence="sure"), "“sure” is not known; there are: low, medium, high"),
+        (lambda: ClearRule(confidence="sure"), "“sure” is not known; there are: medium, high"),
         (lambda: ClearRule(dilate=-1), "cannot grow by -1 pixels"),
         (lambda: clear("qa60", {}, ClearRule()), "“qa60” is not known; there are: qa_pixel"),
         (lambda: clear("scl", {}, ClearRule()), "“scl” needs a band “scl”"),
