@@ -10,16 +10,20 @@ import click
 from geoseg.cli.cam_text import summary, text
 from geoseg.cli.options import (
     bands_option,
+    batch_size_option,
+    blend_option,
     common_options,
     device_option,
     emit,
     json_option,
+    min_area_option,
     note,
     output_option,
     overwrite_option,
     precision_option,
     region_option,
     seed_option,
+    tta_option,
     worker_count,
     workers_option,
 )
@@ -113,13 +117,7 @@ def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[f
     help="Distance between tiles, px; the side of a tile for patches side by side"
     " [default: about half a tile].",
 )
-@click.option(
-    "--blend",
-    type=click.Choice(["mean", "hann", "gaussian"]),
-    default="hann",
-    show_default=True,
-    help="How overlapping tiles weigh: alike, or more towards their centre.",
-)
+@blend_option
 @click.option(
     "--upsampling",
     type=click.Choice(["bilinear", "repeat"]),
@@ -129,9 +127,7 @@ def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[f
     " several times.",
 )
 @click.option("--bias", is_flag=True, help="Add the bias of the network's last layer to the maps.")
-@click.option(
-    "--tta", is_flag=True, help="See each tile in its eight symmetries: better, 8 times slower."
-)
+@tta_option
 @click.option(
     "--scales",
     default="1",
@@ -140,17 +136,10 @@ def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[f
     metavar="S,…",
     help="See each tile in several sizes, 1,1.5 say, and average the maps.",
 )
-@click.option(
-    "--min-area",
-    metavar="AREA",
-    help="Give connected patches of a class smaller than this (3500px, 0.5ha, 450m2) to their"
-    " largest neighbour.",
-)
+@min_area_option
 @bands_option
 @region_option
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Tiles computed together [default: by device]."
-)
+@batch_size_option
 @precision_option
 @seed_option
 @device_option

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from geoseg.cli.options import class_lines
+
 if TYPE_CHECKING:
     from geoseg.inference.cam.result import CamResult, CamScores
 
@@ -51,11 +53,7 @@ def _scores(scores: CamScores) -> dict[str, object]:
 def text(result: CamResult, total: int) -> str:
     """Lay out what came of a run for people."""
     lines = [f"{path}" for path in result.outputs]
-    labelled = sum(result.pixels.values())
-    width = max((len(name) for name in result.pixels), default=0)
-    for name, count in result.pixels.items():
-        area = "" if result.hectares is None else f"  {result.hectares[name]:14,.1f} ha"
-        lines.append(f"  {name:<{width}}  {100 * count / max(labelled, 1):6.2f} %{area}")
+    lines += class_lines(result.pixels, result.hectares)
     from geoseg.inference.cam.remarks import seam_words  # noqa: PLC0415 — imports torch
 
     lines.append(f"nodata {result.nodata:,} px; seams {_seam(result)} ({seam_words(result.seams)})")

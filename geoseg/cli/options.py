@@ -136,6 +136,41 @@ def precision_option(function: F) -> F:
     )(function)
 
 
+def blend_option(function: F) -> F:
+    """``--blend``: how overlapping tiles weigh."""
+    return click.option(
+        "--blend",
+        type=click.Choice(["mean", "hann", "gaussian"]),
+        default="hann",
+        show_default=True,
+        help="How overlapping tiles weigh: alike, or more towards their centre.",
+    )(function)
+
+
+def tta_option(function: F) -> F:
+    """``--tta``."""
+    return click.option(
+        "--tta", is_flag=True, help="See each tile in its eight symmetries: better, 8 times slower."
+    )(function)
+
+
+def min_area_option(function: F) -> F:
+    """``--min-area``, as text; see `geoseg.inference.settings.parse_area`."""
+    return click.option(
+        "--min-area",
+        metavar="AREA",
+        help="Give connected patches of a class smaller than this (3500px, 0.5ha, 450m2) to their"
+        " largest neighbour.",
+    )(function)
+
+
+def batch_size_option(function: F) -> F:
+    """``--batch-size`` of a prediction."""
+    return click.option(
+        "--batch-size", type=click.IntRange(1), help="Tiles computed together [default: by device]."
+    )(function)
+
+
 def seed_option(function: F) -> F:
     """``--seed``."""
     return click.option(
@@ -191,6 +226,17 @@ def worker_count(workers: int | None) -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def class_lines(pixels: Mapping[str, int], hectares: Mapping[str, float] | None) -> list[str]:
+    """Lay out how much of a map each class has, a line a class."""
+    labelled = sum(pixels.values())
+    width = max((len(name) for name in pixels), default=0)
+    lines = []
+    for name, count in pixels.items():
+        area = "" if hectares is None else f"  {hectares[name]:14,.1f} ha"
+        lines.append(f"  {name:<{width}}  {100 * count / max(labelled, 1):6.2f} %{area}")
+    return lines
 
 
 def note(text: str) -> None:

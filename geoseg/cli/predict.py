@@ -9,15 +9,20 @@ import click
 
 from geoseg.cli.options import (
     bands_option,
+    batch_size_option,
+    blend_option,
+    class_lines,
     common_options,
     device_option,
     emit,
     json_option,
+    min_area_option,
     note,
     output_option,
     overwrite_option,
     precision_option,
     region_option,
+    tta_option,
     worker_count,
     workers_option,
 )
@@ -60,16 +65,8 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     type=click.FloatRange(0, 1, max_open=True),
     help="Share of a tile that its neighbour covers again, instead of --stride.",
 )
-@click.option(
-    "--blend",
-    type=click.Choice(["mean", "hann", "gaussian"]),
-    default="hann",
-    show_default=True,
-    help="How overlapping tiles weigh: alike, or more towards their centre.",
-)
-@click.option(
-    "--tta", is_flag=True, help="See each tile in its eight symmetries: better, 8 times slower."
-)
+@blend_option
+@tta_option
 @click.option(
     "--scale",
     callback=_scale,
@@ -77,12 +74,7 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     help="Predict the scene N times smaller and bring the probabilities back up [default: as the"
     " model learned, mostly 1:1].",
 )
-@click.option(
-    "--min-area",
-    metavar="AREA",
-    help="Give connected patches of a class smaller than this (3500px, 0.5ha, 450m2) to their"
-    " largest neighbour.",
-)
+@min_area_option
 @click.option(
     "--probabilities", type=click.Path(), metavar="PATH", help="Also write a band a class."
 )
@@ -94,9 +86,7 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 )
 @bands_option
 @region_option
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Tiles computed together [default: by device]."
-)
+@batch_size_option
 @precision_option
 @device_option
 @workers_option
@@ -205,11 +195,8 @@ def _summary(result: Prediction, total: int) -> dict[str, object]:
 
 def _text(result: Prediction, total: int) -> str:
     lines = [f"{path}" for path in result.outputs]
-    valid = sum(result.pixels.values())
     width = max(len(name) for name in result.pixels)
-    for name, count in result.pixels.items():
-        area = "" if result.hectares is None else f"  {result.hectares[name]:14,.1f} ha"
-        lines.append(f"  {name:<{width}}  {100 * count / max(valid, 1):6.2f} %{area}")
+    lines += class_lines(result.pixels, result.hectares)
     lines.append(f"  {'no class':<{width}}  {result.nodata:,} px")
     lines.append(
         f"{result.tiles:,} {'tile' if result.tiles == 1 else 'tiles'} computed,"

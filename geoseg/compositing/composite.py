@@ -17,8 +17,8 @@ from geoseg.compositing.storage import Storage
 from geoseg.errors import BandError, GridError, OptionError
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import Handles, small_block_cache
-from geoseg.raster.output import check_output, refuse_inputs
-from geoseg.raster.provenance import provenance
+from geoseg.raster.output import check_outputs, refuse_inputs
+from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.region import Region
 from geoseg.raster.writer import RasterWriter
 
@@ -82,10 +82,7 @@ def composite(
     """
     began = time.perf_counter()
     outputs = [Path(output)] if counts is None else [Path(output), Path(counts)]
-    if len({path.resolve() for path in outputs}) < len(outputs):
-        raise OptionError("two outputs have the same path; give each a name of its own")
-    for path in outputs:
-        check_output(path, overwrite=overwrite, suffixes=(".tif", ".tiff"))
+    check_outputs(outputs, overwrite=overwrite, suffixes=(".tif", ".tiff"))
     if not products:
         raise OptionError("there is no scene to make a composite of")
     if len(products) > MOST_DATES:
@@ -112,7 +109,7 @@ def composite(
         area_origin=(window.row, window.col),
         reduction=settings.reduction,
         reading=common_reading(dates),
-        storage=Storage.of(settings.dtype, [date.bands for date in dates]),
+        storage=Storage.of(settings.dtype, dates[0].bands),
         beside=counts is not None,
         workers=workers,
     )
@@ -197,9 +194,7 @@ def _tags(
     options = settings.words() | {"bands": ",".join(band.name for band in dates[0].bands)}
     if area_name is not None:
         options["region"] = area_name
-    command = ["geoseg", "composite", *(date.name for date in dates)]
-    for key, value in options.items():
-        command += [f"--{key}", str(value)]
+    command = ["geoseg", "composite", *(date.name for date in dates), *option_words(options)]
     with ThreadPoolExecutor(workers) as pool:
         digests = list(pool.map(Date.fingerprint, dates))
     inputs: dict[str, str] = {}

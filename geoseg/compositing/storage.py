@@ -29,19 +29,15 @@ class Storage:
     """See `scales`."""
 
     @classmethod
-    def of(cls, dtype: StoredType, dates: Sequence[Sequence[ProductBand]]) -> Storage:
-        """Return how to store bands that come from these, those of each date in one order.
-
-        Whole numbers are stored as the first date's product stores them.
-        """
+    def of(cls, dtype: StoredType, bands: Sequence[ProductBand]) -> Storage:
+        """Return how to store bands; whole numbers as the product stores them."""
         if dtype == "float32":
-            count = len(dates[0])
+            count = len(bands)
             return cls(dtype=dtype, scales=(1.0,) * count, offsets=(0.0,) * count)
-        first = dates[0]
         return cls(
             dtype=dtype,
-            scales=tuple(band.scale for band in first),
-            offsets=tuple(band.offset for band in first),
+            scales=tuple(band.scale for band in bands),
+            offsets=tuple(band.offset for band in bands),
         )
 
     @property

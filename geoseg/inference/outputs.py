@@ -15,10 +15,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import OptionError
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
-from geoseg.raster.writer import RasterWriter, check_output
+from geoseg.raster.output import check_outputs
+from geoseg.raster.writer import RasterWriter
 
 NODATA = 255
 """Class index, and class id in the raster, of pixels without a class."""
@@ -62,10 +62,7 @@ class Outputs:
         OutputError
             There already, or a folder is missing.
         """
-        if len({path.resolve() for path in self.paths}) < len(self.paths):
-            raise OptionError("two outputs have the same path; give each a name of its own")
-        for path in self.paths:
-            check_output(path, overwrite=overwrite)
+        check_outputs(self.paths, overwrite=overwrite)
 
 
 class Maps:
@@ -190,6 +187,20 @@ class Maps:
     def _write_classes(self, row: int, index: NDArray[np.uint8]) -> None:
         self.counts += np.bincount(index.ravel(), minlength=256)
         self._classes.write_rows(row, self._legend.id_lut[index])
+
+    @property
+    def pixels(self) -> dict[str, int]:
+        """Pixels of each class as written, by name; known when `finish` is through."""
+        counts = self.counts.tolist()
+        return {c.name: n for c, n in zip(self._legend.classes, counts, strict=False)}
+
+    @property
+    def hectares(self) -> dict[str, float] | None:
+        """The same as areas, where pixels have an area on Earth."""
+        if self._grid.crs is None:
+            return None
+        one = self._grid.pixel_area_m2() / 1e4
+        return {name: count * one for name, count in self.pixels.items()}
 
     def finish(self) -> None:
         """Clean small components, if that was asked for, and make all rasters.

@@ -29,9 +29,8 @@ from geoseg.inference.stream import Crew, Work
 from geoseg.models.allocator import give_back
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
-from geoseg.raster.grid import Grid
 from geoseg.raster.output import refuse_inputs
-from geoseg.raster.provenance import provenance
+from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
 
 
@@ -153,13 +152,11 @@ def predict(
         if maps.valid_pixels == 0:
             raise InputError(_nothing(scene, area_name))
         maps.finish()
-    counts = maps.counts
-    pixels = {c.name: int(n) for c, n in zip(card.legend.classes, counts, strict=False)}
     return Prediction(
         outputs=wanted.paths,
-        pixels=pixels,
-        hectares=_hectares(pixels, scene.grid),
-        nodata=scene.grid.height * scene.grid.width - sum(pixels.values()),
+        pixels=maps.pixels,
+        hectares=maps.hectares,
+        nodata=scene.grid.height * scene.grid.width - sum(maps.pixels.values()),
         tiles=work.tiles,
         skipped=work.skipped,
         seconds=time.perf_counter() - began,
@@ -210,13 +207,6 @@ def _classify(
     return index, best, kept
 
 
-def _hectares(pixels: dict[str, int], grid: Grid) -> dict[str, float] | None:
-    if grid.crs is None:
-        return None
-    one = grid.pixel_area_m2() / 1e4
-    return {name: count * one for name, count in pixels.items()}
-
-
 def _nothing(scene: Scene, area_name: str | None) -> str:
     if area_name is None:
         return f"{scene.name}: every pixel is nodata in one of the bands used; nothing to predict"
@@ -236,13 +226,8 @@ def _tags(
     command = ["geoseg", "predict", *scene.paths]
     for bundle in models:
         command += ["--model", f"{bundle.card.name}.safetensors"]
-    for key, value in options.items():
-        if value is True:
-            command.append(f"--{key}")
-        elif value is not False:
-            command += [f"--{key}", str(value)]
     return provenance(
-        command,
+        [*command, *option_words(options)],
         {scene.name: scene.fingerprint()},
         model=[{bundle.card.name: bundle.card.hash} for bundle in models],
         options=options,

@@ -19,9 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from geoseg.errors import OutputError
+from geoseg.errors import OptionError, OutputError
 
 _LOCK = "lock"
+_RASTERS = (".tif", ".tiff")
 
 
 def check_output(
@@ -66,6 +67,29 @@ def check_output(
     except OSError as error:
         raise output_error(error, target) from error
     return target
+
+
+def check_outputs(
+    paths: Sequence[Path], *, overwrite: bool, suffixes: Sequence[str] | None = None
+) -> None:
+    """Tell early whether several files can be written by one run; see `check_output`.
+
+    Raises
+    ------
+    OptionError
+        Two of them are one file, or the style beside one (``NAME.qml``) is another or its style.
+    OutputError
+        One cannot be written.
+    """
+    taken = [path.resolve() for path in paths]
+    taken += [path.with_suffix(".qml") for path in taken if path.suffix.lower() in _RASTERS]
+    if len(set(taken)) < len(taken):
+        raise OptionError(
+            "two outputs have the same path, or styles (NAME.qml) of the same; give each a name of"
+            " its own"
+        )
+    for path in paths:
+        check_output(path, overwrite=overwrite, suffixes=suffixes)
 
 
 def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:

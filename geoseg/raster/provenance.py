@@ -22,6 +22,23 @@ import rasterio
 from geoseg import __version__
 
 
+def option_words(options: Mapping[str, Any]) -> list[str]:
+    """Write options as one types them: switches that are on by their name, those that are off not.
+
+    Parameters
+    ----------
+    options
+        By their names without the dashes.
+    """
+    words: list[str] = []
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value is not False:
+            words += [f"--{name}", str(value)]
+    return words
+
+
 def provenance(
     command: Sequence[str],
     inputs: Mapping[str, str],

@@ -19,7 +19,7 @@ from geoseg.errors import OptionError
 from geoseg.inference.outputs import Maps, Outputs
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
-from geoseg.raster.output import TemporaryFolder, check_output
+from geoseg.raster.output import TemporaryFolder, check_outputs
 from geoseg.raster.writer import RasterWriter
 
 _PAGE = "page"
@@ -75,16 +75,7 @@ class CamOutputs:
             raise OptionError(f"{self.report}: a report is a page for a browser, NAME.html")
         if self.report is not None and not (reference or self.labelled):
             raise OptionError("--report is about weak labels: give --weak-labels or --reference")
-        taken = [path.resolve() for path in self.paths]
-        rasters = (self.maps, self.weak_labels, self.confidence)
-        taken += [path.resolve().with_suffix(".qml") for path in rasters if path is not None]
-        if len(set(taken)) < len(taken):
-            raise OptionError(
-                "two outputs have the same path, or styles (NAME.qml) of the same; give each a"
-                " name of its own"
-            )
-        for path in self.paths:
-            check_output(path, overwrite=overwrite)
+        check_outputs(self.paths, overwrite=overwrite)
 
 
 class CamFiles:
@@ -106,7 +97,6 @@ class CamFiles:
     ) -> None:
         self._outputs = outputs
         self._grid = grid
-        self._legend = legend
         self._overwrite = overwrite
         self._stack = ExitStack()
         self._page: TemporaryFolder | None = None
@@ -175,18 +165,12 @@ class CamFiles:
     @property
     def pixels(self) -> dict[str, int]:
         """Pixels of each class as written, by name; known when `finish` is through."""
-        if self._labels is None:
-            return {}
-        counts = self._labels.counts
-        return {c.name: int(n) for c, n in zip(self._legend.classes, counts, strict=False)}
+        return {} if self._labels is None else self._labels.pixels
 
     @property
     def hectares(self) -> dict[str, float] | None:
         """The same as areas, where pixels have an area on Earth."""
-        if self._grid.crs is None:
-            return None
-        one = self._grid.pixel_area_m2() / 1e4
-        return {name: count * one for name, count in self.pixels.items()}
+        return None if self._labels is None else self._labels.hectares
 
     def finish(self) -> None:
         """Clean small components, if that was asked for, and make the rasters.

@@ -33,7 +33,7 @@ from geoseg.inference.stream import Crew, Work
 from geoseg.models.allocator import give_back
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.patches.presence import PRESENT
-from geoseg.raster.provenance import provenance
+from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
 
 # Tiles computed together: so many as have that many pixels, and no more than that many. They are
@@ -275,11 +275,7 @@ class Making:
         if guides.area_name is not None:
             options["region"] = guides.area_name
         command = ["geoseg", "cam", *self.scene.paths, "--model", f"{card.name}.safetensors"]
-        for key, value in options.items():
-            if value is True:
-                command.append(f"--{key}")
-            elif value is not False:
-                command += [f"--{key}", str(value)]
+        command += option_words(options)
         return provenance(command, inputs, model=[{card.name: card.hash}], options=options)
 
 
