@@ -12,6 +12,7 @@
     │   ├── VectorError         polygons that cannot be read or used
     │   ├── DatasetError        a folder of patches that is no (whole) data set
     │   ├── ModelError          a model file that is none, or does not fit the scene
+    │   ├── ColourError         a colour to bring images to that is none, or cannot be found
     │   └── RecipeError         a recipe that cannot be followed
     └── OutputError             the result cannot be written where it should go
 
@@ -63,6 +64,10 @@ class DatasetError(InputError):
 
 class ModelError(InputError):
     """A model file that is none, is damaged, or does not fit the scene."""
+
+
+class ColourError(InputError):
+    """A colour to bring images to that is none, or that cannot be found."""
 
 
 class RecipeError(InputError):

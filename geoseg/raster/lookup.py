@@ -38,6 +38,8 @@ TILE = 256
 _CELL = 64
 _SAFETY = 4.0
 _MOST_ERROR = 0.2
+_MOST_SHIFT = 0.01
+"""Source pixels by which `Lookup.positions` may miss."""
 _TIE = 1e-6
 """A centre this near to a border, in source pixels, lies on it and belongs to the pixel after it.
 Grids offset by half a pixel would otherwise be decided by rounding, pixel by pixel."""
@@ -85,13 +87,7 @@ class Lookup:
             row, col = self._affine(*self._places(r, c))
             row, col = np.broadcast_to(row, shape), np.broadcast_to(col, shape)
         else:
-            tile = Window(part.row // TILE * TILE, part.col // TILE * TILE, TILE, TILE)
-            whole = tile.intersection(self.target.window)
-            if whole is None or not whole.contains(part):
-                raise ValueError(f"{part} is no part of a tile of the target")
-            row, col = self._kept(whole)
-            at = part.slices(row_origin=whole.row, col_origin=whole.col)
-            row, col = row[at], col[at]
+            row, col = self._in_tile(part, _MOST_ERROR)
         row, col = row + _TIE, col + _TIE
         with np.errstate(invalid="ignore"):  # NaN, where a place has no coordinates in the source
             inside = (
@@ -104,6 +100,34 @@ class Lookup:
             np.where(inside, col, 0).astype(np.int64),
             inside,
         )
+
+    def positions(self, part: Window) -> tuple[Floats, Floats]:
+        """Return where the centres of a part of a tile lie in the source.
+
+        Returns
+        -------
+        rows, cols
+            (rows, cols) each, float64: pixel coordinates of the source, in which a pixel's own
+            centre is at one half. Between coordinate systems exact to a hundredth of a pixel, and
+            on the right side of every border between pixels. NaN for a place that has none.
+        """
+        if self._systems is not None:
+            return self._in_tile(part, _MOST_SHIFT)
+        r = np.arange(part.row, part.row_stop)[:, None] + 0.5
+        c = np.arange(part.col, part.col_stop)[None, :] + 0.5
+        row, col = self._affine(*self._places(r, c))
+        shape = (part.height, part.width)
+        return np.broadcast_to(row, shape), np.broadcast_to(col, shape)
+
+    def _in_tile(self, part: Window, most_error: float) -> tuple[Floats, Floats]:
+        """Positions of a part of a tile, of those that were found for the whole tile."""
+        tile = Window(part.row // TILE * TILE, part.col // TILE * TILE, TILE, TILE)
+        whole = tile.intersection(self.target.window)
+        if whole is None or not whole.contains(part):
+            raise ValueError(f"{part} is no part of a tile of the target")
+        row, col = self._kept(whole, most_error)
+        at = part.slices(row_origin=whole.row, col_origin=whole.col)
+        return row[at], col[at]
 
     def scale(self) -> tuple[float, float]:
         """Return how many source pixels a row and a column of the target are, at its centre."""
@@ -161,7 +185,7 @@ class Lookup:
             x, y = _reproject(_system(self._systems[0]), _system(self._systems[1]), x, y)
         return self._affine(x, y)
 
-    def _kept(self, tile: Window) -> tuple[Floats, Floats]:
+    def _kept(self, tile: Window, most_error: float) -> tuple[Floats, Floats]:
         """Return what `_interpolated` does, as this thread found it a moment ago if it did.
 
         Scenes on one grid are brought to another one after the other, window by window.
@@ -170,14 +194,14 @@ class Lookup:
             "known", OrderedDict()
         )
         ends = [(g.transform, g.height, g.width) for g in (self.source, self.target)]
-        key = (*ends, self._systems, tile)
+        key = (*ends, self._systems, tile, most_error)
         found = known.pop(key, None)
-        known[key] = self._interpolated(tile) if found is None else found
+        known[key] = self._interpolated(tile, most_error) if found is None else found
         if len(known) > _KEPT_TILES:
             known.popitem(last=False)
         return known[key]
 
-    def _interpolated(self, tile: Window) -> tuple[Floats, Floats]:
+    def _interpolated(self, tile: Window, most_error: float) -> tuple[Floats, Floats]:
         """(row, col) in the source of a tile's pixels, exact where that decides the pixel."""
         down, across = -(-tile.height // _CELL), -(-tile.width // _CELL)
         # Nodes of the cells are at even places of this lattice, the middles of edges and of cells
@@ -193,7 +217,7 @@ class Lookup:
         for values in (found[0].reshape(r.shape), found[1].reshape(r.shape)):
             error = _worst(values)
             pixels = _bilinear(values[::2, ::2], tile)
-            near = np.where(error <= _MOST_ERROR, _SAFETY * error + 10 * _TIE, np.inf)
+            near = np.where(error <= most_error, _SAFETY * error + 10 * _TIE, np.inf)
             near = np.repeat(np.repeat(near, _CELL, axis=0), _CELL, axis=1)
             doubtful |= ~(np.abs(pixels - np.rint(pixels)) > near[: tile.height, : tile.width])
             result.append(pixels)

@@ -14,6 +14,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
+from rasterio.env import Env
 from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as transform_points
 
@@ -99,7 +100,8 @@ def parse_crs(text: str) -> CRS:
         There is none of that name.
     """
     try:
-        return CRS.from_user_input(int(text) if text.isdecimal() else text)
+        with Env():  # else GDAL writes its own line to the terminal, before ours
+            return CRS.from_user_input(int(text) if text.isdecimal() else text)
     except (CRSError, CPLE_BaseError) as error:
         raise OptionError(
             f"coordinate system “{text}” is not known; give a code such as EPSG:32633"

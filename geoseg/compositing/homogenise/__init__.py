@@ -1,0 +1,1 @@
+"""Many images to one colour; see `geoseg.compositing.homogenise.run`."""

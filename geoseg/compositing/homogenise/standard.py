@@ -1,0 +1,329 @@
+"""The colour that images are brought to, as a value and as JSON.
+
+A standard is made from a group of images (or a reference) once and brings any other image to the
+same colour: before patches are cut, and before a scene is predicted. Knows no rasters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NoReturn, Self, get_args
+
+from geoseg.errors import BandError, ColourError
+
+__all__ = ["SHARES", "BandTarget", "Dodge", "ImageLine", "Method", "Standard", "read_standard"]
+
+FORMAT = "geoseg-colour"
+VERSION = 1
+Method = Literal["moments", "histogram", "overlap"]
+Haze = Literal["dark-object"]
+Cast = Literal["grey-world"]
+
+SHARES = tuple(n / 256 for n in range(257))
+"""Shares of the readings at which a band's quantiles are kept, from the least to the greatest."""
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandTarget:
+    """What the readings of one band are brought to; in units of the readings."""
+
+    name: str
+    """The band."""
+    mean: float
+    """Of the valid readings."""
+    deviation: float
+    """Standard deviation of the population; 0 where all are equal."""
+    quantiles: tuple[float, ...]
+    """At `SHARES`, not decreasing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dodge:
+    """Wallis' local adjustment: brightness and contrast around each pixel.
+
+    Wallis (1976), "An approach to the space variant restoration and enhancement of images":
+    x' = (x − m) · c·s₀ / (c·s + (1 − c)·s₀) + b·m₀ + (1 − b)·m, with local mean m and deviation s,
+    those of the whole image m₀ and s₀.
+    """
+
+    cell: int
+    """Side in pixels of the squares over which local means and deviations are taken; between their
+    centres they are interpolated."""
+    brightness: float
+    """b, from 0 (local brightness stays) to 1 (is the same everywhere)."""
+    contrast: float
+    """c, from 0 to 1; at 0 the image would be flat, so it is above."""
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.cell <= 65_536:
+            raise ColourError(f"cells of {self.cell} px make no sense; choose 8 to 65,536")
+        if not 0 <= self.brightness <= 1 or not 0 < self.contrast <= 1:
+            raise ColourError(
+                f"a brightness of {self.brightness:g} and a contrast of {self.contrast:g} make no "
+                "sense; choose 0 to 1, contrast above 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageLine:
+    """What was found for one image: reading × gain + offset, a band."""
+
+    name: str
+    """For people."""
+    fingerprint: str
+    """Digest of its files' contents; by it the image is known again."""
+    gains: tuple[float, ...]
+    """One a band, above 0."""
+    offsets: tuple[float, ...]
+    """One a band, in units of the readings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standard:
+    """One colour for many images."""
+
+    method: Method
+    """How images are brought to it: by mean and deviation, by their histograms, or by what their
+    overlaps said; images without such a line then by mean and deviation."""
+    bands: tuple[BandTarget, ...]
+    """In order."""
+    reference: str | None = None
+    """Name of the image that it is the colour of; None for that of the group."""
+    haze: Haze | None = None
+    """What is taken off before: the dark object's reading (Chavez 1988)."""
+    cast: Cast | None = None
+    """What is balanced before: bands of visible light to one mean."""
+    dodge: Dodge | None = None
+    """What is evened out after."""
+    images: tuple[ImageLine, ...] = ()
+    """Those that it was made from, where a line says all: not for histograms."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the bands."""
+        return tuple(band.name for band in self.bands)
+
+    @property
+    def digest(self) -> str:
+        """Digest of all of it; files that were brought to it carry it in their metadata."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def line(self, fingerprint: str) -> ImageLine | None:
+        """Return what was found for an image, if it is one of the group."""
+        return next((i for i in self.images if i.fingerprint == fingerprint), None)
+
+    def select(self, names: Sequence[str]) -> Standard:
+        """Return the standard for these bands, in this order.
+
+        Raises
+        ------
+        BandError
+            It has none of that name; the message lists those there are.
+        """
+        known = [name.casefold() for name in self.names]
+        for name in names:
+            if name.casefold() not in known:
+                raise BandError(
+                    f"the colour that images are to be brought to has no band “{name}”; there are: "
+                    f"{', '.join(self.names)}"
+                )
+        order = [known.index(name.casefold()) for name in names]
+        lines = tuple(
+            replace(
+                line,
+                gains=tuple(line.gains[i] for i in order),
+                offsets=tuple(line.offsets[i] for i in order),
+            )
+            for line in self.images
+        )
+        return replace(self, bands=tuple(self.bands[i] for i in order), images=lines)
+
+    def renamed(self, names: Sequence[str]) -> Standard:
+        """Return the standard with its bands called otherwise, one name a band."""
+        pairs = zip(self.bands, names, strict=True)
+        return replace(self, bands=tuple(replace(band, name=name) for band, name in pairs))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON objects."""
+        dodge = self.dodge
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "method": self.method,
+            "reference": self.reference,
+            "haze": self.haze,
+            "cast": self.cast,
+            "dodge": None
+            if dodge is None
+            else {
+                "cell": dodge.cell,
+                "brightness": dodge.brightness,
+                "contrast": dodge.contrast,
+            },
+            "bands": [
+                {
+                    "name": band.name,
+                    "mean": band.mean,
+                    "deviation": band.deviation,
+                    "quantiles": list(band.quantiles),
+                }
+                for band in self.bands
+            ],
+            "images": [
+                {
+                    "name": line.name,
+                    "fingerprint": line.fingerprint,
+                    "gains": list(line.gains),
+                    "offsets": list(line.offsets),
+                }
+                for line in self.images
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, obj: object, *, source: str = "the colour") -> Self:
+        """Build a standard from JSON objects, checking every entry.
+
+        Parameters
+        ----------
+        obj
+            What `to_json` gives.
+        source
+            What messages call it.
+
+        Raises
+        ------
+        ColourError
+            An entry is missing or makes no sense.
+        """
+        read = _Reader(source)
+        top = read.mapping(obj, "it")
+        if top.get("format") != FORMAT:
+            read.fail(f"its format is {top.get('format')!r}, not {FORMAT!r}")
+        if top.get("version") != VERSION:
+            read.fail(f"its version is {top.get('version')!r} and this geoseg reads {VERSION}")
+        bands = tuple(read.band(entry) for entry in read.listing(top, "bands"))
+        if not bands or len({band.name.casefold() for band in bands}) != len(bands):
+            read.fail("its bands are none, or one is named twice")
+        dodge = top.get("dodge")
+        return cls(
+            method=read.choice(top, "method", get_args(Method)),
+            bands=bands,
+            reference=read.optional_text(top, "reference"),
+            haze=read.optional_choice(top, "haze", get_args(Haze)),
+            cast=read.optional_choice(top, "cast", get_args(Cast)),
+            dodge=None if dodge is None else read.dodge(dodge),
+            images=tuple(read.line(e, len(bands)) for e in read.listing(top, "images")),
+        )
+
+
+def read_standard(path: str | Path) -> Standard:
+    """Read the colour that `geoseg homogenise` saved.
+
+    Raises
+    ------
+    ColourError
+        The file is missing, or is something else.
+    """
+    try:
+        if Path(path).stat().st_size > _MOST_BYTES:
+            raise ColourError(f"{path}: is too large for a colour that geoseg homogenise saved")
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ColourError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise ColourError(f"{path}: is no JSON; give what geoseg homogenise saved") from error
+    try:
+        obj = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ColourError(f"{path}: is no JSON; give what geoseg homogenise saved") from error
+    return Standard.from_json(obj, source=str(path))
+
+
+class _Reader:
+    """Takes entries out of untrusted JSON."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def fail(self, reason: str) -> NoReturn:
+        raise ColourError(
+            f"{self._source} cannot be used: {reason}; make it again with geoseg homogenise"
+        )
+
+    def mapping(self, obj: object, what: str) -> Mapping[str, Any]:
+        return obj if isinstance(obj, dict) else self.fail(f"{what} is no JSON object")
+
+    def listing(self, obj: Mapping[str, Any], key: str) -> list[Any]:
+        value = obj.get(key)
+        return value if isinstance(value, list) else self.fail(f"{key!r} is no list")
+
+    def text(self, obj: Mapping[str, Any], key: str) -> str:
+        value = obj.get(key)
+        return value if isinstance(value, str) else self.fail(f"{key!r} is no text")
+
+    def optional_text(self, obj: Mapping[str, Any], key: str) -> str | None:
+        return None if obj.get(key) is None else self.text(obj, key)
+
+    def choice(self, obj: Mapping[str, Any], key: str, known: Sequence[str]) -> Any:
+        value = self.text(obj, key)
+        return value if value in known else self.fail(f"{key!r} is none of {', '.join(known)}")
+
+    def optional_choice(self, obj: Mapping[str, Any], key: str, known: Sequence[str]) -> Any:
+        return None if obj.get(key) is None else self.choice(obj, key, known)
+
+    def number(self, value: object, key: str) -> float:
+        # A whole number in JSON may be too long for a float.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
+            self.fail(f"{key!r} holds something else than finite numbers")
+        return float(value)
+
+    def numbers(self, obj: Mapping[str, Any], key: str, count: int) -> tuple[float, ...]:
+        found = tuple(self.number(value, key) for value in self.listing(obj, key))
+        return found if len(found) == count else self.fail(f"{key!r} does not hold {count} numbers")
+
+    def band(self, entry: object) -> BandTarget:
+        obj = self.mapping(entry, "a band")
+        quantiles = self.numbers(obj, "quantiles", len(SHARES))
+        if any(b < a for a, b in pairwise(quantiles)):
+            self.fail("quantiles decrease")
+        deviation = self.number(obj.get("deviation"), "deviation")
+        if deviation < 0:
+            self.fail("a deviation is below 0")
+        return BandTarget(
+            name=self.text(obj, "name"),
+            mean=self.number(obj.get("mean"), "mean"),
+            deviation=deviation,
+            quantiles=quantiles,
+        )
+
+    def dodge(self, entry: object) -> Dodge:
+        obj = self.mapping(entry, "'dodge'")
+        cell = self.number(obj.get("cell"), "cell")
+        if not math.isfinite(cell) or cell != int(cell):
+            self.fail("'cell' is no whole number")
+        return Dodge(
+            cell=int(cell),
+            brightness=self.number(obj.get("brightness"), "brightness"),
+            contrast=self.number(obj.get("contrast"), "contrast"),
+        )
+
+    def line(self, entry: object, bands: int) -> ImageLine:
+        obj = self.mapping(entry, "an image")
+        gains = self.numbers(obj, "gains", bands)
+        if min(gains) <= 0:
+            self.fail("a gain is not above 0")
+        return ImageLine(
+            name=self.text(obj, "name"),
+            fingerprint=self.text(obj, "fingerprint"),
+            gains=gains,
+            offsets=self.numbers(obj, "offsets", bands),
+        )
