@@ -13,6 +13,7 @@
     │   ├── DatasetError        a folder of patches that is no (whole) data set
     │   ├── ModelError          a model file that is none, or does not fit the scene
     │   ├── ColourError         a colour to bring images to that is none, or cannot be found
+    │   ├── EarthEngineError    a server that cannot be reached, or refuses or fails what is asked
     │   └── RecipeError         a recipe that cannot be followed
     └── OutputError             the result cannot be written where it should go
 
@@ -68,6 +69,10 @@ class ModelError(InputError):
 
 class ColourError(InputError):
     """A colour to bring images to that is none, or that cannot be found."""
+
+
+class EarthEngineError(InputError):
+    """Earth Engine cannot be reached, knows nobody, or refuses or fails what is asked of it."""
 
 
 class RecipeError(InputError):

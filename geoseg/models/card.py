@@ -16,7 +16,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NoReturn
 
-from geoseg.errors import LabelError, ModelError
+from geoseg.compositing.homogenise.standard import Standard
+from geoseg.errors import ColourError, LabelError, ModelError
 from geoseg.models.combination import check_combination
 from geoseg.raster.legend import Legend
 
@@ -68,6 +69,9 @@ class ModelCard:
     """How activation maps become classes, fitted on labelled pixels; of image-level networks. See
     `geoseg.models.combination.check_combination`.
     """
+    colour: Standard | None = None
+    """Colour that its scenes were brought to, and that any other scene is brought to first; of its
+    bands, in their order. None where they were taken as they are."""
     hash: str = ""
     """BLAKE2b (16 bytes, hexadecimal) of the model file's bytes; empty before it is written."""
 
@@ -96,8 +100,12 @@ class ModelCard:
             "training": dict(self.training),
             "description": self.description,
         }
-        # Files of models without one stay as they were.
-        return card if self.combination is None else card | {"combination": dict(self.combination)}
+        # Files of models without them stay as they were.
+        if self.combination is not None:
+            card["combination"] = dict(self.combination)
+        if self.colour is not None:
+            card["colour"] = self.colour.to_json()
+        return card
 
     @classmethod
     def from_json(
@@ -162,8 +170,22 @@ class ModelCard:
             combination=(
                 None if fitted is None else check_combination(fitted, len(legend), source=source)
             ),
+            colour=_colour(read, bands, source),
             hash=file_hash,
         )
+
+
+def _colour(read: _Reader, bands: tuple[str, ...], source: str) -> Standard | None:
+    """Take the colour out of a card; files of before there were colours have none."""
+    if "colour" not in read.keys or read.entry("colour") is None:
+        return None
+    try:
+        colour = Standard.from_json(
+            read.entry("colour"), source=f"{source}: its colour", advice="train the model again"
+        )
+    except ColourError as error:
+        raise ModelError(str(error)) from error
+    return colour if colour.names == bands else read.fail("its colour is of other bands")
 
 
 class _Reader:

@@ -24,11 +24,11 @@ from geoseg.errors import LabelError
 from geoseg.patches import kernels
 from geoseg.patches.dataset import UNLABELLED
 from geoseg.patches.settings import TileSettings
-from geoseg.patches.statistics import Measured, Statistics
 from geoseg.patches.storage import PatchWriter
 from geoseg.patches.table import KEPT, PatchTable
 from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Pixels, Scene
+from geoseg.raster.statistics import Measured, Statistics, count_values
 from geoseg.raster.strips import Strip, read_strips
 from geoseg.raster.window import Window
 
@@ -94,7 +94,7 @@ def value_counts(values: NDArray[Any], mask: NDArray[np.bool_], where: str) -> d
         # Counting is many times faster than sorting.
         bits = np.ascontiguousarray(values).reshape(1, -1).view(f"u{values.dtype.itemsize}")
         counts = np.zeros((1, 1 << 8 * values.dtype.itemsize), np.int64)
-        kernels.count_values(bits, np.ascontiguousarray(mask).reshape(-1), False, counts)
+        count_values(bits, np.ascontiguousarray(mask).reshape(-1), False, counts)
         there = np.flatnonzero(counts[0])
         signed = there.astype(bits.dtype).view(values.dtype)
         return {int(v): int(counts[0, i]) for v, i in zip(signed, there, strict=True)}

@@ -29,8 +29,10 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import DatasetError
+from geoseg.compositing.homogenise.standard import Standard
+from geoseg.errors import ColourError, DatasetError
 from geoseg.patches.presence import PRESENT, present_in
+from geoseg.raster.bandstatistics import BandStatistics
 from geoseg.raster.legend import Legend
 
 FORMAT = "geoseg-patches"
@@ -56,22 +58,6 @@ class ArrayLike(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Any) -> NDArray[Any]: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class BandStatistics:
-    """Statistics of one band over the valid readings of the training patches, in raw units."""
-
-    name: str
-    mean: float
-    std: float
-    """Of the population (divided by the count)."""
-    min: float
-    max: float
-    percentiles: Mapping[str, float]
-    """By their number as text: "1", "2", "25", "50", "75", "98", "99"."""
-    count: int
-    """Valid readings; a pixel counts once for every patch that holds it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +118,7 @@ class PatchDataset:
         self.statistics: tuple[BandStatistics, ...] = tuple(
             _statistics_of_json(band) for band in metadata["statistics"]["bands"]
         )
+        """Of each band over the training patches."""
         self.class_pixels: dict[str, tuple[int, ...]] = {
             name: tuple(int(n) for n in counts)
             for name, counts in metadata.get("class_pixels", {}).items()
@@ -140,6 +127,18 @@ class PatchDataset:
         self.splits: dict[str, int] = {name: int(n) for name, n in metadata["splits"].items()}
         """Number of patches, by split."""
         self.seed: int = int(metadata["seed"])
+        colour = metadata.get("colour")
+        self.colour: Standard | None = (
+            None
+            if colour is None
+            else Standard.from_json(
+                colour, source=str(folder / "dataset.json"), advice="tile the scenes again"
+            )
+        )
+        """Colour that the scenes were brought to before they were cut, of the set's bands; None
+        where they were taken as they are."""
+        if self.colour is not None and self.colour.names != self.bands:
+            raise ValueError("its colour is of other bands")
 
     @classmethod
     def open(cls, folder: str | Path) -> PatchDataset:
@@ -178,6 +177,8 @@ class PatchDataset:
             return cls(folder, metadata)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DatasetError(f"{path} is damaged ({error!r}): tile the scenes again") from error
+        except ColourError as error:
+            raise DatasetError(str(error)) from error
 
     @property
     def mean(self) -> tuple[float, ...]:

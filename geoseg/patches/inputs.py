@@ -10,19 +10,32 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.compositing.homogenise.standard import Standard
 from geoseg.errors import BandError, GridError, LabelError, OptionError, RasterReadError
 from geoseg.patches.cutting import Job
 from geoseg.patches.dataset import Labelling
 from geoseg.patches.imagelabels import lay_label_table
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
+from geoseg.raster.grouping import Problem, group_scenes
 from geoseg.raster.heads import expand
 from geoseg.raster.laying import lay_labels
 from geoseg.raster.legend import Legend
-from geoseg.raster.scene import Problem, Scene, group_scenes
+from geoseg.raster.scene import Scene
 
 Source = str | Path
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetColour:
+    """The one colour of a set's scenes."""
+
+    standard: Standard
+    """Of the set's bands."""
+    seams: tuple[float, float] | None
+    """How much scenes differed where they overlap or abut, before and after; None where they were
+    not made to fit each other, or nowhere meet."""
 
 
 @dataclass(kw_only=True)
@@ -47,6 +60,8 @@ class Inputs:
     """Table of labels of whole patches."""
     region_fingerprints: dict[str, str] = field(default_factory=dict)
     """By scene."""
+    colour: SetColour | None = None
+    """What scenes were brought to; None where they are taken as they are."""
 
     @property
     def labelling(self) -> Labelling | None:

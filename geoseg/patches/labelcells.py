@@ -109,7 +109,7 @@ class Cells:
         """
         legend = self._legend or self._found()
         if self._list is None:
-            of_column = [_class_of(self._header[i], legend) for i in self._flags]
+            of_column = [legend.find(self._header[i]) for i in self._flags]
             states = np.full((len(self._said), len(legend)), UNKNOWN, np.uint8)
             for index_of_class in range(len(legend)):
                 # Several columns may be of one class: label values that mean the same.
@@ -123,7 +123,7 @@ class Cells:
             if names is None:
                 states[number] = UNKNOWN
             for name in names or ():
-                index = _class_of(str(name), legend)
+                index = legend.find(str(name))
                 if index is None:
                     raise LabelError(
                         f"{self._first[number]}: {name!r} is none of the classes; there are "
@@ -155,7 +155,7 @@ class Cells:
             if name not in aside and not name.startswith("share_")
         ]
         if self._legend is not None:
-            of_column = {i: _class_of(self._header[i], self._legend) for i in flags}
+            of_column = {i: self._legend.find(self._header[i]) for i in flags}
             flags = [i for i in flags if of_column[i] is not None]
             missing = set(range(len(self._legend))) - set(of_column.values())
             if flags and missing:
@@ -261,23 +261,6 @@ def join_names(names: Sequence[str]) -> str:
             for name in names
         )
     )
-
-
-def _class_of(text: str, legend: Legend) -> int | None:
-    """Index of the class that a name, a label value or an id means."""
-    names = legend.names
-    if text in names:
-        return names.index(text)
-    folded = [name.casefold() for name in names]
-    if folded.count(text.casefold()) == 1:
-        return folded.index(text.casefold())
-    if not _WHOLE.fullmatch(text):
-        return None
-    number = int(text)
-    for index, c in enumerate(legend.classes):
-        if number in c.label_values:
-            return index
-    return legend.ids.index(number) if number in legend.ids else None
 
 
 def _listed(words: Iterable[str], most: int = 12) -> str:

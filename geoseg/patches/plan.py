@@ -10,6 +10,7 @@ from typing import Unpack
 
 import numpy as np
 
+from geoseg.compositing.homogenise.standard import COLOUR_TAG
 from geoseg.errors import OutputError
 from geoseg.patches.dataset import SPLITS
 from geoseg.patches.inputs import Inputs, Say, Source, open_inputs
@@ -68,6 +69,17 @@ def plan_patches(
     inputs.legend, failed = look_ahead(inputs.jobs, inputs.legend, settings)
     for job, reason in failed:
         inputs.drop(job, reason)
+    if settings.homogenise is not None:
+        # Imported here: it brings numba's loops, and few sets ask for it.
+        from geoseg.patches.colouring import bring_to_one_colour  # noqa: PLC0415
+
+        bring_to_one_colour(inputs, settings, tell)
+    elif brought := [job.name for job in inputs.jobs if COLOUR_TAG in job.scene.tags]:
+        more = f" and {len(brought) - 1:,} more" if len(brought) > 1 else ""
+        tell(
+            f"brought to one colour by geoseg homogenise: {brought[0]}{more}; give the colour.json "
+            "that it saved as --homogenise, and models will bring other scenes to it"
+        )
     for job in inputs.jobs:
         legend = inputs.pixel_legend
         job.table.set_classes(None if legend is None else len(legend))

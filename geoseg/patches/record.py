@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compositing.homogenise.standard import COLOUR_TAG
 from geoseg.patches.cutting import Job, patch_name
-from geoseg.patches.dataset import FORMAT, SPLITS, VERSION, BandStatistics, statistics_to_json
+from geoseg.patches.dataset import FORMAT, SPLITS, VERSION, statistics_to_json
 from geoseg.patches.inputs import Inputs
 from geoseg.patches.labelcells import join_names
 from geoseg.patches.presence import UNKNOWN
 from geoseg.patches.settings import TileSettings
+from geoseg.raster.bandstatistics import BandStatistics
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.footprints import outlines
 from geoseg.raster.grid import crs_code
+from geoseg.raster.grouping import Problem
 from geoseg.raster.provenance import provenance
-from geoseg.raster.scene import Problem
 from geoseg.raster.style import category_qml
 
 # Blue, orange, green, grey: told apart by colour-blind people too.
@@ -106,6 +108,8 @@ def dataset_json(inputs: Inputs, settings: TileSettings, outcome: Outcome) -> di
         "seed": settings.seed,
         "command": tags["GEOSEG_COMMAND"],
         "versions": versions,
+        # Sets of scenes as they are stay as they were.
+        **({} if inputs.colour is None else {"colour": inputs.colour.standard.to_json()}),
     }
 
 
@@ -158,7 +162,10 @@ def _tags(inputs: Inputs, settings: TileSettings) -> dict[str, str]:
     command = settings.command(
         scenes, inputs.label_paths, inputs.confidence_paths, inputs.label_table
     )
-    return provenance(command, fingerprints)
+    tags = provenance(command, fingerprints)
+    if inputs.colour is not None:
+        tags[COLOUR_TAG] = inputs.colour.standard.digest
+    return tags
 
 
 def write_index(
@@ -285,9 +292,26 @@ def summary_json(
             "source": outcome.statistics_source,
         },
         "problems": public_problems(inputs.problems),
+        **_colour(inputs),
         "megapixels": pixels / 1e6,
         "seconds": seconds,
         "megapixels_per_second": pixels / 1e6 / seconds,
+    }
+
+
+def _colour(inputs: Inputs) -> dict[str, Any]:
+    """Say what scenes were brought to, if to anything."""
+    if inputs.colour is None:
+        return {}
+    standard, seams = inputs.colour.standard, inputs.colour.seams
+    before, after = seams or (None, None)
+    return {
+        "colour": {
+            "text": standard.text,
+            "digest": standard.digest,
+            "seams_before": before,
+            "seams_after": after,
+        }
     }
 
 
@@ -312,6 +336,12 @@ def summary_text(summary: Mapping[str, Any]) -> str:
     ]
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in summary["dropped"].items())
     lines.append(f"dropped: {dropped or 'none'}")
+    if "colour" in summary:
+        found = summary["colour"]
+        line = f"colour: {found['text']}"
+        if found["seams_before"] is not None:
+            line += f"; at seams {found['seams_before']:.3g} before, {found['seams_after']:.3g} now"
+        lines.append(line)
     lines += [f"left out: {p['path']}: {p['reason']}" for p in summary["problems"]]
     if summary["ignored_label_values"]:
         ignored = sorted(summary["ignored_label_values"].items(), key=lambda item: -item[1])

@@ -10,10 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict, get_args
 
+from geoseg.compositing.homogenise.standard import Method
 from geoseg.errors import OptionError
 from geoseg.patches.dataset import SPLITS, Storage
 from geoseg.patches.presence import PRESENT
 from geoseg.patches.tiling import check_size_and_stride
+
+METHODS: tuple[str, ...] = get_args(Method)
+"""Ways to bring a group of scenes to one colour."""
 
 
 class TileOptions(TypedDict, total=False):
@@ -62,6 +66,10 @@ class TileOptions(TypedDict, total=False):
     """Take labels without georeference as lying on the scene pixel by pixel."""
     mosaic: bool
     """Take all scenes as tiles of one."""
+    homogenise: str | None
+    """Bring the scenes to one colour before they are cut: "moments", "histogram" or "overlap" for
+    that of the group, or the file of a colour that `geoseg homogenise` saved; None (the default)
+    takes them as they are."""
     storage: Storage
     """"npy" (the default; arrays that are memory-mapped for training) or "geotiff" (a file a
     patch)."""
@@ -92,6 +100,7 @@ class TileSettings:
     region: str | None
     assume_aligned: bool
     mosaic: bool
+    homogenise: str | None
     storage: Storage
     seed: int
     workers: int
@@ -129,6 +138,7 @@ class TileSettings:
             region=options.get("region"),
             assume_aligned=options.get("assume_aligned", False),
             mosaic=options.get("mosaic", False),
+            homogenise=options.get("homogenise"),
             storage=options.get("storage", "npy"),
             seed=options.get("seed", 0),
             workers=options.get("workers") or os.cpu_count() or 1,
@@ -150,6 +160,7 @@ class TileSettings:
             raise OptionError(f"--fill {self.fill} is no number that a network can see")
         if self.split_block is not None and self.split_block < 1:
             raise OptionError(f"--split-block {self.split_block} has no meaning: give 1 or more")
+        _check_homogenise(self.homogenise)
         if self.storage not in get_args(Storage):
             kinds = " or ".join(get_args(Storage))
             raise OptionError(f"patches cannot be stored as {self.storage!r}: choose {kinds}")
@@ -211,7 +222,18 @@ class TileSettings:
             is_box = self.region.count(",") == 3
             words += ["--region", self.region if is_box else Path(self.region).name]
         words += ["--assume-aligned"] * self.assume_aligned + ["--mosaic"] * self.mosaic
+        asked = self.homogenise
+        words += [] if asked is None else ["--homogenise", Path(asked).name]
         return [*words, "--format", self.storage, "--seed", str(self.seed)]
+
+
+def _check_homogenise(asked: str | None) -> None:
+    """Refuse what is neither a way to bring scenes to one colour nor a file."""
+    if asked is not None and asked not in METHODS and not Path(asked).is_file():
+        raise OptionError(
+            f"--homogenise {asked} is no way to bring scenes to one colour and no file: give "
+            f"{', '.join(METHODS)}, or the colour.json that geoseg homogenise saved"
+        )
 
 
 def parse_shares(split: str | Sequence[float]) -> tuple[float, float, float]:

@@ -23,10 +23,10 @@ from geoseg.patches.inputs import Inputs, Say, Source
 from geoseg.patches.plan import TilePlan, plan_patches
 from geoseg.patches.record import Outcome, dataset_json, summary_json, summary_text, write_index
 from geoseg.patches.settings import TileOptions, TileSettings
-from geoseg.patches.statistics import Statistics, statistics_for
 from geoseg.patches.storage import ArrayWriter, FileWriter, PatchWriter, write_array
 from geoseg.patches.table import FEW_LABELS, KEPT, NO_LABEL, NODATA, OUTSIDE, STRADDLE
 from geoseg.raster.output import TemporaryFolder, output_error
+from geoseg.raster.statistics import Statistics, statistics_for
 
 _ADVICE = {
     NODATA: "raise --max-nodata, or give a --size that is not beyond the scene's",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from geoseg.errors import BandError
+from geoseg.raster.orientation import Orientation
 from geoseg.raster.window import Window
 
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
@@ -57,6 +58,8 @@ class Source:
     """Number of the file's alpha band, where 0 means invalid."""
     mask: str
     """"dataset" where the file has one mask for all bands, "band" where each has one, "none"."""
+    turned: Orientation | None = None
+    """How the pixels are turned on their way out of the file; None where they are not."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ MOST_AT_ONCE = 1 << 22
 def gather(pieces: Pieces, lookup: Lookup, window: Window, out: NDArray[Any]) -> Mask:
     """Read a window of the lookup's target into (bands, rows, cols); 0 outside the source.
 
+    Each pixel as the lookup's resampling says: that in which its centre lies, or interpolated.
+
     Returns
     -------
     (rows, cols), True where every band has a reading.
@@ -27,11 +29,24 @@ def gather(pieces: Pieces, lookup: Lookup, window: Window, out: NDArray[Any]) ->
     RasterReadError
         A file cannot be read there.
     """
+    if lookup.resampling != "nearest":
+        return _interpolated(pieces, lookup, window, out)
     valid = np.zeros((window.height, window.width), bool)
     for part in lookup.parts(window):
         at = part.slices(row_origin=window.row, col_origin=window.col)
         _fetch(pieces, *lookup.pixels(part), out[(slice(None), *at)], valid[at])
     return valid
+
+
+def _interpolated(pieces: Pieces, lookup: Lookup, window: Window, out: NDArray[Any]) -> Mask:
+    from geoseg.raster.interpolate import interpolate  # noqa: PLC0415 — imports numba
+
+    def read(box: Window) -> tuple[NDArray[Any], Mask]:
+        data = np.empty((len(out), box.height, box.width), pieces.dtype)
+        valid = pieces.read(box, data)
+        return data.astype(out.dtype, copy=False), valid
+
+    return interpolate(read, lookup, window, out, lookup.resampling)
 
 
 def _fetch(

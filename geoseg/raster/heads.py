@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from geoseg.errors import GridError, RasterReadError
 from geoseg.raster.bands import Source
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import environment, is_local_file, open_dataset
+from geoseg.raster.orientation import Orientation
 
 RASTER_SUFFIXES = frozenset(
     {".tif", ".tiff", ".gtif", ".gtiff", ".vrt", ".jp2", ".j2k", ".img", ".jpg", ".jpeg", ".png"}
@@ -23,6 +24,7 @@ RASTER_SUFFIXES = frozenset(
 
 _COLOURS = frozenset({"red", "green", "blue"})
 _DECODED_FROM_THE_TOP = frozenset({"PNG", "JPEG", "GIF", "WEBP"})
+_PICTURES = _DECODED_FROM_THE_TOP | {"BMP", "HEIF", "AVIF", "JPEGXL"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,10 @@ class FileHead:
     block_shape: tuple[int, int]
     in_order: bool
     """Whether the format can only be decoded from the top."""
+    turned: Orientation | None
+    """How its pixels are turned for people; None where they are not. `grid` is as they are seen."""
+    photograph: bool
+    """Whether it is a picture without a place on Earth: JPEG, PNG and the like."""
     palette: bool
     """Whether the pixels are codes into a colour table."""
     tags: dict[str, str]
@@ -68,6 +74,7 @@ class FileHead:
             nodata=(band.nodata,),
             alpha=self.alpha,
             mask=self.mask,
+            turned=self.turned,
         )
 
 
@@ -92,17 +99,33 @@ def read_head(path: str, *, alpha_is_band: bool = False) -> FileHead:
         _check_place(path, dataset)
         alpha = None if alpha_is_band else _alpha(dataset)
         indexes = [i for i in dataset.indexes if i != alpha]
+        grid, block_shape = Grid.of(dataset), tuple(dataset.block_shapes[0])
+        photograph = dataset.driver in _PICTURES and not grid.is_georeferenced
+        turned = _turned(dataset, grid) if photograph else None
+        if turned is not None:
+            grid = replace(grid, height=turned.height, width=turned.width)
+            # Rows of it run down or back through the file, so it is decoded whole, and kept.
+            block_shape = (turned.height, turned.width)
         return FileHead(
             path=path,
-            grid=Grid.of(dataset),
+            grid=grid,
             bands=tuple(_band(path, dataset, i) for i in indexes),
             alpha=alpha,
             mask=_mask(dataset, indexes),
-            block_shape=tuple(dataset.block_shapes[0]),
+            block_shape=block_shape,
             in_order=dataset.driver in _DECODED_FROM_THE_TOP,
+            turned=turned,
+            photograph=photograph,
             palette=dataset.colorinterp[0].name == "palette",
             tags=dict(dataset.tags()),
         )
+
+
+def _turned(dataset: Any, grid: Grid) -> Orientation | None:
+    found = Orientation.of_tag(
+        dataset.tags().get("EXIF_Orientation"), stored_height=grid.height, stored_width=grid.width
+    )
+    return found if found.is_turned else None
 
 
 def _check_place(path: str, dataset: Any) -> None:

@@ -139,6 +139,21 @@ class Legend:
             return folded.index(name.casefold())
         raise LabelError(f"no class is named {name!r}; there are {self._listing()}")
 
+    def find(self, text: str) -> int | None:
+        """Class index that a name, a label value or an id means, as a person wrote it; or None."""
+        names = self.names
+        if text in names:
+            return names.index(text)
+        folded = [name.casefold() for name in names]
+        if folded.count(text.casefold()) == 1:
+            return folded.index(text.casefold())
+        if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+            return None
+        for index, c in enumerate(self.classes):
+            if int(text) in c.label_values:
+                return index
+        return self.ids.index(int(text)) if int(text) in self.ids else None
+
     def _listing(self) -> str:
         shown = ", ".join(f"{c.id} {c.name}" for c in self.classes[:12])
         return shown + (", …" if len(self) > 12 else "")

@@ -27,11 +27,14 @@ from rasterio.enums import WktVersion
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as transform_points
 
+from geoseg.errors import OptionError
 from geoseg.raster.grid import Grid
 from geoseg.raster.window import Window
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
+
+RESAMPLINGS = ("nearest", "bilinear", "cubic")
 
 TILE = 256
 """Rows and columns of the target for which positions are computed together."""
@@ -40,7 +43,7 @@ _SAFETY = 4.0
 _MOST_ERROR = 0.2
 _MOST_SHIFT = 0.01
 """Source pixels by which `Lookup.positions` may miss."""
-_TIE = 1e-6
+TIE = 1e-6
 """A centre this near to a border, in source pixels, lies on it and belongs to the pixel after it.
 Grids offset by half a pixel would otherwise be decided by rounding, pixel by pixel."""
 
@@ -54,6 +57,18 @@ class Lookup:
 
     source: Grid
     target: Grid
+    resampling: str = "nearest"
+    """What becomes of the positions: one of `RESAMPLINGS`; see `geoseg.raster.interpolate`."""
+
+    def __post_init__(self) -> None:
+        if self.resampling not in RESAMPLINGS:
+            raise OptionError(
+                f"resampling “{self.resampling}” is not known; there are: {', '.join(RESAMPLINGS)}"
+            )
+
+    def dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the type of what is made of pixels of a type: between pixels lie no integers."""
+        return dtype if self.resampling == "nearest" else np.result_type(dtype, np.float32)
 
     @cached_property
     def _systems(self) -> tuple[str, str] | None:
@@ -88,7 +103,7 @@ class Lookup:
             row, col = np.broadcast_to(row, shape), np.broadcast_to(col, shape)
         else:
             row, col = self._in_tile(part, _MOST_ERROR)
-        row, col = row + _TIE, col + _TIE
+        row, col = row + TIE, col + TIE
         with np.errstate(invalid="ignore"):  # NaN, where a place has no coordinates in the source
             inside = (
                 (row >= 0) & (col >= 0) & (row < self.source.height) & (col < self.source.width)
@@ -217,7 +232,7 @@ class Lookup:
         for values in (found[0].reshape(r.shape), found[1].reshape(r.shape)):
             error = _worst(values)
             pixels = _bilinear(values[::2, ::2], tile)
-            near = np.where(error <= most_error, _SAFETY * error + 10 * _TIE, np.inf)
+            near = np.where(error <= most_error, _SAFETY * error + 10 * TIE, np.inf)
             near = np.repeat(np.repeat(near, _CELL, axis=0), _CELL, axis=1)
             doubtful |= ~(np.abs(pixels - np.rint(pixels)) > near[: tile.height, : tile.width])
             result.append(pixels)

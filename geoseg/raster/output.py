@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -90,6 +90,58 @@ def check_outputs(
         )
     for path in paths:
         check_output(path, overwrite=overwrite, suffixes=suffixes)
+
+
+def check_output_folder(
+    path: str | Path, *, overwrite: bool, holds: Callable[[Path], bool], what: str
+) -> Path:
+    """Tell early whether a folder can be made; as `check_output`.
+
+    Parameters
+    ----------
+    path
+        The folder to be.
+    overwrite
+        Whether it may replace one that is there.
+    holds
+        Told a folder that is there: whether it holds such outputs and may be replaced at all.
+    what
+        What such a folder holds, for errors.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made, is there and `overwrite` is False, or holds something else.
+    """
+    target = Path(path)
+    parent = target.absolute().parent
+    if not target.name:
+        raise OutputError(f"{target} names no folder to make")
+    if not parent.is_dir():
+        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: the folder {parent} cannot be written to")
+    if os.path.lexists(target):
+        if not target.is_dir() or target.is_symlink():
+            raise OutputError(f"{target} is there and is no folder; choose another name")
+        if not any(target.iterdir()):
+            return target
+        if not overwrite:
+            raise OutputError(f"{target} is there already; replace it with --overwrite")
+        if not holds(target):
+            raise OutputError(
+                f"{target} holds something else than {what}, so it is not replaced; choose another"
+                " name"
+            )
+    return target
+
+
+def folder_of_maps(folder: Path) -> bool:
+    """Tell whether a folder holds class rasters alone, and what belongs to them."""
+    return all(
+        path.is_file() and path.name.lower().endswith((".tif", ".tif.aux.xml", ".qml"))
+        for path in folder.iterdir()
+    )
 
 
 def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:

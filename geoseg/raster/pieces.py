@@ -17,6 +17,8 @@ from rasterio.windows import Window as RasterioWindow
 from geoseg.errors import RasterReadError
 from geoseg.raster.bands import Piece, Source, comparable_nodata
 from geoseg.raster.handles import Handles
+from geoseg.raster.orientation import Orientation
+from geoseg.raster.recolour import Recolour
 from geoseg.raster.window import Window
 
 Mask = NDArray[np.bool_]
@@ -31,11 +33,14 @@ class Pieces:
     dtype: np.dtype[Any]
     """Type that holds every band."""
     handles: Handles
+    recolour: Recolour | None = None
+    """Changes what was read; None leaves it as it is in the files."""
 
     def select(self, order: Sequence[int], dtype: np.dtype[Any]) -> Pieces:
         """Keep the bands at these positions, in this order."""
         chosen = tuple(piece.select(order) for piece in self.pieces)
-        return Pieces(chosen, dtype, self.handles)
+        recolour = None if self.recolour is None else self.recolour.select(order)
+        return Pieces(chosen, dtype, self.handles, recolour)
 
     def read(self, window: Window, out: NDArray[Any]) -> Mask:
         """Read a window into (bands, rows, cols); 0 where no file has a pixel.
@@ -49,6 +54,12 @@ class Pieces:
         RasterReadError
             A file cannot be read there.
         """
+        valid = self._read(window, out)
+        if self.recolour is not None:
+            self.recolour.apply(out, valid, window)
+        return valid
+
+    def _read(self, window: Window, out: NDArray[Any]) -> Mask:
         touching = [(p, part) for p in self.pieces if (part := window.intersection(p.window))]
         if len(touching) == 1 and touching[0][1] == window:
             return self.read_piece(touching[0][0], window, out)
@@ -66,7 +77,7 @@ class Pieces:
         return valid
 
     def read_piece(self, piece: Piece, window: Window, out: NDArray[Any]) -> Mask:
-        """Read a window that lies in one piece; coarsely where `out` is smaller."""
+        """Read a window that lies in one piece, in its own colour; coarsely if `out` is smaller."""
         valid = np.ones(out.shape[1:], bool)
         place = RasterioWindow(
             window.col - piece.window.col,
@@ -82,9 +93,13 @@ class Pieces:
     def _read_source(
         self, source: Source, place: RasterioWindow, out: NDArray[Any], valid: Mask
     ) -> None:
+        if source.turned is not None:
+            # Everything is read as it is stored, into views that are turned back.
+            place = _stored(source.turned, place)
+            out, valid = source.turned.as_stored(out), source.turned.as_stored(valid)
         try:
             with self.handles.borrow(source.path) as dataset:
-                if np.dtype(source.dtype) == self.dtype:
+                if np.dtype(source.dtype) == self.dtype and source.turned is None:
                     dataset.read(source.indexes, window=place, out=out)
                 else:
                     out[...] = dataset.read(source.indexes, window=place, out_shape=out.shape)
@@ -120,3 +135,9 @@ class Pieces:
                 if not levels or max(levels) * 2 < factor:
                     return False
         return True
+
+
+def _stored(turned: Orientation, place: RasterioWindow) -> RasterioWindow:
+    window = Window(place.row_off, place.col_off, place.height, place.width)
+    there = turned.stored(window)
+    return RasterioWindow(there.col, there.row, there.width, there.height)

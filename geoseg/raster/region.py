@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class Region:
         for wkb in shapely.to_wkb(parts):
             digest.update(wkb)
         self._fingerprint = digest.hexdigest()
-        self._edges = _Edges.of(parts)
+        self._edges = Edges.of(parts)
         first_col, first_row, last_col, last_row = shapely.total_bounds(parts)
         row, col = int(np.floor(first_row)), int(np.floor(first_col))
         self._window = Window(row, col, int(np.ceil(last_row)) - row, int(np.ceil(last_col)) - col)
@@ -76,7 +76,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class _Edges:
+class Edges:
     """Edges of polygons in pixel coordinates, each from its upper to its lower end; none level.
 
     A scan line through the centres of a row crosses an edge or does not, and left and right of the
@@ -95,9 +95,11 @@ class _Edges:
     """First row of pixels whose centres are level with the lower end, or below."""
     turn: NDArray[np.int32]
     """By how much the winding number changes from the left to the right, 1 or −1."""
+    polygon: NDArray[np.int64]
+    """Whose edge it is, by its place among the polygons; never falling."""
 
     @classmethod
-    def of(cls, polygons: NDArray[Any]) -> _Edges:
+    def of(cls, polygons: NDArray[Any]) -> Edges:
         """Edges of valid polygons."""
         rings, polygon = shapely.get_rings(polygons, return_index=True)
         outer = np.diff(polygon, prepend=-1) != 0  # each polygon's outer ring comes first
@@ -116,7 +118,12 @@ class _Edges:
             start=np.ceil(upper[:, 1] - 0.5).astype(np.int64),
             stop=np.ceil(lower[:, 1] - 0.5).astype(np.int64),
             turn=np.where(down == forward[ring], 1, -1).astype(np.int32),
+            polygon=polygon[ring],
         )
+
+    def part(self, first: int, stop: int) -> Edges:
+        """Edges from one place to another."""
+        return Edges(*(getattr(self, f.name)[first:stop] for f in fields(self)))
 
     def winding(self, window: Window) -> NDArray[np.int32]:
         """(rows, cols): in how many polygons each pixel's centre lies, but for the sign."""

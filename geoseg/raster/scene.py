@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import BandError, GridError, InputError, OptionError, RasterReadError
+from geoseg.errors import BandError, ColourError, GridError, RasterReadError
 from geoseg.raster.bands import Band, find_bands
 from geoseg.raster.fingerprint import fingerprint_files, local_files
 from geoseg.raster.gather import gather
@@ -24,10 +24,11 @@ from geoseg.raster.handles import Handles, is_local_file
 from geoseg.raster.heads import expand
 from geoseg.raster.lookup import Lookup
 from geoseg.raster.pieces import Mask, Pieces
-from geoseg.raster.sources import group_files, plan
+from geoseg.raster.recolour import Recolour
+from geoseg.raster.sources import plan
 from geoseg.raster.window import Window
 
-__all__ = ["Band", "Pixels", "Problem", "Scene", "group_scenes"]
+__all__ = ["Band", "Pixels", "Scene"]
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,13 @@ class Pixels:
     """(rows, cols), True where every band has a reading."""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something given that cannot be used."""
-
-    path: str
-    """The file, folder or pattern."""
-    reason: str
-    """One line for people."""
-
-
 @dataclass(frozen=True, eq=False)
 class Scene:
     """Named bands on one grid, read lazily by window.
 
-    `open` makes one; `select`, `renamed`, `on_grid` and `assume_grid` give other views of the same
-    files. Reading is safe from any number of threads; a scene can be pickled and then opens its
-    files anew.
+    `open` makes one; `select`, `renamed`, `recoloured`, `on_grid`, `assume_grid` give other views
+    of the same files. Reading is safe from any number of threads; a scene can be pickled and then
+    opens its files anew.
 
     A pixel is invalid where any of the scene's bands is NaN or infinite or equals its own nodata
     value, where an internal mask or an alpha band says so, and where no file has it.
@@ -72,7 +63,7 @@ class Scene:
     paths: tuple[str, ...]
     """The files."""
     tags: dict[str, str]
-    """Metadata of the file, where the scene is one file."""
+    """Metadata that all of the files carry alike."""
     in_order: bool
     """Whether the files can only be decoded from the top, as PNG and JPEG."""
     _native: Grid
@@ -116,12 +107,17 @@ class Scene:
         paths = expand(source)
         if not paths:
             raise RasterReadError("no file given; name at least one raster")
-        return cls._put_together(paths, name=name, band_names=band_names)
+        return cls.of_files(paths, name=name, band_names=band_names)
 
     @classmethod
-    def _put_together(
-        cls, paths: Sequence[str], *, name: str | None, band_names: Sequence[str] | None
+    def of_files(
+        cls,
+        paths: Sequence[str],
+        *,
+        name: str | None = None,
+        band_names: Sequence[str] | None = None,
     ) -> Scene:
+        """Put files together into one scene; as `open`, but paths are taken as they are."""
         layout = plan(paths, name=name, band_names=band_names)
         return cls(
             name=layout.name,
@@ -141,7 +137,7 @@ class Scene:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type that holds every band's pixels."""
-        return self._pieces.dtype
+        return self._lookup.dtype(self._pieces.dtype) if self._lookup else self._pieces.dtype
 
     @property
     def band_names(self) -> tuple[str, ...]:
@@ -157,6 +153,11 @@ class Scene:
     def is_warped(self) -> bool:
         """Whether pixels are looked up in another grid's (see `on_grid`) and not just read."""
         return self._lookup is not None
+
+    @property
+    def is_recoloured(self) -> bool:
+        """Whether readings are changed on their way out of the files (see `recoloured`)."""
+        return self._pieces.recolour is not None
 
     @property
     def block_shape(self) -> tuple[int, int]:
@@ -190,7 +191,9 @@ class Scene:
         )
         order = find_bands(self.bands, names, where=self.name, hint=hint)
         bands = tuple(self.bands[i] for i in order)
-        return self._with(bands=bands, _pieces=self._pieces.select(order, _common_type(bands)))
+        # What did not fit when a scene was recoloured was clipped to the type of all its bands.
+        dtype = self._pieces.dtype if self.is_recoloured else _common_type(bands)
+        return self._with(bands=bands, _pieces=self._pieces.select(order, dtype))
 
     def renamed(self, names: Sequence[str]) -> Scene:
         """Return the scene with its bands called otherwise, one name a band.
@@ -214,6 +217,30 @@ class Scene:
         bands = tuple(replace(b, nodata=v) for b, v in zip(self.bands, values, strict=True))
         pieces = tuple(piece.with_nodata(values) for piece in self._pieces.pieces)
         return self._with(bands=bands, _pieces=replace(self._pieces, pieces=pieces))
+
+    def recoloured(self, recolour: Recolour | None) -> Scene:
+        """Return the scene with every reading changed before anything else sees it.
+
+        Whatever grid the scene is seen on, readings are changed by their place in its own. What is
+        invalid stays so: nodata values are compared with what is in the files.
+
+        Parameters
+        ----------
+        recolour
+            Made for the bands that the scene has now, in their order; bands can be selected later.
+            None for the scene as it is in the files.
+
+        Raises
+        ------
+        ColourError
+            The scene has been recoloured already.
+        """
+        if recolour is not None and self.is_recoloured:
+            raise ColourError(
+                f"{self.name}: has been brought to another colour already; give the scene as it is"
+                " in its files"
+            )
+        return self._with(_pieces=replace(self._pieces, recolour=recolour))
 
     def opened_by(self, handles: Handles) -> Scene:
         """Return the scene that opens its files through `handles`, which several may share."""
@@ -240,9 +267,10 @@ class Scene:
         """Return the scene as seen on another grid.
 
         Where the pixels of both coincide they are read as they are; otherwise a pixel of `grid`
-        gets the pixel in which its centre lies (on a border, that to the right or below). The
-        result is that of transforming every pixel's centre and does not depend on the windows it is
-        read by. Outside the scene pixels are invalid.
+        gets the pixel in which its centre lies (on a border, that to the right or below), or, by
+        "bilinear" or "cubic", floats between those around (`geoseg.raster.interpolate`). The result
+        is that of transforming every pixel's centre and does not depend on the windows it is read
+        by. Outside the scene pixels are invalid.
 
         Raises
         ------
@@ -251,9 +279,8 @@ class Scene:
         OptionError
             The resampling is not known.
         """
-        if resampling != "nearest":
-            raise OptionError(f"resampling “{resampling}” is not known; there is: nearest")
         native = self._native
+        lookup = Lookup(source=native, target=grid, resampling=resampling)
         if (grid.crs is None) != (native.crs is None):
             which = "it has" if native.crs is None else "the grid to bring it to has"
             raise GridError(
@@ -272,7 +299,6 @@ class Scene:
             there = Window(*offset, grid.height, grid.width)
             if there.intersection(native.window) is not None:
                 return self._with(grid=grid, _offset=offset, _lookup=None)
-        lookup = Lookup(source=native, target=grid)
         if offset is not None or not lookup.overlaps():
             raise GridError(
                 f"{self.paths[0]}: does not overlap the grid to bring it to ({native.describe()}; "
@@ -322,10 +348,12 @@ class Scene:
         """Read the whole scene coarsely, about `pixels` pixels, piece by piece.
 
         Returns None where every block would have to be decoded for it: a file has no overviews, or
-        the scene is seen on another grid.
+        the scene is seen on another grid or in another colour.
         """
         factor = math.sqrt(self.grid.height * self.grid.width / pixels)
-        if self.grid != self._native or not self._pieces.have_overviews(factor):
+        if self.grid != self._native or self.is_recoloured:
+            return None
+        if not self._pieces.have_overviews(factor):
             return None
         return self._read_coarsely(max(1.0, factor))
 
@@ -365,35 +393,3 @@ def _common_type(bands: Sequence[Band]) -> np.dtype[Any]:
 
 def _size(grid: Grid) -> str:
     return f"{grid.width} × {grid.height} px"
-
-
-def group_scenes(
-    sources: Sequence[str | Path], *, band_names: Sequence[str] | None = None, mosaic: bool = False
-) -> tuple[list[Scene], list[Problem]]:
-    """Sort what a user names into scenes.
-
-    Single-band files of one folder and grid whose names differ by more than a date are the bands of
-    one scene; parts of a Google Earth Engine export ("NAME-0000000000-0000000000.tif") are one;
-    every other file is a scene of its own. With `mosaic`, all files are one scene.
-
-    Returns
-    -------
-    scenes, problems
-        The scenes in the order of their first files, and what cannot be used, each with the reason.
-    """
-    scenes: list[Scene] = []
-    problems: list[Problem] = []
-    paths: list[str] = []
-    for source in sources:
-        try:
-            paths += expand([source])
-        except InputError as error:
-            problems.append(Problem(str(source), str(error)))
-    groups, failed = group_files(list(dict.fromkeys(paths)), mosaic=mosaic)
-    problems += [Problem(path, reason) for path, reason in failed]
-    for group in groups:
-        try:
-            scenes.append(Scene._put_together(group, name=None, band_names=band_names))
-        except InputError as error:
-            problems.append(Problem(group[0], str(error)))
-    return scenes, problems

@@ -88,7 +88,7 @@ def plan(paths: Sequence[str], *, name: str | None, band_names: Sequence[str] | 
             min(grid.width, max(head.block_shape[1] for head in first)),
         ),
         in_order=any(head.in_order for head in heads),
-        tags=heads[0].tags if len(heads) == 1 else {},
+        tags={k: v for k, v in heads[0].tags.items() if all(h.tags.get(k) == v for h in heads)},
     )
 
 
@@ -212,7 +212,7 @@ def _union(heads: Sequence[FileHead]) -> tuple[Grid, list[Window]]:
 def group_files(
     paths: Sequence[str], *, mosaic: bool
 ) -> tuple[list[list[str]], list[tuple[str, str]]]:
-    """Sort files into scenes; see `geoseg.raster.scene.group_scenes`.
+    """Sort files into scenes; see `geoseg.raster.grouping.group_scenes`.
 
     Returns
     -------

@@ -142,7 +142,11 @@ def is_own_style(path: Path) -> bool:
 
 
 def category_qml(
-    column: str, categories: Mapping[str, tuple[str, Color]], *, expression: bool = False
+    column: str,
+    categories: Mapping[str, tuple[str, Color]],
+    *,
+    expression: bool = False,
+    alpha: int = 20,
 ) -> str:
     """QGIS style of a layer of polygons: a colour for each value of a column.
 
@@ -155,6 +159,8 @@ def category_qml(
         drawn.
     expression
         Whether `column` is an expression.
+    alpha
+        How much the fill hides, from 0 to 255; with little, what lies beneath keeps its colours.
     """
     root = ET.Element("qgis", {"version": _QGIS_VERSION, "styleCategories": "Symbology"})
     renderer = _add(
@@ -185,7 +191,7 @@ def category_qml(
         layer.attrib |= {"class": "SimpleFill", "pass": "0"}
         options = _add(layer, "Option", type="Map")
         for key, text in {
-            "color": "{},{},{},20".format(*color),  # what lies beneath keeps its colours
+            "color": "{},{},{},{}".format(*color, alpha),
             "style": "solid",
             "outline_color": "{},{},{},255".format(*color),
             "outline_style": "solid",

@@ -94,6 +94,11 @@ class Features:
         return polygonal(valid(moved))
 
 
+def crs_of(features: Features) -> CRS | None:
+    """Coordinate system of features, as rasters have it."""
+    return None if features.crs is None else CRS.from_user_input(features.crs)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Purpose:
     """What polygons are wanted for, in the words of errors."""
@@ -141,7 +146,7 @@ def read_features(source: str | Path, *, purpose: Purpose, fields: bool = False)
     path, _, layer = text.partition("|layername=")
     try:
         # GDAL would leave an .aux.xml beside some files that it only reads.
-        with _configured("GDAL_PAM_ENABLED", "NO"):
+        with configured("GDAL_PAM_ENABLED", "NO"):
             name = layer or _polygon_layer(path, purpose)
             meta, _, wkb, data = pyogrio.raw.read(
                 path, layer=name, columns=None if fields else [], force_2d=True
@@ -166,7 +171,7 @@ def read_features(source: str | Path, *, purpose: Purpose, fields: bool = False)
 
 
 @contextmanager
-def _configured(option: str, value: str) -> Iterator[None]:
+def configured(option: str, value: str) -> Iterator[None]:
     """Set an option of GDAL's vector side, and set it back."""
     before = pyogrio.get_gdal_config_option(option)
     pyogrio.set_gdal_config_options({option: value})
@@ -219,6 +224,7 @@ def write_footprints(
     style_qml: str | None = None,
     overwrite: bool = False,
     metadata: Mapping[str, str] | None = None,
+    beside: Mapping[Path, str] | None = None,
 ) -> None:
     """Write polygons with attributes as a GeoPackage that opens styled in QGIS.
 
@@ -232,7 +238,7 @@ def write_footprints(
         Attributes: a value for each polygon. None (and NaN in numbers) is empty.
     polygons
         Outer rings as (x, y), closed or not, as an array (n, vertices, 2) or a list of lists; or an
-        object array of shapely polygons.
+        object array of shapely polygons and multipolygons.
     crs
         Coordinate system of the coordinates; None for none.
     style_qml
@@ -241,6 +247,8 @@ def write_footprints(
         Whether a file of that name may be replaced.
     metadata
         Tags of the file, as from `geoseg.raster.provenance.provenance`.
+    beside
+        Texts of files that appear with it, by their paths.
 
     Raises
     ------
@@ -261,7 +269,9 @@ def write_footprints(
                 raise no_space(target) from error
             words = " ".join(str(error).split())
             raise OutputError(f"{target} cannot be written: {words}") from error
-        sidecars = {target.with_suffix(".qml"): style_qml} if style_qml is not None else {}
+        sidecars: dict[Path, str | bytes] = dict(beside or {})
+        if style_qml is not None:
+            sidecars[target.with_suffix(".qml")] = style_qml
         # An old file's journal would be played into the new one.
         stale = [target.with_name(target.name + s) for s in ("-wal", "-shm", "-journal")]
         folder.publish(made, sidecars, overwrite=overwrite, stale=stale)
@@ -322,7 +332,13 @@ def _write_layer(
     crs: CRS | None,
     metadata: Mapping[str, str] | None,
 ) -> None:
-    with _configured("OGR_CURRENT_DATE", _NO_DATE), warnings.catch_warnings():
+    several = shapely.get_type_id(shapes) == shapely.GeometryType.MULTIPOLYGON
+    if several.any():  # a layer is of one kind
+        shapes = np.array(
+            [s if s.geom_type == "MultiPolygon" else shapely.MultiPolygon([s]) for s in shapes],
+            dtype=object,
+        )
+    with configured("OGR_CURRENT_DATE", _NO_DATE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided")
         pyogrio.raw.write(
             made,
@@ -332,7 +348,7 @@ def _write_layer(
             field_mask=masks,
             layer=layer,
             driver="GPKG",
-            geometry_type="Polygon",
+            geometry_type="MultiPolygon" if several.any() else "Polygon",
             crs=None if crs is None else crs_definition(crs),
             dataset_options={"VERSION": "1.2"},  # newer ones make older readers warn
             dataset_metadata=dict(metadata) if metadata else None,

@@ -220,6 +220,7 @@ def _card(run: Run, model: Path, epoch: int, tally: Tally, description: str | No
                 "python": platform.python_version(),
             },
         },
+        colour=dataset.colour,
         description=description
         or f"Trained on patches of {dataset.size} × {dataset.size} px ({patches}).",
     )

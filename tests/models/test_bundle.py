@@ -22,11 +22,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from geoseg.compositing.homogenise.standard import ImageLine
 from geoseg.errors import ModelError, OutputError
 from geoseg.models.bundle import ModelBundle, load_bundle, save_bundle
 from geoseg.models.card import ModelCard, read_card
 from geoseg.models.registry import build
 from geoseg.raster.legend import Legend, LegendClass
+from geoseg.testing.colours import even_standard
 
 LEGEND = Legend(
     (LegendClass(1, "water", (0, 0, 255)), LegendClass(7, "»crop«", (0, 255, 0), (7, 8)))
@@ -100,6 +102,42 @@ def test_a_model_comes_back_as_it_was_saved(model: Path) -> None:
     assert all(torch.equal(wanted[key], found[key]) for key in wanted)
     assert not bundle.network.training
     assert replace(bundle.card, hash="") == CARD
+
+
+def test_a_colour_comes_back_as_it_was_saved_and_is_not_there_without(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    line = ImageLine(name="a", fingerprint="00ff", gains=(1.1, 0.9), offsets=(0.1, -3.0))
+    colour = even_standard({"red": (100.5, 3.3), "nir": (1e4, 0.0)}, images=[line])
+    save_bundle(ModelBundle(network(), replace(CARD, colour=colour)), path)
+    assert read_card(path).colour == load_bundle(path).card.colour == colour
+    assert "colour" not in CARD.to_json()
+    assert ModelCard.from_json(CARD.to_json() | {"colour": None}).colour is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ({"method": "magic"}, "'method' is none of moments, histogram, overlap"),
+        ({"bands": []}, "its bands are none"),
+        ({"format": "x"}, "its format is 'x'"),
+        ({"version": 99}, "its version is 99"),
+        ({"dodge": {"cell": 3, "brightness": 0.5, "contrast": 0.5}}, "cells of 3 px"),
+        ({"images": [{"name": "a", "fingerprint": "b", "gains": [0, 1]}]}, "not above 0"),
+        ({"origin": 3}, "'origin' is no text"),
+    ],
+)
+def test_a_damaged_colour_is_refused(model: Path, damage: dict[str, Any], says: str) -> None:
+    colour = even_standard({"red": (100.5, 3.3), "nir": (1e4, 0.0)})
+    message = refusal(change_card(model, colour=colour.to_json() | damage), read_card)
+    assert says in message
+    assert message.endswith("; train the model again")
+
+
+def test_a_colour_of_other_bands_is_refused(model: Path) -> None:
+    for names in (("nir", "red"), ("red",), ("red", "nir", "blue")):
+        colour = even_standard(dict.fromkeys(names, (1.0, 1.0))).to_json()
+        assert "other bands" in refusal(change_card(model, colour=colour), read_card)
+    assert "no JSON object" in refusal(change_card(model, colour="red"), read_card)
 
 
 def test_the_hash_is_that_of_the_files_bytes(model: Path, tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ import pytest
 
 from geoseg.errors import DatasetError
 from geoseg.patches.dataset import PatchDataset
+from geoseg.patches.folds import make_folds
 from geoseg.patches.storage import ArrayFile
+from geoseg.patches.subset import SubsetDataset
 from geoseg.patches.tile import tile
+from geoseg.testing.colours import even_standard
 
 WriteRaster = Callable[..., Path]
 
@@ -46,6 +49,38 @@ def test_opened_set_knows_what_is_in_it(folder: Path) -> None:
     assert arrays.class_pixels is not None
     assert tuple(arrays.class_pixels.sum(axis=0)) == data.class_pixels["train"]
     assert data.mean == (arrays.images[:].mean(),)
+
+
+def test_colour_of_a_set_is_opened_and_subsets_keep_it(folder: Path) -> None:
+    path = folder / "dataset.json"
+    described = json.loads(path.read_text())
+    assert "colour" not in described
+    assert PatchDataset.open(folder).colour is None
+    before = PatchDataset.open(folder).hash()
+    colour = even_standard({"band_1": (128.0, 70.0)})
+    path.write_text(json.dumps(described | {"colour": colour.to_json()}))
+    data = PatchDataset.open(folder)
+    assert data.colour == colour
+    assert data.hash() != before
+    assert SubsetDataset(data, {"train": [("train", np.array([0]))]}).colour == colour
+    fold, *_ = make_folds(data, 2)
+    assert fold.of(data).colour == colour
+
+
+def test_damaged_colour_of_a_set_is_refused(folder: Path) -> None:
+    path = folder / "dataset.json"
+    described = json.loads(path.read_text())
+    colour = even_standard({"band_1": (128.0, 70.0)}).to_json()
+    for damaged, says in [
+        (colour | {"method": "magic"}, "'method' is none of moments"),
+        (even_standard({"red": (128.0, 70.0)}).to_json(), "its colour is of other bands"),
+        ([], "no JSON object"),
+    ]:
+        path.write_text(json.dumps(described | {"colour": damaged}))
+        with pytest.raises(DatasetError, match=says) as caught:
+            PatchDataset.open(folder)
+        assert str(path) in str(caught.value)
+        assert str(caught.value).endswith("tile the scenes again")
 
 
 def test_images_are_read_by_number_slice_and_list(folder: Path) -> None:

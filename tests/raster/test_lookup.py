@@ -237,9 +237,9 @@ def test_tiles_looked_up_a_moment_ago_are_told_apart(monkeypatch: pytest.MonkeyP
     computed: list[Window] = []
     real = Lookup._interpolated
 
-    def counted(self: Lookup, tile: Window) -> tuple[np.ndarray, np.ndarray]:
+    def counted(self: Lookup, tile: Window, error: float) -> tuple[np.ndarray, np.ndarray]:
         computed.append(tile)
-        return real(self, tile)
+        return real(self, tile, error)
 
     monkeypatch.setattr(Lookup, "_interpolated", counted)
     first = [Lookup(source=s, target=target).pixels(target.window) for s in sources]

@@ -17,7 +17,7 @@ Labels = NDArray[np.uint8]
 class Band(Protocol):
     """What an augmentation may know of a band: statistics over the training patches, raw units.
 
-    `geoseg.patches.dataset.BandStatistics` is one.
+    `geoseg.raster.bandstatistics.BandStatistics` is one.
     """
 
     @property

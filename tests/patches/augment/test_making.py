@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from geoseg.errors import OptionError
 from geoseg.patches.augment import DEFAULT, Augmentation, augment, make_augmentations, names
 from geoseg.patches.augment.affine import Composed
-from geoseg.patches.dataset import BandStatistics
+from geoseg.raster.bandstatistics import BandStatistics
 
 
 def band(mean: float = 50, std: float = 10, low: float = 0, high: float = 100) -> BandStatistics:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from geoseg.patches.augment import augment, make_augmentations
-from geoseg.patches.dataset import BandStatistics
+from geoseg.raster.bandstatistics import BandStatistics
 
 RAW_LOW, RAW_HIGH = 20.0, 220.0
 

@@ -1,8 +1,8 @@
-"""Mean, deviation, extremes and percentiles of bands, from patches as they pass.
+"""Mean, deviation, extremes and quantiles of bands, from pixels as they pass.
 
 Readings of 8 and 16 bits are counted value by value, so that everything is exact. Of other
-readings, mean and deviation are merged in float64 in the order of the patches, extremes are exact,
-and percentiles come from bins of 2⁻¹³ of a reading's size (0.012 %). None of it depends on how many
+readings, mean and deviation are merged in float64 in the order of the parts, extremes are exact,
+and quantiles come from bins of 2⁻¹³ of a reading's size (0.012 %). None of it depends on how many
 threads took part.
 """
 
@@ -10,35 +10,52 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.patches import kernels
-from geoseg.patches.dataset import BandStatistics
+from geoseg.raster import _statistics_kernels as kernels
+from geoseg.raster._statistics_kernels import count_values
+from geoseg.raster.bandstatistics import BandStatistics
+
+__all__ = [
+    "PERCENTILES",
+    "BinnedStatistics",
+    "CountedStatistics",
+    "Measured",
+    "Statistics",
+    "count_values",
+    "statistics_for",
+]
 
 PERCENTILES = (1, 2, 25, 50, 75, 98, 99)
 
 Measured = NDArray[np.float64]
-"""What `Statistics.measure` says of a patch: (bands, 5), the columns of `kernels.moments`."""
+"""What `Statistics.measure` says of a part: (bands, 5), the columns of `kernels.moments`."""
 
 
 class Statistics(Protocol):
-    """Gathers the statistics of a set of patches."""
+    """Gathers the statistics of pixels that come in parts: the patches of a set, say."""
 
     def measure(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Measured | None:
-        """Take in a patch, (bands, pixels) and (pixels,), contiguous; threads may do so at once."""
+        """Take in a part, (bands, pixels) and (pixels,), contiguous; threads may do so at once."""
 
     def add(self, measured: Sequence[Measured | None]) -> None:
-        """Take in, in the order of the patches, what `measure` returned."""
+        """Take in, in the order of the parts, what `measure` returned."""
 
     def merge(self, other: Any) -> None:
         """Take in all that another one of the same kind has gathered, as coming after."""
 
     def results(self, names: Sequence[str]) -> tuple[BandStatistics, ...]:
         """Statistics of each band; NaN where no reading was valid."""
+
+    def quantiles(self, parts: Sequence[int], of: int) -> tuple[tuple[float, ...], ...]:
+        """Of each band, the readings at the shares ``part / of``, between two as NumPy does.
+
+        NaN where no reading was valid.
+        """
 
 
 def statistics_for(dtype: np.dtype[Any], bands: int) -> Statistics:
@@ -62,7 +79,7 @@ class CountedStatistics:
         self._lock = threading.Lock()
 
     def measure(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Count one patch."""
+        """Count one part."""
         with self._lock:
             if self._free:
                 table = self._free.pop()
@@ -85,8 +102,27 @@ class CountedStatistics:
 
     def results(self, names: Sequence[str]) -> tuple[BandStatistics, ...]:
         """Exact statistics of each band."""
-        ordered = np.roll(self._total(), -self._lowest, axis=1)
+        ordered = self._ordered()
         return tuple(self._band(name, counts) for name, counts in zip(names, ordered, strict=True))
+
+    def quantiles(self, parts: Sequence[int], of: int) -> tuple[tuple[float, ...], ...]:
+        """Exact quantiles of each band."""
+        return tuple(_quantiles(*self._ranked(counts), parts, of) for counts in self._ordered())
+
+    def _ordered(self) -> NDArray[np.int64]:
+        """Return counts of each band from the lowest reading to the highest."""
+        return np.roll(self._total(), -self._lowest, axis=1)
+
+    def _ranked(self, counts: NDArray[np.int64]) -> tuple[int, Callable[[int], float]]:
+        """Return how many readings there are, and what gives the reading of a rank."""
+        places = np.flatnonzero(counts)
+        last_rank = np.cumsum(counts[places])
+        values = [int(p) + self._lowest for p in places]
+
+        def value(rank: int) -> float:
+            return values[int(np.searchsorted(last_rank, rank, side="right"))]
+
+        return int(counts.sum()), value
 
     def _band(self, name: str, counts: NDArray[np.int64]) -> BandStatistics:
         places = np.flatnonzero(counts)
@@ -98,16 +134,13 @@ class CountedStatistics:
         total = sum(number)
         first = sum(v * n for v, n in zip(values, number, strict=True))
         second = sum(v * v * n for v, n in zip(values, number, strict=True))
-        last_rank = np.cumsum(counts[places])
         return BandStatistics(
             name=name,
             mean=first / total,
             std=math.sqrt((second * total - first * first) / (total * total)),
             min=float(values[0]),
             max=float(values[-1]),
-            percentiles=_percentiles(
-                total, lambda rank: values[int(np.searchsorted(last_rank, rank, side="right"))]
-            ),
+            percentiles=_percentiles(*self._ranked(counts)),
             count=total,
         )
 
@@ -130,7 +163,7 @@ class BinnedStatistics:
         self._lock = threading.Lock()
 
     def measure(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Measured:
-        """Count one patch and return its moments."""
+        """Count one part and return its moments."""
         with self._lock:
             if self._free:
                 pages = self._free.pop()
@@ -150,7 +183,7 @@ class BinnedStatistics:
         return moments
 
     def add(self, measured: Sequence[Measured | None]) -> None:
-        """Merge the moments of patches, in their order."""
+        """Merge the moments of parts, in their order."""
         for moments in measured:
             if moments is not None:
                 self._moments = _merged(self._moments, moments)
@@ -164,11 +197,15 @@ class BinnedStatistics:
         """Statistics of each band."""
         return tuple(self._band(name, band) for band, name in enumerate(names))
 
-    def _band(self, name: str, band: int) -> BandStatistics:
-        count, mean, squares, low, high = (float(x) for x in self._moments[band])
+    def quantiles(self, parts: Sequence[int], of: int) -> tuple[tuple[float, ...], ...]:
+        """Quantiles of each band, to within a bin."""
+        return tuple(_quantiles(*self._ranked(band), parts, of) for band in range(self._bands))
+
+    def _ranked(self, band: int) -> tuple[int, Callable[[int], float]]:
+        """Return how many readings there are, and what gives the reading of a rank."""
+        low = float(self._moments[band, kernels.MINIMUM])
+        high = float(self._moments[band, kernels.MAXIMUM])
         keys, counts = _bins(self._tables, band)
-        if not keys.size:
-            return _nothing(name)
         last_rank = np.cumsum(counts)
 
         def value(rank: int) -> float:
@@ -179,13 +216,20 @@ class BinnedStatistics:
             within = (rank - int(last_rank[i] - counts[i]) + 0.5) / int(counts[i])
             return min(max(below + within * (above - below), low), high)
 
+        return int(counts.sum()), value
+
+    def _band(self, name: str, band: int) -> BandStatistics:
+        count, mean, squares, low, high = (float(x) for x in self._moments[band])
+        total, value = self._ranked(band)
+        if not total:
+            return _nothing(name)
         return BandStatistics(
             name=name,
             mean=mean,
             std=math.sqrt(squares / count),
             min=low,
             max=high,
-            percentiles=_percentiles(int(last_rank[-1]), value),
+            percentiles=_percentiles(total, value),
             count=int(count),
         )
 
@@ -198,7 +242,7 @@ class _Pages:
         self.pages = np.zeros((0, 1 << kernels.BIN_BITS), np.int64)
 
     def count(self, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-        """Count one patch's finite valid readings."""
+        """Count one part's finite valid readings."""
         finite = np.isfinite(values)
         bits = values.view(np.uint32)
         if finite.all():
@@ -257,14 +301,23 @@ def _merged(one: Measured, two: Measured) -> Measured:
     return out
 
 
-def _percentiles(count: int, value: Any) -> dict[str, float]:
-    """Percentiles, interpolated between the readings of neighbouring ranks as NumPy does."""
-    found = {}
-    for p in PERCENTILES:
-        rank, rest = divmod(p * (count - 1), 100)
+def _percentiles(count: int, value: Callable[[int], float]) -> dict[str, float]:
+    found = _quantiles(count, value, PERCENTILES, 100)
+    return {str(p): reading for p, reading in zip(PERCENTILES, found, strict=True)}
+
+
+def _quantiles(
+    count: int, value: Callable[[int], float], parts: Sequence[int], of: int
+) -> tuple[float, ...]:
+    """Quantiles, interpolated between the readings of neighbouring ranks as NumPy does."""
+    if not count:
+        return (math.nan,) * len(parts)
+    found = []
+    for part in parts:
+        rank, rest = divmod(part * (count - 1), of)
         low = float(value(rank))
-        found[str(p)] = low + (float(value(rank + 1)) - low) * rest / 100 if rest else low
-    return found
+        found.append(low + (float(value(rank + 1)) - low) * rest / of if rest else low)
+    return tuple(found)
 
 
 def _nothing(name: str) -> BandStatistics:

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.patches.dataset import BandStatistics
-from geoseg.patches.kernels import count_cells, float_key
-from geoseg.patches.statistics import PERCENTILES, statistics_for
+from geoseg.raster._statistics_kernels import float_key
+from geoseg.raster.bandstatistics import BandStatistics
+from geoseg.raster.statistics import PERCENTILES, statistics_for
 
 RNG = np.random.default_rng(11)
 
@@ -90,6 +90,21 @@ def test_merging_scenes_equals_gathering_at_once() -> None:
             assert found.percentiles == wanted.percentiles
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_quantiles_at_any_shares_are_numpys(dtype: str) -> None:
+    values = (RNG.standard_normal((2, 3001)) * 40 + 100).clip(1, 250).astype(dtype)
+    valid = RNG.random(3001) < 0.7
+    statistics = statistics_for(np.dtype(dtype), 2)
+    statistics.add([statistics.measure(values, valid)])
+    parts = (0, 1, 7, 250, 500, 999, 1000)
+    off = 0.0 if dtype != "float32" else 0.05
+    for band, found in enumerate(statistics.quantiles(parts, 1000)):
+        wanted = np.quantile(values[band][valid].astype(float), np.array(parts) / 1000)
+        assert found == pytest.approx(wanted, rel=1e-12, abs=off + 1e-9)
+        assert list(found) == sorted(found)
+    assert np.isnan(statistics_for(np.dtype(dtype), 1).quantiles(parts, 1000)).all()
+
+
 @given(
     st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=2, max_size=50)
 )
@@ -98,19 +113,3 @@ def test_float_keys_keep_the_order(values: list[float]) -> None:
     keys = [float_key(int(bits)) for bits in numbers.view(np.uint32)]
     assert keys == sorted(keys)
     assert (np.diff(keys) > 0).tolist() == (np.diff(numbers.astype(float)) > 0).tolist()
-
-
-@settings(deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.data())
-def test_cells_hold_the_pixels_in_them(
-    height: int, width: int, side: int, data: st.DataObject
-) -> None:
-    row, col = data.draw(st.integers(0, side - 1)), data.draw(st.integers(0, side - 1))
-    mask = np.random.default_rng(0).random((height, width)) < 0.5
-    shape = ((row + height - 1) // side + 1, (col + width - 1) // side + 1)
-    counts = np.zeros(shape, np.int64)
-    count_cells(mask, row, col, side, counts)
-    wanted = np.zeros(shape, int)
-    for i, j in zip(*np.nonzero(mask), strict=True):
-        wanted[(row + i) // side, (col + j) // side] += 1
-    assert np.array_equal(counts, wanted)
