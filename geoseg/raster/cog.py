@@ -1,4 +1,7 @@
-"""From raw rows on disk to a Cloud Optimized GeoTIFF, by GDAL's own driver."""
+"""What a raster is, said as a Cloud Optimized GeoTIFF says it, by GDAL's own driver.
+
+Knows no pixels: `geoseg.raster.pyramid` makes and places the tiles.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,13 @@ import contextlib
 import math
 import os
 import shutil
-import struct
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -28,8 +30,11 @@ from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid, crs_code
 from geoseg.raster.legend import Legend
 from geoseg.raster.output import no_space
+from geoseg.raster.tiff import BROKEN, Directory, NotWholeError, read_directories
+from geoseg.raster.window import Window
 
-_CACHE_BYTES = 32 << 20  # more makes GDAL no faster here
+_HEAD_BYTES = 1 << 20
+"""More than a head takes while it is made."""
 
 _GDAL_TYPES = {
     "uint8": "Byte",
@@ -44,8 +49,12 @@ _GDAL_TYPES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class RawLayout:
-    """A file of bare pixels: band after band, each row by row, in the machine's byte order."""
+class Layout:
+    """What a raster is, and how its pixels wait on disk until it is made.
+
+    They wait uncompressed, tile by tile, row of tiles by row of tiles; of a tile band after band,
+    row by row, in the machine's byte order. Tiles at the right and at the bottom are cut short.
+    """
 
     grid: Grid
     band_names: tuple[str, ...]
@@ -53,6 +62,8 @@ class RawLayout:
     nodata: float | None
     legend: Legend | None
     tags: Mapping[str, str]
+    blocksize: int
+    """Rows and columns of a tile."""
     scales: tuple[float, ...] | None = None
     offsets: tuple[float, ...] | None = None
     units: tuple[str, ...] | None = None
@@ -68,18 +79,44 @@ class RawLayout:
 
     @property
     def total_bytes(self) -> int:
-        """Size of the file."""
-        return self.offset(len(self.band_names), 0)
+        """Bytes of all pixels."""
+        return self.grid.height * self.row_bytes
 
-    def offset(self, band: int, row: int) -> int:
-        """Place of a row's first byte; `band` counts from 0."""
-        row_bytes = self.grid.width * self.dtype.itemsize
-        return (band * self.grid.height + row) * row_bytes
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of all bands."""
+        return self.grid.width * len(self.band_names) * self.dtype.itemsize
 
-    def vrt(self, raw_name: str) -> str:
-        """GDAL's description of the file, to stand in the same folder as `raw_name`."""
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Rows and columns of the raster and of its smaller copies, each half of the one before.
+
+        The last is the first that fits into a tile, as GDAL counts.
+        """
+        rows, cols = self.grid.height, self.grid.width
+        found, factor = [(rows, cols)], 1
+        while max(rows // factor, cols // factor) > self.blocksize:
+            factor *= 2
+            found.append((-(-rows // factor), -(-cols // factor)))
+        return found
+
+    def tile(self, tile_row: int, tile_col: int) -> Window:
+        """Return what a tile covers."""
+        side = self.blocksize
+        row, col = tile_row * side, tile_col * side
+        return Window(row, col, min(side, self.grid.height - row), min(side, self.grid.width - col))
+
+    def offset(self, tile: Window, band: int, row: int) -> int:
+        """Place of a tile's part of a row of the raster; `band` counts from 0."""
+        start = tile.row * self.row_bytes
+        before = tile.col * tile.height * len(self.band_names)
+        inside = (band * tile.height + row - tile.row) * tile.width
+        return start + (before + inside) * self.dtype.itemsize
+
+    def vrt(self, height: int, width: int) -> str:
+        """GDAL's description of a raster like this one, of another size and without pixels."""
         grid = self.grid
-        root = ET.Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
+        root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
         if grid.crs is not None:
             _text(root, "SRS", crs_definition(grid.crs))
         if grid.is_georeferenced:
@@ -89,16 +126,15 @@ class RawLayout:
         for key, value in {"TIFFTAG_SOFTWARE": f"geoseg {__version__}", **self.tags}.items():
             _text(metadata, "MDI", value, key=key)
         for index, name in enumerate(self.band_names):
-            self._band(root, index, name, raw_name)
+            self._band(root, index, name)
         return ET.tostring(root, encoding="unicode")
 
-    def _band(self, root: ET.Element, index: int, name: str, raw_name: str) -> None:
+    def _band(self, root: ET.Element, index: int, name: str) -> None:
         band = ET.SubElement(
             root,
             "VRTRasterBand",
             dataType=_GDAL_TYPES[self.dtype.name],
             band=str(index + 1),
-            subClass="VRTRawRasterBand",
         )
         _text(band, "Description", name)
         if self.nodata is not None:
@@ -120,12 +156,6 @@ class RawLayout:
                 ET.SubElement(table, "Entry", c1=str(r), c2=str(g), c3=str(b), c4=str(alpha))
         elif index == 0 or self.dtype.kind == "f":
             _text(band, "ColorInterp", "Gray" if index == 0 else "Undefined")
-        _text(band, "SourceFilename", raw_name, relativeToVRT="1")
-        size = self.dtype.itemsize
-        _text(band, "ImageOffset", str(self.offset(index, 0)))
-        _text(band, "PixelOffset", str(size))
-        _text(band, "LineOffset", str(self.grid.width * size))
-        _text(band, "ByteOrder", "LSB" if sys.byteorder == "little" else "MSB")
 
 
 def crs_definition(crs: CRS) -> str:
@@ -143,67 +173,84 @@ def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
     ET.SubElement(parent, tag, attributes).text = text
 
 
-def write_cog(
-    raw: Path,
-    made: Path,
-    layout: RawLayout,
-    *,
-    target: Path,
-    resampling: str,
-    blocksize: int,
-    workers: int,
-) -> None:
-    """Make a COG of a raw file.
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What a COG says of its rasters, in the words of GDAL's own driver."""
+
+    ghost: bytes
+    """What stands before the first directory."""
+    directory: Directory
+    """Of the raster itself."""
+    overview: Directory | None
+    """Of a smaller copy; None where there is none."""
+    beyond: bytes | None
+    """Text of ``.aux.xml``: a coordinate system that GeoTIFF has no keys for, perhaps."""
+
+
+def cog_head(layout: Layout, folder: Path, *, target: Path, resampling: str) -> Head:
+    """Let GDAL's COG driver say what a raster is.
+
+    It makes a raster of a few pixels, whose directories differ from those of the whole in sizes
+    and places alone.
 
     Parameters
     ----------
-    raw, made
-        The pixels, and the file to make in the same folder. GDAL may write ``.aux.xml`` beside it,
-        with a coordinate system that GeoTIFF has no keys for.
     layout
-        What `raw` holds.
+        The raster.
+    folder
+        For temporary files; nothing stays in it.
     target
         The name that errors speak of.
     resampling
-        Of the overviews: a method of GDAL's, "mode", "average" or "nearest".
-    blocksize
-        Rows and columns of a tile.
-    workers
-        Threads that compress; the bytes do not depend on it.
+        Of the overviews, as GDAL calls it.
 
     Raises
     ------
     OutputError
-        GDAL cannot make it, or what it made is not whole.
+        GDAL cannot make it.
     """
-    vrt = raw.with_suffix(".vrt")
-    vrt.write_text(layout.vrt(raw.name), encoding="utf-8")
+    vrt, made = folder / "head.vrt", folder / "head.tif"
+    aux = made.with_name("head.tif.aux.xml")
+    size = (1, layout.blocksize + 1) if len(layout.sizes) > 1 else (1, 1)
+    vrt.write_text(layout.vrt(*size), encoding="utf-8")
     options = {
         "COMPRESS": "DEFLATE",
-        "BLOCKSIZE": str(blocksize),
+        "BLOCKSIZE": str(layout.blocksize),
         # Neighbouring ids are no nearer to each other than others, so their differences do not
         # compress.
         "PREDICTOR": "NO" if layout.legend is not None else "YES",
         "OVERVIEW_RESAMPLING": resampling.upper(),
-        "NUM_THREADS": str(workers),
-        "BIGTIFF": "IF_SAFER",
+        "NUM_THREADS": "1",
+        "BIGTIFF": "NO",
+        "SPARSE_OK": "TRUE",
     }
-    # Overviews are made in a file of their own, then copied: at worst twice what they and the
-    # raster take.
-    tight = shutil.disk_usage(raw.parent).free < 2 * layout.total_bytes + (1 << 20)
+    tight = shutil.disk_usage(folder).free < _HEAD_BYTES
     try:
         with (
             _without_libtiff_chatter() if tight else contextlib.nullcontext(),
-            rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_NUM_THREADS=str(workers)),
+            rasterio.Env(GDAL_NUM_THREADS="1"),
         ):
             rasterio.shutil.copy(str(vrt), str(made), driver="COG", **options)
-        check_whole(made)
-    except (RasterioError, CPLE_BaseError, SystemError, _NotWholeError) as error:
+        with made.open("rb") as file:
+            ghost, directories = read_directories(file)
+        if len(directories) != min(2, len(layout.sizes)):
+            raise NotWholeError("a directory is missing")
+        beyond = aux.read_bytes() if aux.is_file() else None
+    except (RasterioError, CPLE_BaseError, SystemError, NotWholeError, *BROKEN) as error:
         # GDAL does not hand on what the system said, so a disk that was nearly full is the cause to
         # name.
         if tight:
             raise no_space(target) from error
         raise OutputError(f"{target} cannot be written: {' '.join(str(error).split())}") from error
+    finally:
+        for path in (vrt, made, aux):
+            path.unlink(missing_ok=True)
+    return Head(
+        ghost=ghost,
+        directory=directories[0],
+        overview=directories[1] if len(directories) > 1 else None,
+        beyond=beyond,
+    )
 
 
 @contextlib.contextmanager
@@ -231,65 +278,3 @@ def _without_libtiff_chatter() -> Iterator[None]:
             for line in held.read().splitlines(keepends=True):
                 if not line.startswith((b"_tiff", b"TIFF")):
                     os.write(2, line)
-
-
-class _NotWholeError(Exception):
-    """A TIFF with parts missing."""
-
-
-# Types of TIFF fields that hold places and sizes: SHORT, LONG, LONG8.
-_FIELD_TYPES = {3: "H", 4: "I", 16: "Q"}
-_TILE_OFFSETS, _TILE_SIZES = 324, 325
-
-
-def check_whole(path: Path) -> None:
-    """Check that every tile of a COG that GDAL wrote is in the file.
-
-    On a disk that fills up GDAL can report success and leave a short file, or one with holes. Its
-    COGs repeat a tile's size in the four bytes before the tile, so a glance at each is enough.
-
-    Raises
-    ------
-    _NotWholeError
-        Directories or tiles are missing.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        try:
-            for offsets, sizes in _tiles(file):
-                if len(offsets) != len(sizes) or not offsets:
-                    raise _NotWholeError("a directory of tiles is damaged")
-                for offset, count in zip(offsets, sizes, strict=True):
-                    file.seek(offset - 4)
-                    leader = file.read(4)
-                    if count < 1 or offset + count > size or leader != struct.pack("<I", count):
-                        raise _NotWholeError(f"the tile at byte {offset} is missing")
-        except (struct.error, KeyError, OSError, ValueError) as error:
-            raise _NotWholeError(f"a directory of tiles is damaged: {error}") from error
-
-
-def _tiles(file: BinaryIO) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Offsets and sizes of the tiles of each directory of a little-endian TIFF or BigTIFF."""
-
-    def take(layout: str, at: int) -> tuple[int, ...]:
-        file.seek(at)
-        return struct.unpack(layout, file.read(struct.calcsize(layout)))
-
-    big = take("<2sH", 0)[1] == 43
-    pointer, count, entry_size = ("<Q", "<Q", 20) if big else ("<I", "<H", 12)
-    (directory,) = take(pointer, 8 if big else 4)
-    while directory:
-        (entries,) = take(count, directory)
-        first = directory + struct.calcsize(count)
-        found: dict[int, tuple[int, ...]] = {}
-        for at in range(first, first + entries * entry_size, entry_size):
-            tag, kind = take("<HH", at)
-            if tag in (_TILE_OFFSETS, _TILE_SIZES):
-                (number,) = take(pointer, at + 4)
-                layout = f"<{number}{_FIELD_TYPES[kind]}"
-                place = at + (12 if big else 8)
-                if struct.calcsize(layout) > (8 if big else 4):
-                    (place,) = take(pointer, place)
-                found[tag] = take(layout, place)
-        yield found[_TILE_OFFSETS], found[_TILE_SIZES]
-        (directory,) = take(pointer, first + entries * entry_size)

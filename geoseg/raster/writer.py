@@ -1,43 +1,41 @@
 """Rows of finished pixels in, one whole Cloud Optimized GeoTIFF out.
 
 Rows go uncompressed to a file of fixed layout, each to the place of its row, so the result depends
-on the data alone: not on the order of arrival, nor on the number of threads. On leaving the
-``with`` block, GDAL's COG driver makes the file from it; styles are written; and only then does
-anything get the target's name.
+on the data alone: not on the order of arrival, nor on the number of threads. Tiles whose rows are
+there are compressed and halved meanwhile (`geoseg.raster.pyramid`). On leaving the ``with`` block
+the file is put together; styles are written; and only then does anything get the target's name.
 
-Temporary files are `geoseg.raster.output`'s; they hold all pixels uncompressed while the raster is
-made.
+Temporary files are `geoseg.raster.output`'s; they hold all pixels uncompressed, and compressed
+beside, while the raster is made.
 """
 
 from __future__ import annotations
 
-import errno
-import io
-import os
-import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import OutputError
-from geoseg.raster.cog import RawLayout, write_cog
+from geoseg.raster.arrivals import Arrivals
+from geoseg.raster.cog import Head, Layout, cog_head
 from geoseg.raster.grid import Grid
+from geoseg.raster.halving import Halving
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.output import TemporaryFolder, check_output, output_error
 from geoseg.raster.palette import Ramp
+from geoseg.raster.pyramid import Pyramid
+from geoseg.raster.spool import Spool
 from geoseg.raster.style import class_aux_xml, class_qml, is_own_style, ramp_qml
+from geoseg.raster.window import Window
 
 __all__ = ["RasterWriter", "check_output"]
 
 _SUFFIXES = (".tif", ".tiff")
 _RAW = "rows.raw"
-# Bytes read back at a time.
-_PART = 4 << 20
 # Files by which GDAL adds to a raster, behind its name.
 _PARTS = (".aux.xml", ".ovr", ".msk")
 
@@ -70,8 +68,7 @@ class RasterWriter:
         Whether a file of that name may be replaced.
     overview_resampling
         How the smaller copies are made: "mode" (by default for a legend), "average" (by default
-        else), "nearest". By mode a pixel becomes the commonest of its four, of equally common ones
-        that which, read row by row, is the first to be so common; nodata only where all four are.
+        else), "nearest"; see `geoseg.raster.halving`.
     scales, offsets
         One a band, stored for readers: value = stored × scale + offset.
     units
@@ -108,7 +105,7 @@ class RasterWriter:
         ramp: Ramp | None = None,
         tags: Mapping[str, str] | None = None,
         overwrite: bool = False,
-        overview_resampling: str | None = None,
+        overview_resampling: Halving | None = None,
         scales: Sequence[float] | None = None,
         offsets: Sequence[float] | None = None,
         units: Sequence[str] | None = None,
@@ -121,7 +118,7 @@ class RasterWriter:
                 raise OutputError(f"{self.path}: {beside}, which goes with it, is a folder")
         self.grid = grid
         self.dtype = np.dtype(dtype).newbyteorder("=")
-        self._layout = RawLayout(
+        self._layout = Layout(
             grid=grid,
             band_names=tuple(band_names),
             dtype=self.dtype,
@@ -131,6 +128,7 @@ class RasterWriter:
             scales=tuple(scales) if scales is not None else None,
             offsets=tuple(offsets) if offsets is not None else None,
             units=tuple(units) if units is not None else None,
+            blocksize=blocksize,
         )
         if legend is not None and (
             len(band_names) != 1 or self.dtype != np.uint8 or nodata != NODATA
@@ -139,23 +137,29 @@ class RasterWriter:
         self._legend = legend
         self.ramp = ramp
         self._overwrite = overwrite
-        self._blocksize = blocksize
+        self.blocksize = blocksize
         self._workers = workers
-        self._resampling = overview_resampling or ("mode" if legend else "average")
-        # Rows that somebody writes or wrote, and those that are in the file.
-        self._taken = np.zeros(grid.height, dtype=np.bool_)
-        self._arrived = np.zeros(grid.height, dtype=np.bool_)
-        self._lock = threading.Lock()
+        self._halving: Halving = overview_resampling or ("mode" if legend else "average")
+        if self._halving not in get_args(Halving):
+            raise ValueError(f"overviews are not made by {self._halving!r}")
+        self._arrivals = Arrivals(grid.height, grid.width, blocksize)
         self._made: Path | None = None
         self._folder: TemporaryFolder | None = None
-        self._raw: io.FileIO | None = None
+        self._raw: Spool | None = None
+        self._head: Head | None = None
+        self._pyramid: Pyramid | None = None
 
     def __enter__(self) -> Self:
         self._folder = TemporaryFolder(self.path)
         try:
             self._folder.need_space(self._layout.total_bytes)
-            self._raw = (self._folder.path / _RAW).open("x+b", buffering=0)
-            self._raw.truncate(self._layout.total_bytes)
+            place, how = self._folder.path, self._halving
+            head = cog_head(self._layout, place, target=self.path, resampling=how)
+            self._raw = Spool(place / _RAW, self._layout.total_bytes)
+            self._pyramid = Pyramid(
+                self._layout, head, place, target=self.path, how=how, workers=self._workers
+            )
+            self._head = head
         except OSError as error:
             self._discard()
             raise output_error(error, self.path) from error
@@ -185,20 +189,71 @@ class RasterWriter:
         stop = row + data.shape[1]
         if row < 0 or stop > self.grid.height:
             raise ValueError(f"rows {row} to {stop} lie outside the raster's {self.grid.height}")
-        raw = self._raw
-        if raw is None:
+        raw, pyramid = self._raw, self._pyramid
+        if raw is None or pyramid is None:
             raise ValueError("rows are written inside the with block")
-        with self._lock:
-            if self._taken[row:stop].any():
-                raise ValueError(f"some of the rows {row} to {stop} were written before")
-            self._taken[row:stop] = True
+        self._arrivals.take_rows(row, stop)
         try:
-            for band in range(bands):
-                self._write_at(raw, data[band], self._layout.offset(band, row))
+            for tile, rows in self._tiles(row, stop):
+                part = data[:, rows.start - row : rows.stop - row, tile.col : tile.col_stop]
+                for band in range(bands):
+                    place = self._layout.offset(tile, band, rows.start)
+                    raw.write_at(place, np.ascontiguousarray(part[band]).data)
+            for tile_row in self._arrivals.rows_arrived(row, stop):
+                pyramid.add_row(tile_row, self._read_tile)
         except OSError as error:
             raise output_error(error, self.path) from error
-        with self._lock:
-            self._arrived[row:stop] = True
+
+    def _tiles(self, first: int, stop: int) -> Iterator[tuple[Window, range]]:
+        """Tiles that share rows `first` to `stop` with the raster, and which rows those are."""
+        side = self._layout.blocksize
+        for tile_row in range(first // side, -(-stop // side) if first < stop else 0):
+            for tile_col in range(-(-self.grid.width // side)):
+                tile = self._layout.tile(tile_row, tile_col)
+                yield tile, range(max(first, tile.row), min(stop, tile.row_stop))
+
+    def _read_tile(self, tile_row: int, tile_col: int) -> NDArray[Any]:
+        """Read back the pixels of a tile."""
+        tile = self._layout.tile(tile_row, tile_col)
+        pixels = np.empty((len(self._layout.band_names), tile.height, tile.width), self.dtype)
+        if self._raw is not None:
+            self._raw.read_at(self._layout.offset(tile, 0, tile.row), pixels.data)
+        return pixels
+
+    def write_tiles(self, row: int, col: int, data: NDArray[Any]) -> None:
+        """Write finished pixels of whole tiles, in any order, from any thread, each tile once.
+
+        They are compressed at once, in this thread, and need no room on disk before: better than
+        rows, for who can have tiles. What is written so cannot be read back.
+
+        Parameters
+        ----------
+        row, col
+            First row and column of `data` in the raster, multiples of `blocksize`.
+        data
+            (bands, rows, cols) of the raster's dtype exactly; whole tiles, or up to the raster's
+            edges.
+        """
+        if len(data) != len(self._layout.band_names) or data.dtype != self.dtype:
+            raise ValueError(f"tiles of {data.dtype}, {len(data)} bands; expected {self.dtype}")
+        pixels, grid = Window(row, col, *data.shape[1:]), self.grid
+        if (
+            not grid.window.contains(pixels)
+            or row % self.blocksize
+            or col % self.blocksize
+            or (pixels.row_stop % self.blocksize and pixels.row_stop != grid.height)
+            or (pixels.col_stop % self.blocksize and pixels.col_stop != grid.width)
+        ):
+            raise ValueError(f"{pixels} is not made of tiles")
+        pyramid = self._pyramid
+        if pyramid is None:
+            raise ValueError("tiles are written inside the with block")
+        try:
+            for tile_row, tile_col in self._arrivals.take_tiles(pixels):
+                at = self._layout.tile(tile_row, tile_col).slices(row_origin=row, col_origin=col)
+                pyramid.add_tile(tile_row, tile_col, data[(slice(None), *at)])
+        except OSError as error:
+            raise output_error(error, self.path) from error
 
     def read_rows(self, first: int, stop: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read back rows that were written, inside the ``with`` block; any order, any thread.
@@ -230,13 +285,16 @@ class RasterWriter:
         raw = self._raw
         if raw is None:
             raise ValueError("rows are read inside the with block")
-        with self._lock:
-            missing = stop - first - int(np.count_nonzero(self._arrived[first:stop]))
+        missing = self._arrivals.absent(first, stop)
         if missing:
             raise ValueError(f"{missing} of the rows {first} to {stop} have not arrived")
         try:
-            for band in range(shape[0] if rows.size else 0):
-                self._read_at(raw, rows[band], self._layout.offset(band, first))
+            for tile, some in self._tiles(first, stop):
+                part = np.empty((len(some), tile.width), self.dtype)
+                at = (slice(some.start - first, some.stop - first), slice(tile.col, tile.col_stop))
+                for band in range(shape[0]):
+                    raw.read_at(self._layout.offset(tile, band, some.start), part.data)
+                    rows[band, *at] = part
         except OSError as error:
             raise output_error(error, self.path) from error
         return rows
@@ -254,33 +312,6 @@ class RasterWriter:
             raise output_error(error, self.path) from error
         finally:
             self._discard()
-
-    def _write_at(self, raw: io.FileIO, rows: NDArray[Any], offset: int) -> None:
-        """Write the whole of `rows` at a place of a file (the system may write less at once)."""
-        left = np.ascontiguousarray(rows).data.cast("B")
-        while left:
-            if sys.platform == "win32":  # no writing at a place there
-                with self._lock:
-                    raw.seek(offset)
-                    written = raw.write(left)
-            else:
-                written = os.pwrite(raw.fileno(), left, offset)
-            left, offset = left[written:], offset + written
-
-    def _read_at(self, raw: io.FileIO, rows: NDArray[Any], offset: int) -> None:
-        """Fill `rows` from a place of a file (the system may read less at once)."""
-        left = rows.data.cast("B")
-        while left:
-            if sys.platform == "win32":  # no reading at a place there
-                with self._lock:
-                    raw.seek(offset)
-                    part = raw.read(min(len(left), _PART)) or b""
-            else:
-                part = os.pread(raw.fileno(), min(len(left), _PART), offset)
-            if not part:
-                raise OSError(errno.EIO, "the file of finished rows was cut short")
-            left[: len(part)] = part
-            left, offset = left[len(part) :], offset + len(part)
 
     def make(self) -> None:
         """Make the file, all rows having been written, but give it no name yet.
@@ -302,23 +333,15 @@ class RasterWriter:
         """Make the file in the hidden folder, once."""
         if self._made is not None:
             return self._made
-        folder = self._folder
-        missing = int(self.grid.height - np.count_nonzero(self._arrived))
-        if folder is None or missing:
+        folder, pyramid = self._folder, self._pyramid
+        missing = self._arrivals.missing()
+        if folder is None or pyramid is None or missing:
             raise OutputError(
                 f"{self.path}: {missing} of {self.grid.height} rows were never written; "
                 "no file was made"
             )
         made = folder.path / self.path.name
-        write_cog(
-            folder.path / _RAW,
-            made,
-            self._layout,
-            target=self.path,
-            resampling=self._resampling,
-            blocksize=self._blocksize,
-            workers=self._workers,
-        )
+        pyramid.write(made)
         self._made = made
         return made
 
@@ -327,14 +350,13 @@ class RasterWriter:
         made = self._make()
         if self._folder is not None:
             self._folder.publish(
-                made, self._sidecars(made), overwrite=self._overwrite, stale=self._stale_files()
+                made, self._sidecars(), overwrite=self._overwrite, stale=self._stale_files()
             )
 
-    def _sidecars(self, made: Path) -> dict[Path, str]:
+    def _sidecars(self) -> dict[Path, str]:
         """Texts of the files beside the raster, by their places."""
         texts: dict[Path, str] = {}
-        by_gdal = _aux_path(made)
-        beyond_tiff = by_gdal.read_bytes() if by_gdal.is_file() else None
+        beyond_tiff = None if self._head is None else self._head.beyond
         if self._legend is not None:
             texts[_aux_path(self.path)] = class_aux_xml(self._legend, beyond_tiff)
             texts[self.path.with_suffix(".qml")] = class_qml(self._legend)
@@ -354,6 +376,9 @@ class RasterWriter:
 
     def _discard(self) -> None:
         """Close and remove everything temporary; safe to call again."""
+        if self._pyramid is not None:
+            self._pyramid.close()
+            self._pyramid = None
         if self._raw is not None:
             self._raw.close()
             self._raw = None

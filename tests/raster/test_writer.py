@@ -31,9 +31,9 @@ from rio_cogeo.cogeo import cog_validate
 
 from geoseg import __version__
 from geoseg.errors import OutputError
-from geoseg.raster.cog import check_whole
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
+from geoseg.raster.tiff import check_whole
 from geoseg.raster.writer import RasterWriter, check_output
 
 LEGEND = Legend.parse("1=water,2=forest,7=bare & <dry>")
@@ -318,7 +318,7 @@ def test_an_interrupt_while_the_file_is_made_leaves_nothing(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geoseg.raster.writer.write_cog", interrupted)
+    monkeypatch.setattr("geoseg.raster.pyramid.Pyramid.write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_class(tmp_path / "x.tif", class_rows(10, 5))
     assert files_in(tmp_path) == []

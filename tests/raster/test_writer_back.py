@@ -83,7 +83,9 @@ def test_rows_that_are_being_written_have_not_arrived(
 ) -> None:
     seen = []
     with writer_of(tmp_path / "x.tif", 2, 5) as writer:
-        whole = writer._write_at
+        raw = writer._raw
+        assert raw is not None
+        whole = raw.write_at
 
         def looked_at(*args: Any) -> None:
             with pytest.raises(ValueError, match="not arrived"):
@@ -91,7 +93,7 @@ def test_rows_that_are_being_written_have_not_arrived(
             seen.append(args)
             whole(*args)
 
-        monkeypatch.setattr(writer, "_write_at", looked_at)
+        monkeypatch.setattr(raw, "write_at", looked_at)
         writer.write_rows(0, np.ones((2, 2, 5), np.float32))
     assert len(seen) == 2
 
@@ -149,8 +151,8 @@ def test_a_system_that_reads_in_pieces_gives_all(
         writer.write_rows(0, values)
         whole = os.pread
         monkeypatch.setattr("os.pread", lambda f, size, at: whole(f, min(size, 1000), at))
-        monkeypatch.setattr("geoseg.raster.writer._PART", 1001)
-        monkeypatch.setattr("geoseg.raster.writer.sys.platform", platform)
+        monkeypatch.setattr("geoseg.raster.spool._PART", 1001)
+        monkeypatch.setattr("geoseg.raster.spool.sys.platform", platform)
         back = writer.read_rows(3, 30)
         monkeypatch.undo()
     assert np.array_equal(back, values[:, 3:], equal_nan=True)
