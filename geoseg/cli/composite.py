@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import click
 
 from geoseg.cli.composite_text import notes, summary, text
+from geoseg.cli.earthengine_options import EarthEngineOptions, earthengine_options
 from geoseg.cli.options import (
     bands_option,
     common_options,
@@ -21,8 +24,8 @@ from geoseg.cli.progress import progress
 
 
 @click.command(no_args_is_help=True)
-@click.argument("scene", metavar="SCENE…", nargs=-1, required=True)
-@output_option("the composite (.tif)")
+@click.argument("scene", metavar="SCENE…", nargs=-1)
+@output_option("the composite (.tif)", required=False)
 @click.option(
     "--method",
     type=click.Choice(["median", "mean", "percentile", "medoid"]),
@@ -87,6 +90,14 @@ from geoseg.cli.progress import progress
     type=click.Choice(["first", "union"]),
     help="Cover the first scene, or all scenes [default: first].",
 )
+@click.option(
+    "--resampling",
+    type=click.Choice(["nearest", "bilinear", "cubic"]),
+    default="nearest",
+    show_default=True,
+    help="How readings of other grids come to the composite's; between pixels only clear ones"
+    " count.",
+)
 @region_option
 @click.option(
     "--counts",
@@ -101,13 +112,14 @@ from geoseg.cli.progress import progress
     show_default=True,
     help="Type of the pixels; whole numbers are stored with the first scene's scale and offset.",
 )
+@earthengine_options
 @workers_option
 @overwrite_option
 @json_option
 @common_options
 def command(
     scene: tuple[str, ...],
-    output: str,
+    output: str | None,
     method: str,
     percentile: float | None,
     keep: str,
@@ -121,34 +133,86 @@ def command(
     crs: str | None,
     resolution: float | None,
     extent: str | None,
+    resampling: str,
     region: str | None,
     counts: str | None,
     dtype: str,
     workers: int | None,
     overwrite: bool,
     as_json: bool,
+    start: date | None,
+    end: date | None,
+    earthengine: EarthEngineOptions,
 ) -> None:
     """Make one cloud-free scene of many dates.
 
     Each SCENE is one date: a Landsat or Sentinel-2 product folder, its MTL file, its STAC item, or
-    any raster. Clouds, shadows and snow are masked by the product's quality bands, readings are
-    brought to one grid pixel by pixel (nearest), and each pixel becomes the median of its clear
-    dates: reflectance where the product says how. A pixel counts where all bands have a reading.
-    The last band, "clear", is the number of clear dates. Name the others with --bands when you cut
-    patches of it, or write the numbers elsewhere (--counts).
+    any raster; or many: a STAC catalog, or a folder of product folders. Clouds, shadows and snow
+    are masked by the product's quality bands, readings are brought to one grid pixel by pixel
+    (nearest), and each pixel becomes the median of its clear dates: reflectance where the product
+    says how. A pixel counts where all bands have a reading. The last band, "clear", is the number
+    of clear dates. Name the others with --bands when you cut patches of it, or write the numbers
+    elsewhere (--counts).
 
     \b
     Examples:
       geoseg composite LC08_* -o 2018.tif --bands blue,green,red,nir,swir1,swir2
       geoseg composite LC08_* LC09_* --keep water,snow --dilate 3 --extent union -o year.tif
       geoseg composite may.tif june.tif july.tif --quality fmask=8 --counts clear.tif -o summer.tif
+
+    With --earth-engine, Google's servers compute the same of a collection's images, and the result
+    is fetched in parts that --resume does not fetch again. Run "earthengine authenticate" before.
+    (Tested by the form of Google's API against a server of the tests, not on Google's servers.)
+
+    \b
+      geoseg composite --earth-engine LANDSAT/LC08/C02/T1_L2 --start 2018-04-01 --end 2018-10-01 \\
+        --region county.geojson --bands blue,green,red,nir -o county.tif
     """
+    if earthengine.asked:
+        from geoseg.cli.earthengine import run  # noqa: PLC0415 — other settings, another way
+
+        run(
+            earthengine,
+            scenes=scene,
+            output=output,
+            start=start,
+            end=end,
+            method=method,
+            percentile=percentile,
+            keep=keep,
+            dilate=dilate,
+            confidence=confidence,
+            bands=bands,
+            like=like,
+            crs=crs,
+            resolution=resolution,
+            region=region,
+            counts=counts,
+            dtype=dtype,
+            workers=workers,
+            overwrite=overwrite,
+            as_json=as_json,
+            local={
+                "quality": quality,
+                "sensor": sensor,
+                "band-names": band_names,
+                "extent": extent,
+                "resampling": None if resampling == "nearest" else resampling,
+            },
+        )
+        return
+    earthengine.check_unused()
+    if not scene:
+        raise click.UsageError("Missing argument 'SCENE…'; or name a collection: --earth-engine.")
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
     from geoseg.compositing.composite import composite  # noqa: PLC0415 — pixels cost imports
     from geoseg.compositing.dates import shared_bands  # noqa: PLC0415
     from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
+    from geoseg.compositing.opening import open_products  # noqa: PLC0415
     from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
     from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
-    from geoseg.compositing.target import open_products, target_grid  # noqa: PLC0415
+    from geoseg.compositing.target import target_grid  # noqa: PLC0415
     from geoseg.raster.output import check_output  # noqa: PLC0415
 
     for path in (output, counts):
@@ -156,7 +220,15 @@ def command(
             check_output(path, overwrite=overwrite, suffixes=(".tif", ".tiff"))
     reduction = Reduction(method=method, percentile=percentile)  # type: ignore[arg-type]
     rule = ClearRule.from_text(keep, dilate=dilate, confidence=confidence)
-    products = open_products(scene, sensor=sensor, band_names=band_names, quality=quality)
+    opened = open_products(
+        scene,
+        sensor=sensor,
+        band_names=band_names,
+        quality=quality,
+        start=start,
+        end=end,
+    )
+    products = opened.products
     names = shared_bands(products) if bands is None else bands
     target = target_grid(
         products,
@@ -181,6 +253,7 @@ def command(
                 bands=bands,
                 reduction=reduction,
                 rule=rule,
+                resampling=resampling,  # type: ignore[arg-type]
                 dtype=dtype,  # type: ignore[arg-type]
             ),
             counts=counts,
@@ -190,6 +263,7 @@ def command(
             overwrite=overwrite,
             progress=bar.update,
         )
-    for said in notes(result, 0.0 if region is not None else target.left_out):
+    told = notes(result, 0.0 if region is not None else target.left_out)
+    for said in (*opened.notes, *told):
         note(f"Note: {said}.")
     emit(summary(result), text(result), as_json=as_json)

@@ -219,6 +219,35 @@ def region_option(function: F) -> F:
     )(function)
 
 
+class _OneSpelling(click.Option):
+    """An option with a second spelling that help does not show."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return what help says, of the first spelling alone."""
+        spellings = self.opts
+        self.opts = spellings[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = spellings
+
+
+def homogenise_option(**settings: Any) -> Callable[[F], F]:
+    """``--homogenise``, spelled the American way too; `settings` are those of `click.option`."""
+    return click.option("--homogenise", "--homogenize", "homogenise", cls=_OneSpelling, **settings)
+
+
+def model_colour_option(function: F) -> F:
+    """``--homogenise`` of what is done with models."""
+    return homogenise_option(
+        default="model",
+        show_default=True,
+        metavar="model|none|FILE",
+        help="Colour that the scene is brought to first: that of the scenes that the model learned"
+        " from, where these were homogenised; none; or what geoseg homogenise saved.",
+    )(function)
+
+
 def worker_count(workers: int | None) -> int:
     """Return the number of threads to use: as asked, else one a processor this process may use."""
     if workers is not None:

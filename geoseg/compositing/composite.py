@@ -56,7 +56,7 @@ def composite(
         "clear", the number of clear dates of each pixel, unless `counts` is given.
     grid
         Where the composite lies. A product on another grid gives each pixel that reading in which
-        the pixel's centre lies.
+        the pixel's centre lies, or as `settings.resampling` says.
     settings
         What to make.
     counts
@@ -91,7 +91,14 @@ def composite(
     grid = grid.crop(window)
     handles = Handles(max(8, _OPEN_FILES // workers))
     names = shared_bands(products) if settings.bands is None else settings.bands
-    dates, outside = bring_together(products, names, grid, rule=settings.rule, handles=handles)
+    dates, outside = bring_together(
+        products,
+        names,
+        grid,
+        rule=settings.rule,
+        handles=handles,
+        resampling=settings.resampling,
+    )
     if not dates:
         raise GridError(
             f"none of the {len(products)} scenes lies on the grid of the composite "

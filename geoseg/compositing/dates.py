@@ -203,8 +203,9 @@ def bring_together(
     *,
     rule: ClearRule,
     handles: Handles,
+    resampling: str = "nearest",
 ) -> tuple[list[Date], list[str]]:
-    """Bring products to a grid, each pixel to the nearest one.
+    """Bring products to a grid.
 
     Parameters
     ----------
@@ -218,6 +219,9 @@ def bring_together(
         What counts as clear.
     handles
         What opens the files.
+    resampling
+        "nearest": each pixel gets the reading in which its centre lies. "bilinear" and "cubic": see
+        `geoseg.compositing.interpolated`.
 
     Returns
     -------
@@ -241,15 +245,20 @@ def bring_together(
         if not all(overlap(scene.grid, grid) for scene in scenes):
             outside.append(product.name)
             continue
+        scenes = [scene.opened_by(handles) for scene in scenes]
         quality = product.quality()
-        dates.append(
-            Date(
-                name=product.name,
-                scenes=tuple(scene.opened_by(handles).on_grid(wide) for scene in scenes),
-                bands=bands,
-                quality=None if quality is None else quality.opened_by(handles).on_grid(wide),
-                kind=product.quality_kind or "",
-                rule=rule,
-            )
+        quality = None if quality is None else quality.opened_by(handles)
+        date = Date(
+            name=product.name,
+            scenes=tuple(scene.on_grid(wide) for scene in scenes),
+            bands=bands,
+            quality=None if quality is None else quality.on_grid(wide),
+            kind=product.quality_kind or "",
+            rule=rule,
         )
+        if resampling != "nearest":
+            from geoseg.compositing.interpolated import interpolated  # noqa: PLC0415 — circle
+
+            date = interpolated(date, scenes, quality, grid, resampling)
+        dates.append(date)
     return dates, outside

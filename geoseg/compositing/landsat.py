@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from xml.etree import ElementTree
 
 from geoseg.compositing.product import Product, ProductBand
 from geoseg.compositing.sensors import Sensor, SensorBand, landsat
@@ -94,7 +95,7 @@ def open_one(place: Path, *, with_quality: bool) -> Product:
         The folder holds several products, or the metadata make no sense.
     """
     if place.is_file():
-        return _by_metadata(_readable(place), with_quality)
+        return _by_metadata(place, with_quality)
     files = _listed(place)
     metadata = [f for f in files if _METADATA.fullmatch(f.name)]
     products = sorted({f.stem.casefold() for f in metadata})
@@ -103,7 +104,7 @@ def open_one(place: Path, *, with_quality: bool) -> Product:
             f"{place}: holds {len(products)} Landsat products; name their metadata files (_MTL.txt)"
         )
     if metadata:
-        return _by_metadata(_readable(metadata[0]), with_quality)
+        return _by_metadata(metadata[0], with_quality)
     return _by_names(place, files, with_quality)
 
 
@@ -121,18 +122,8 @@ def _band_id(file_name: str) -> str | None:
     return product_and_band(stem(file_name))[1]
 
 
-def _readable(metadata: Path) -> Path:
-    """Return the metadata in a form that is read here: JSON or text, beside if need be."""
-    if metadata.suffix.casefold() != ".xml":
-        return metadata
-    for suffix in (".json", ".txt"):
-        if (beside := metadata.with_suffix(suffix)).is_file():
-            return beside
-    raise RasterReadError(f"{metadata}: is not read as XML; download the text form (_MTL.txt) too")
-
-
 def read_metadata(path: Path) -> dict[str, dict[str, str]]:
-    """Read an MTL file, JSON or text.
+    """Read an MTL file: JSON, text or XML.
 
     Raises
     ------
@@ -146,7 +137,8 @@ def read_metadata(path: Path) -> dict[str, dict[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise RasterReadError(f"{path}: cannot be read ({why}); check the file") from error
-    groups = _groups_of_json(text) if path.suffix.casefold() == ".json" else _groups_of_text(text)
+    read = {".json": _groups_of_json, ".xml": _groups_of_xml}.get(path.suffix.casefold())
+    groups = (read or _groups_of_text)(text)
     if not any(key.startswith("FILE_NAME_") for group in groups.values() for key in group):
         raise RasterReadError(
             f"{path}: names no files, so it is not (whole) Landsat metadata; re-download it"
@@ -166,6 +158,19 @@ def _groups_of_json(text: str) -> dict[str, dict[str, str]]:
         group: {key: str(value) for key, value in pairs.items()}
         for group, pairs in root.items()
         if isinstance(pairs, dict)
+    }
+
+
+def _groups_of_xml(text: str) -> dict[str, dict[str, str]]:
+    if "<!" in text.replace("<!--", ""):  # declarations: none has them, and they could be a bomb
+        return {}
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        return {}
+    return {
+        group.tag: {pair.tag: (pair.text or "").strip() for pair in group if not len(pair)}
+        for group in root
     }
 
 

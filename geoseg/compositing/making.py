@@ -1,5 +1,8 @@
 """Windows of a composite, each read from every date and reduced by one thread.
 
+Where the files' blocks are no larger than tiles of the composite, a thread makes whole tiles and
+hands them on; otherwise rows are put together of several windows.
+
 Memory depends on the width of the grid and on the window, whose size follows from the number of
 dates and bands; nothing grows with the number of rows. What a pixel becomes depends on its own
 readings alone, so the result depends neither on windows nor on threads.
@@ -110,15 +113,94 @@ class Making:
         progress
             Called with numbers of finished pixels.
         """
+        if self._makes_tiles(writers[0].blocksize):
+            return self._write_tiles(writers, progress)
+        return self._write_rows(writers, progress)
+
+    def _makes_tiles(self, side: int) -> bool:
+        scene = self.dates[0].scenes[0]
+        return scene.is_warped or max(scene.block_shape) <= side
+
+    def _tile_windows(self, side: int) -> Iterator[Window]:
+        """Whole tiles of the composite, as many as make a window, row by row of tiles."""
+        grid = self.grid
+        across = max(1, self._window_shape()[1] // side) * side
+        for row in range(0, grid.height, side):
+            for col in range(0, grid.width, across):
+                tile = Window(row, col, side, across).intersection(grid.window)
+                if tile is not None:
+                    yield tile
+
+    def _write_tiles(
+        self, writers: Sequence[RasterWriter], progress: Callable[[int], None]
+    ) -> Found:
+        found = Found(np.zeros(len(self.dates) + 1, np.int64))
+        waiting: deque[tuple[Window, Future[tuple[NDArray[np.int64], int]]]] = deque()
+
+        def take() -> None:
+            window, made = waiting.popleft()
+            counts, clipped = made.result()
+            found.counts += counts
+            found.clipped += clipped
+            progress(window.area)
+
+        with ThreadPoolExecutor(self.workers, "geoseg-composite") as pool:
+            try:
+                for tiles in self._tile_windows(writers[0].blocksize):
+                    waiting.append((tiles, pool.submit(self._make_tiles, tiles, writers)))
+                    if len(waiting) > 2 * self.workers:
+                        take()
+                while waiting:
+                    take()
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return found
+
+    def _make_tiles(
+        self, tiles: Window, writers: Sequence[RasterWriter]
+    ) -> tuple[NDArray[np.int64], int]:
+        """Make whole tiles, window by window; return what `_make` does."""
+        rows = self._room(tiles.height, tiles.width)
+        numbers, clipped = np.zeros(len(self.dates) + 1, np.int64), 0
+        height, width = self._window_shape()
+        for row in range(tiles.row, tiles.row_stop, height):
+            for col in range(tiles.col, tiles.col_stop, width):
+                window = Window(row, col, height, width).intersection(tiles)
+                if window is not None:
+                    counted, cut = self._make(window, rows, tiles)
+                    numbers += counted
+                    clipped += cut
+        writers[0].write_tiles(tiles.row, tiles.col, rows.values)
+        if self.beside:
+            writers[1].write_tiles(tiles.row, tiles.col, rows.counts[np.newaxis])
+        return numbers, clipped
+
+    def _room(self, height: int, width: int) -> _Rows:
+        """Room for finished pixels, the same memory for all tiles of a thread."""
+        bands = self.bands + (not self.beside)
+        held = getattr(self._local, "rows", None)
+        if held is None or held[1].size < height * width:
+            held = self._local.rows = (
+                np.empty(bands * height * width, self.storage.dtype),
+                np.empty(height * width, np.uint16),
+            )
+        values, counts = held[0][: bands * height * width], held[1][: height * width]
+        return _Rows(values.reshape(bands, height, width), counts.reshape(height, width))
+
+    def _write_rows(
+        self, writers: Sequence[RasterWriter], progress: Callable[[int], None]
+    ) -> Found:
         found = Found(np.zeros(len(self.dates) + 1, np.int64))
         waiting: deque[tuple[Window, _Rows, Future[tuple[NDArray[np.int64], int]]]] = deque()
-        rows = None
+        rows = self._new_rows(0)
         with ThreadPoolExecutor(self.workers, "geoseg-composite") as pool:
             try:
                 for window in self.windows():
-                    if rows is None or window.col == 0:
+                    if window.col == 0:
                         rows = self._new_rows(window.height)
-                    waiting.append((window, rows, pool.submit(self._make, window, rows)))
+                    whole = Window(window.row, 0, window.height, self.grid.width)
+                    made = pool.submit(self._make, window, rows, whole)
+                    waiting.append((window, rows, made))
                     if len(waiting) > self.workers:
                         self._take(*waiting.popleft(), found, writers, progress)
                 while waiting:
@@ -152,15 +234,19 @@ class Making:
                 writers[1].write_rows(window.row, rows.counts)
         progress(window.area)
 
-    def _make(self, window: Window, rows: _Rows) -> tuple[NDArray[np.int64], int]:
-        """Make a window; return pixels by number of clear dates, and values that did not fit."""
+    def _make(self, window: Window, rows: _Rows, whole: Window) -> tuple[NDArray[np.int64], int]:
+        """Make a window of `whole`, which `rows` are for.
+
+        Return pixels by number of clear dates, and how many values did not fit.
+        """
         shape = (self.bands, window.height, window.width)
-        at = (slice(None), slice(window.col, window.col_stop))
+        at = window.slices(row_origin=whole.row, col_origin=whole.col)
         area = None if self.area is None else self.area.mask(self._in_area(window))
         numbers = np.zeros(len(self.dates) + 1, np.int64)
-        values, counts = self._reduced(shape, window, area)
-        clipped = self.storage.store(values, rows.values[: self.bands, *at])
-        rows.counts[at] = counts
+        stored, told = rows.values[: self.bands, *at], rows.counts[at]
+        straight = self.storage.dtype == "float32" and window == whole
+        values, counts = self._reduced(shape, window, area, stored if straight else None, told)
+        clipped = 0 if straight else self.storage.store(values, stored)
         if not self.beside:
             rows.values[-1, *at] = np.minimum(counts, self._most_counted)
         inside = counts.ravel() if area is None else counts[area]
@@ -176,8 +262,16 @@ class Making:
         return 32767 if self.storage.dtype == "int16" else MOST_DATES
 
     def _reduced(
-        self, shape: tuple[int, int, int], window: Window, area: NDArray[np.bool_] | None
+        self,
+        shape: tuple[int, int, int],
+        window: Window,
+        area: NDArray[np.bool_] | None,
+        out: NDArray[np.float32] | None,
+        told: NDArray[np.uint16],
     ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+        """Read and reduce a window: values, to `out` if it is given, and counts, to `told`."""
+        if out is None:
+            out = np.empty(shape, np.float32)
         data, valid = self._stack(shape)
         used = 0
         if area is None or area.any():
@@ -187,15 +281,21 @@ class Making:
                     valid[used] = clear
                     used += 1
         if not used:
-            return np.full(shape, np.nan, np.float32), np.zeros(shape[1:], np.uint16)
+            out[...] = np.nan
+            told[...] = 0
+            return out, told
         # Dates without a clear pixel here take no part, which is as if all of theirs were invalid.
-        return reduce_dates(
+        _, counts = reduce_dates(
             data[:used],
             valid[:used],
             self.reduction,
             scales=self.reading.scales,
             offsets=self.reading.offsets,
+            out=out,
+            counts=told if told.flags.c_contiguous else None,
         )
+        told[...] = counts
+        return out, told
 
     def _stack(self, shape: tuple[int, int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Room for the dates of a window, the same memory for all windows of a thread."""

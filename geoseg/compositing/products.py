@@ -29,8 +29,8 @@ def open_product(
     Parameters
     ----------
     path
-        A folder of a Landsat or Sentinel-2 product, a Landsat MTL file (text or JSON), a STAC item
-        (JSON), or any raster (or folder of bands).
+        A folder of a Landsat or Sentinel-2 product, a Landsat MTL file (text, JSON or XML), a
+        STAC item (JSON), or any raster (or folder of bands).
     sensor
         Of a raster: what took it, a name of `geoseg.compositing.sensors`. Its bands then get their
         common names, whole numbers their scale and offset where the file has none.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from geoseg.compositing.masks import ClearRule
 from geoseg.compositing.reduce import Reduction
 from geoseg.compositing.storage import StoredType
 from geoseg.raster.grid import Grid
+
+Resampling = Literal["nearest", "bilinear", "cubic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,8 @@ class CompositeSettings:
     """How dates become one."""
     rule: ClearRule = field(default_factory=ClearRule)
     """What counts as clear."""
+    resampling: Resampling = "nearest"
+    """How readings of other grids come to the composite's; see `geoseg.compositing.dates`."""
     dtype: StoredType = "float32"
     """Type in the file; whole numbers are stored with scale and offset."""
 
@@ -37,6 +41,7 @@ class CompositeSettings:
             "keep": ",".join(sorted(self.rule.keep)) or "none",
             "confidence": self.rule.confidence,
             "dilate": self.rule.dilate,
+            "resampling": self.resampling,
             "dtype": self.dtype,
         }
         return words

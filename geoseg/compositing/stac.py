@@ -68,14 +68,37 @@ def open_one(place: Path, *, with_quality: bool) -> Product:
     RasterReadError
         It is no item, or names no band that can be used.
     """
-    item = _read(place)
-    assets = _assets(item, place.parent)
+    return open_item(_read(place), str(place), place.parent, with_quality=with_quality)
+
+
+def open_item(item: Mapping[str, Any], place: str, folder: Path, *, with_quality: bool) -> Product:
+    """Open a product by its item as JSON.
+
+    Parameters
+    ----------
+    item
+        What the item says.
+    place
+        Where it says so: for messages, and the product's source.
+    folder
+        To which addresses are relative, and where files are looked for by their names.
+    with_quality
+        Whether quality bands are wanted.
+
+    Raises
+    ------
+    RasterReadError
+        It is no item, or names no band that can be used.
+    """
+    if item.get("type") != "Feature" or "stac_version" not in item or not _of(item, "assets"):
+        raise RasterReadError(f"{place}: is no STAC item with assets; give one, or a raster")
+    assets = _assets(item, folder)
     identity = landsat.Identity.of(_text(item.get("id")))
     if identity is not None:
-        groups = _metadata(item, place.parent)
-        sensor = identity.sensor(str(place))
+        groups = _metadata(item, folder)
+        sensor = identity.sensor(place)
         return _known(item, place, sensor, assets, groups, with_quality)
-    properties = _mapping(item.get("properties"))
+    properties = _of(item, "properties")
     words = [item.get("id"), properties.get("platform"), properties.get("constellation")]
     if any(_text(word).casefold().startswith(("s2", "sentinel-2")) for word in words):
         return _known(item, place, _sentinel(item, properties, place), assets, {}, with_quality)
@@ -92,11 +115,13 @@ def _read(place: Path) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RasterReadError(f"{place}: is not JSON; give a STAC item or a raster") from error
     kind = item.get("type") if isinstance(item, dict) else None
-    if kind in {"Catalog", "Collection", "FeatureCollection"}:
+    if kind in ("Catalog", "Collection", "FeatureCollection"):  # it may be a list
         raise RasterReadError(f"{place}: is a {kind} and not one item; give its items, one a file")
-    if kind != "Feature" or "stac_version" not in item or not _mapping(item.get("assets")):
-        raise RasterReadError(f"{place}: is no STAC item with assets; give one, or a raster")
-    return dict(item)
+    return item if isinstance(item, dict) else {}
+
+
+def _of(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return _mapping(item.get(key))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -112,9 +137,9 @@ def _text(value: object) -> str:
 
 
 def _assets(item: Mapping[str, Any], folder: Path) -> list[_Asset]:
-    known = _list(_mapping(item.get("properties")).get("eo:bands"))
+    known = _list(_of(item, "properties").get("eo:bands"))
     found = []
-    for key, asset in _mapping(item.get("assets")).items():
+    for key, asset in _of(item, "assets").items():
         href = _text(_mapping(asset).get("href"))
         if not _parts(href).path.casefold().endswith(_RASTERS):
             continue
@@ -179,16 +204,16 @@ def _is_alone(folder: Path) -> bool:
 
 def _metadata(item: Mapping[str, Any], folder: Path) -> landsat.Groups:
     """Landsat metadata, where the item has them in a file that is here."""
-    for asset in _mapping(item.get("assets")).values():
+    for asset in _of(item, "assets").values():
         href = _text(_mapping(asset).get("href"))
-        if href.casefold().endswith(("_mtl.json", "_mtl.txt")):
+        if href.casefold().endswith(("_mtl.json", "_mtl.txt", "_mtl.xml")):
             path, here = _locate(href, folder)
             if here and is_local_file(path):
                 return landsat.read_metadata(Path(path))
     return {}
 
 
-def _sentinel(item: Mapping[str, Any], properties: Mapping[str, Any], place: Path) -> Sensor:
+def _sentinel(item: Mapping[str, Any], properties: Mapping[str, Any], place: str) -> Sensor:
     name, collection = _text(item.get("id")), _text(item.get("collection")).casefold()
     if "L1C" in name or "l1c" in collection:
         raise RasterReadError(f"{place}: is Sentinel-2 level 1C; give level 2A")
@@ -209,7 +234,7 @@ def _sentinel(item: Mapping[str, Any], properties: Mapping[str, Any], place: Pat
 
 def _known(
     item: Mapping[str, Any],
-    place: Path,
+    place: str,
     sensor: Sensor,
     assets: Sequence[_Asset],
     groups: landsat.Groups,
@@ -229,7 +254,7 @@ def _known(
                 codes.setdefault(wanted[name.casefold()], asset)
                 break
     bands = [
-        (landsat.band_of(band, files[band.name].path, sensor, groups, str(place)), files[band.name])
+        (landsat.band_of(band, files[band.name].path, sensor, groups, place), files[band.name])
         for band in sensor.bands
         if band.name in files
     ]
@@ -257,7 +282,7 @@ def _known(
 
 
 def _unknown(
-    item: Mapping[str, Any], place: Path, assets: Sequence[_Asset], with_quality: bool
+    item: Mapping[str, Any], place: str, assets: Sequence[_Asset], with_quality: bool
 ) -> Product:
     bands: dict[str, tuple[ProductBand, bool]] = {}
     quality: list[tuple[ProductBand, str, bool]] = []
@@ -288,7 +313,7 @@ def _unknown(
 
 
 def _described(
-    asset: _Asset, index: int, told: Mapping[str, Any], place: Path
+    asset: _Asset, index: int, told: Mapping[str, Any], place: str
 ) -> ProductBand | None:
     """Make a band as the item describes it; None where it gives it no name."""
     names = [_text(told.get(key)) for key in ("eo:common_name", "common_name", "name")]
@@ -321,8 +346,8 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and -1e30 < value < 1e30  # nor NaN
 
 
-def _product(item: Mapping[str, Any], place: Path, **parts: Any) -> Product:
-    properties = _mapping(item.get("properties"))
+def _product(item: Mapping[str, Any], place: str, **parts: Any) -> Product:
+    properties = _of(item, "properties")
     said = _text(properties.get("datetime")) or _text(properties.get("start_datetime"))
     try:
         acquired = date.fromisoformat(said[:10])
@@ -330,8 +355,8 @@ def _product(item: Mapping[str, Any], place: Path, **parts: Any) -> Product:
         acquired = None
     clouds = properties.get("eo:cloud_cover")
     return Product(
-        name=_text(item.get("id")) or place.stem,
-        source=str(place),
+        name=_text(item.get("id")) or stem(place),
+        source=place,
         acquired=acquired,
         cloud_cover=float(clouds) if _is_number(clouds) else None,
         **parts,

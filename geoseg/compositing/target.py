@@ -1,58 +1,15 @@
-"""What a user names, as products, and the grid that a composite of them lies on."""
+"""The grid that a composite of products lies on."""
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from geoseg.compositing.product import Product
-from geoseg.compositing.products import open_product
-from geoseg.errors import GridError, OptionError, RasterReadError
+from geoseg.errors import GridError, OptionError
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import is_local_file
 from geoseg.raster.regrid import Extent, common_grid
 from geoseg.raster.scene import Scene
-
-
-def open_products(
-    sources: Sequence[str],
-    *,
-    sensor: str | None = None,
-    band_names: Sequence[str] | None = None,
-    quality: str | None = None,
-) -> list[Product]:
-    """Open products in the order given, what is named twice once.
-
-    Parameters
-    ----------
-    sources
-        Folders, files, addresses, or patterns of them ("2018/LC08*"), whose matches come in order
-        of their names.
-    sensor, band_names, quality
-        See `geoseg.compositing.products.open_product`.
-
-    Raises
-    ------
-    InputError
-        Nothing is there, or it is no product.
-    OptionError
-        An option is not known, or does not go with a product.
-    """
-    paths: list[str] = []
-    for source in sources:
-        if not is_local_file(source) or Path(source).exists() or not glob.has_magic(source):
-            paths.append(source)
-            continue
-        found = sorted(glob.glob(source))
-        if not found:
-            raise RasterReadError(f"{source}: no file or folder matches; check the pattern")
-        paths += found
-    return [
-        open_product(path, sensor=sensor, band_names=band_names, quality=quality)
-        for path in dict.fromkeys(paths)
-    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,10 @@ from geoseg.compositing import composite as composite_module
 from geoseg.compositing import making
 from geoseg.compositing.composite import composite
 from geoseg.compositing.masks import ClearRule
+from geoseg.compositing.opening import open_products
 from geoseg.compositing.reduce import Reduction
 from geoseg.compositing.settings import CompositeSettings
-from geoseg.compositing.target import open_products, target_grid
+from geoseg.compositing.target import target_grid
 from geoseg.errors import BandError, GridError, OptionError, OutputError
 from geoseg.raster.grid import Grid
 from geoseg.raster.vector import read_region
@@ -63,7 +64,7 @@ def masked(data, *, keep=(0, 1), dilate=0):
 
 
 def make(paths, out, *, grid=None, names=None, rule=None, quality="fmask=fmask", **more):
-    products = open_products([str(p) for p in paths], quality=quality)
+    products = open_products([str(p) for p in paths], quality=quality).products
     kept = {k: more.pop(k) for k in ("reduction", "dtype") if k in more}
     settings = CompositeSettings(bands=names, rule=rule or ClearRule(), **kept)
     grid = grid or target_grid(products, names or ("red", "nir"), extent="union").grid
@@ -116,7 +117,7 @@ def test_other_reductions_see_the_same_readings(write, tmp_path, name):
 @pytest.mark.parametrize("dilate", [0, 3])
 def test_windows_and_threads_change_no_byte(write, tmp_path, monkeypatch, dilate, crs):
     paths = made_dates(write, corners=[(6e5 + 30 * d, 5e6 - 60 * d) for d in range(5)])
-    products = open_products([str(p) for p in paths], quality="fmask=fmask")
+    products = open_products([str(p) for p in paths], quality="fmask=fmask").products
     grid = target_grid(products, ("red", "nir"), crs=crs).grid
     rule = ClearRule(dilate=dilate)
     result = make(paths, tmp_path / "one.tif", grid=grid, rule=rule, workers=1)
@@ -139,7 +140,9 @@ def test_scenes_of_one_name_are_all_told_in_the_metadata(write, tmp_path):
 def test_what_is_masked_grows_over_borders_of_windows_and_of_the_grid(write, tmp_path, monkeypatch):
     paths = made_dates(write)
     monkeypatch.setattr(making, "_MOST_PIXELS", 1)
-    whole = target_grid(open_products([str(paths[0])], quality="fmask=fmask"), ("red",)).grid
+    whole = target_grid(
+        open_products([str(paths[0])], quality="fmask=fmask").products, ("red",)
+    ).grid
     part = whole.crop(read_region("600210,4999190,601200,4999790", whole).window)
     assert (part.height, part.width) == (20, 33)
     make(paths, tmp_path / "out.tif", grid=part, rule=ClearRule(dilate=2))
@@ -184,7 +187,7 @@ def placed(path, grid):
 
 def test_dates_in_other_systems_are_brought_to_the_chosen_one(write, tmp_path):
     paths = made_dates(write, 3, corners=[(6e5, 5e6), (6e5 + 211.3, 5e6 - 97.1), (6e5, 5e6)])
-    products = open_products([str(p) for p in paths], quality="fmask=fmask")
+    products = open_products([str(p) for p in paths], quality="fmask=fmask").products
     chosen = {"crs": "EPSG:3857", "resolution": 37.0, "extent": "union"}
     grid = target_grid(products, ("red", "nir"), **chosen).grid
     assert grid.transform.a == 37
@@ -221,7 +224,7 @@ def test_whole_numbers_are_rounded_and_readers_are_told_nodata(write, tmp_path):
 
 def test_whole_numbers_carry_scale_and_offset_and_count_what_does_not_fit(write, tmp_path):
     path = write("high.tif", [[7273, 40000, 1, 0]], names=["SR_B4"], nodata=0)
-    products = open_products([str(path)], sensor="landsat-8-c2-l2", quality="none")
+    products = open_products([str(path)], sensor="landsat-8-c2-l2", quality="none").products
     grid = target_grid(products, ("red",)).grid
     out = tmp_path / "out.tif"
     settings = CompositeSettings(dtype="int16")
@@ -238,7 +241,7 @@ def test_whole_numbers_carry_scale_and_offset_and_count_what_does_not_fit(write,
 def test_a_region_cuts_the_composite_and_leaves_the_rest_alone(write, tmp_path):
     paths = made_dates(write)
     make(paths, tmp_path / "all.tif")
-    products = open_products([str(p) for p in paths], quality="fmask=fmask")
+    products = open_products([str(p) for p in paths], quality="fmask=fmask").products
     grid = target_grid(products, ("red", "nir")).grid
     triangle = tmp_path / "triangle.geojson"
     ring = [[600150, 4999850], [601150, 4999850], [600150, 4999050], [600150, 4999850]]
@@ -271,7 +274,9 @@ def test_a_region_cuts_the_composite_and_leaves_the_rest_alone(write, tmp_path):
 
 def test_dates_off_the_grid_are_left_out_and_named(write, tmp_path):
     paths = made_dates(write, 2, corners=[(6e5, 5e6), (7e5, 5e6)])
-    grid = target_grid(open_products([str(paths[0])], quality="fmask=fmask"), ("red",)).grid
+    grid = target_grid(
+        open_products([str(paths[0])], quality="fmask=fmask").products, ("red",)
+    ).grid
     result = make(paths, tmp_path / "out.tif", grid=grid)
     assert len(result.dates) == len(result.outside) == 1
     check(tmp_path / "out.tif", masked(read(paths[0]))[None])

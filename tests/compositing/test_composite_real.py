@@ -11,8 +11,9 @@ from rasterio.warp import reproject
 
 from geoseg.compositing.composite import composite
 from geoseg.compositing.masks import ClearRule
+from geoseg.compositing.opening import open_products
 from geoseg.compositing.settings import CompositeSettings
-from geoseg.compositing.target import open_products, target_grid
+from geoseg.compositing.target import target_grid
 
 pytestmark = pytest.mark.realdata
 
@@ -45,7 +46,7 @@ def bqa_clear(codes):
 
 def test_ny18_equals_numpy_and_gdal(real_data, tmp_path):
     folders = sorted((real_data / "ny18").glob("LC08*"))
-    products = open_products([str(folder) for folder in folders])
+    products = open_products([str(folder) for folder in folders]).products
     names = ("blue", "red", "nir")
     grid = target_grid(products, names, extent="union").grid
     out = tmp_path / "ny18.tif"
@@ -72,7 +73,7 @@ def test_ny18_equals_numpy_and_gdal(real_data, tmp_path):
 
 def test_p022r049_equals_numpy(real_data, tmp_path):
     paths = sorted((real_data / "p022r049").glob("LE7*.gtif"))
-    products = open_products([str(path) for path in paths], quality="fmask=8")
+    products = open_products([str(path) for path in paths], quality="fmask=8").products
     names = products[0].band_names
     grid = target_grid(products, names).grid
     composite(products, tmp_path / "out.tif", grid, settings=CompositeSettings())
@@ -91,7 +92,7 @@ def test_p022r049_equals_numpy(real_data, tmp_path):
 def test_collection_2_is_scaled_after_fill_and_cloud_are_masked(real_data, tmp_path, source):
     folder = real_data / "landsat8_c2l2"
     path = next(folder.glob(source)) if source else folder
-    products = open_products([str(path)])
+    products = open_products([str(path)]).products
     names = ("blue", "nir")
     grid = target_grid(products, names).grid
     composite(

@@ -138,10 +138,8 @@ def test_metadata_file_and_json_form_open_the_same_product(level_2: Path) -> Non
     (level_2 / f"{L2}_MTL.json").write_text(
         json.dumps({"LANDSAT_METADATA_FILE": metadata_of_level_2()})
     )
-    (level_2 / f"{L2}_MTL.xml").write_text("<LANDSAT_METADATA_FILE/>")
     by_json = open_product(level_2 / f"{L2}_MTL.json")
-    beside_xml = open_product(level_2 / f"{L2}_MTL.xml")
-    assert whole.bands == by_text.bands == by_json.bands == beside_xml.bands
+    assert whole.bands == by_text.bands == by_json.bands
     assert by_json.cloud_cover == 12.5
 
 
@@ -311,10 +309,40 @@ def test_a_product_without_bands_is_refused(tmp_path: Path) -> None:
         open_product(path)
 
 
-def test_xml_alone_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def as_xml(groups: dict[str, dict[str, str]]) -> str:
+    inner = "".join(
+        f"  <{group}>\n"
+        + "".join(f"    <{key}>{value}</{key}>\n" for key, value in pairs.items())
+        + f"  </{group}>\n"
+        for group, pairs in groups.items()
+    )
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n<!-- made -->\n'
+    return f"{head}<LANDSAT_METADATA_FILE>\n{inner}</LANDSAT_METADATA_FILE>\n"
+
+
+def test_xml_alone_opens_the_same_product(level_2: Path) -> None:
+    by_text = open_product(level_2 / f"{L2}_MTL.txt")
+    (level_2 / f"{L2}_MTL.txt").unlink()
+    (level_2 / f"{L2}_MTL.xml").write_text(as_xml(metadata_of_level_2()))
+    by_xml = open_product(level_2 / f"{L2}_MTL.xml")
+    assert by_xml.bands == by_text.bands == open_product(level_2).bands
+    assert by_xml.cloud_cover == by_text.cloud_cover == 12.5
+    assert by_xml.missing == by_text.missing
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<LANDSAT_METADATA_FILE/>",
+        "<LANDSAT_METADATA_FILE><A>",
+        "",
+        '<!DOCTYPE a [<!ENTITY b "c">]><a><g><FILE_NAME_BAND_1>&b;</FILE_NAME_BAND_1></g></a>',
+    ],
+)
+def test_xml_that_is_no_metadata_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / f"{L2}_MTL.xml"
-    path.write_text("<LANDSAT_METADATA_FILE/>")
-    with pytest.raises(RasterReadError, match="not read as XML; download the text form"):
+    path.write_text(text)
+    with pytest.raises(RasterReadError, match="names no files"):
         open_product(path)
 
 

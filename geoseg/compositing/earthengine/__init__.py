@@ -1,0 +1,1 @@
+"""Composites that Google Earth Engine computes: the only place that imports its client."""

@@ -1,0 +1,252 @@
+"""What was fetched, in a hidden folder beside the output, until the output is made.
+
+``.NAME.part`` holds ``plan.json`` (what the windows are parts of) and an array a window, each
+written under another name and renamed, so that one that is there is whole. A run that is killed
+leaves the folder; one with the same plan goes on from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.compositing.earthengine.plan import Layer, quarters
+from geoseg.errors import OutputError
+from geoseg.raster.output import output_error
+from geoseg.raster.window import Window
+
+_PLAN = "plan.json"
+_LOCK = "lock"
+
+
+class Store:
+    """Fetched windows of one output.
+
+    A context manager: while it is open no other run can use the folder. Leaving it keeps the
+    folder if there is a window in it; `remove` removes it.
+
+    Parameters
+    ----------
+    target
+        The output that the windows are for.
+    plan
+        What they are parts of, by words: plain JSON.
+    resume
+        Whether to go on from a folder that is there.
+    overwrite
+        Whether to remove one, without `resume`.
+
+    Attributes
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        A folder is there and neither was asked for, it is of another plan, there is none to go on
+        from, or it cannot be written; or another run uses it.
+    """
+
+    def __init__(
+        self, target: Path, plan: Mapping[str, Any], *, resume: bool, overwrite: bool
+    ) -> None:
+        self.target = target
+        self.path = folder_of(target)
+        self._plan = json.loads(json.dumps(plan))
+        self._resume = resume
+        self._overwrite = overwrite
+        self._lock: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            found = check_leftover(self.target, resume=self._resume, overwrite=self._overwrite)
+            self.path.mkdir(exist_ok=True)
+            self._lock = self._locked()
+            try:
+                self._begin(found)
+            except BaseException:
+                self._unlock()
+                raise
+        except OSError as error:
+            raise output_error(error, self.target) from error
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._unlock()
+        if not _holds_windows(self.path):
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def _begin(self, found: bool) -> None:
+        if found and self._resume:
+            self._compare()
+            for part in self.path.glob("*.new"):
+                part.unlink()
+            return
+        for old in self.path.iterdir():
+            if old.name != _LOCK:
+                old.unlink()
+        self._write(_PLAN, json.dumps(self._plan, indent=1, sort_keys=True).encode())
+
+    def _compare(self) -> None:
+        """Refuse to go on with windows of something else."""
+        try:
+            before = json.loads((self.path / _PLAN).read_text(encoding="utf-8"))
+        except ValueError:
+            before = None
+        if before == self._plan:
+            return
+        if not isinstance(before, dict):
+            raise OutputError(f"{self.path / _PLAN} is damaged; begin anew with --overwrite")
+        names = sorted(
+            key
+            for key in before.keys() | self._plan.keys()
+            if before.get(key) != self._plan.get(key)
+        )
+        told = "; ".join(
+            f"{name}: {_brief(before.get(name))} then, {_brief(self._plan.get(name))} now"
+            for name in names
+        )
+        raise OutputError(
+            f"{self.path} holds windows of a run with other settings ({told}); repeat that run's "
+            "settings, or begin anew with --overwrite"
+        )
+
+    def has(self, layer: Layer, window: Window) -> bool:
+        """Tell whether a window was fetched as a whole."""
+        return (self.path / _name(layer, window)).is_file()
+
+    def is_split(self, layer: Layer, window: Window) -> bool:
+        """Tell whether a window was found to be too much at once."""
+        return (self.path / f"{_name(layer, window)}.split").is_file()
+
+    def mark_split(self, layer: Layer, window: Window) -> None:
+        """Remember that a window is too much at once."""
+        self._write(f"{_name(layer, window)}.split", b"")
+
+    def put(self, layer: Layer, window: Window, pixels: NDArray[Any]) -> None:
+        """Keep a window.
+
+        Parameters
+        ----------
+        layer
+            What was fetched.
+        window
+            Of which part of the grid.
+        pixels
+            (rows, cols) of the layer's type.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, or cannot be written.
+        """
+        name = _name(layer, window)
+        try:
+            part = self.path / f"{name}.new"
+            with part.open("wb") as file:
+                np.save(file, pixels, allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path / name)
+        except OSError as error:
+            raise output_error(error, self.target) from error
+
+    def pieces(self, layer: Layer, window: Window) -> Iterator[tuple[Window, Path]]:
+        """Yield the parts of a window as they were fetched, and their files."""
+        if self.has(layer, window):
+            yield window, self.path / _name(layer, window)
+            return
+        for part in quarters(window):
+            yield from self.pieces(layer, part)
+
+    def missing(self, layer: Layer, window: Window) -> int:
+        """Count the pixels of a window that have not been fetched."""
+        if self.has(layer, window):
+            return 0
+        if not self.is_split(layer, window):
+            return window.area
+        return sum(self.missing(layer, part) for part in quarters(window))
+
+    def remove(self) -> None:
+        """Remove the folder; what it was kept for is made."""
+        self._unlock()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        part = self.path / f"{name}.new"
+        part.write_bytes(content)
+        part.replace(self.path / name)
+
+    def _locked(self) -> BinaryIO:
+        file = (self.path / _LOCK).open("ab")
+        if sys.platform != "win32":
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+                raise OutputError(
+                    f"{self.target}: another run is fetching it; wait for that, or choose another "
+                    "output"
+                ) from None
+        return file
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def folder_of(target: str | Path) -> Path:
+    """Return where windows of an output are kept."""
+    path = Path(target)
+    return path.with_name(f".{path.name}.part")
+
+
+def check_leftover(target: Path, *, resume: bool, overwrite: bool) -> bool:
+    """Tell whether a run left windows of an output; early, before anything is asked.
+
+    Raises
+    ------
+    OutputError
+        It did and nobody said what to do with them, or it did not and they are wanted.
+    """
+    folder = folder_of(target)
+    found = (folder / _PLAN).is_file()
+    if resume and not found:
+        raise OutputError(f"{target}: there is nothing to --resume; run without it to begin")
+    if found and not resume and not overwrite and _holds_windows(folder):
+        raise OutputError(
+            f"{folder} holds windows of an unfinished run; go on with --resume, or begin anew with "
+            "--overwrite"
+        )
+    return found
+
+
+def _holds_windows(folder: Path) -> bool:
+    return next(folder.glob("*.npy"), None) is not None
+
+
+def _name(layer: Layer, window: Window) -> str:
+    return f"{layer.key}-{window.row}-{window.col}-{window.height}-{window.width}.npy"
+
+
+def _brief(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

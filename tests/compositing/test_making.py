@@ -1,0 +1,78 @@
+"""Whole tiles or rows of several windows: the composite is the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geoseg.compositing import making
+from geoseg.compositing.composite import composite
+from geoseg.compositing.masks import ClearRule
+from geoseg.compositing.opening import open_products
+from geoseg.compositing.settings import CompositeSettings
+from geoseg.compositing.target import target_grid
+
+TILED = {"tiled": True, "blockxsize": 256, "blockysize": 256}
+STRIPS = {"blockysize": 8}
+
+
+def made(write, tmp_path, name, *, size=(520, 540), dates=2, profile, shift=0, **options):
+    """Bytes of a composite, of its counts if they have a file, and numbers of clear dates."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for date in range(dates):
+        bands = rng.integers(1, 9999, (2, *size))
+        bands[:, :100, : 90 * date] = 0
+        mask = np.kron(rng.choice([0, 0, 2, 4], (size[0] // 20, size[1] // 20)), np.ones((20, 20)))
+        data = np.concatenate([bands, mask[None]])
+        corner = (6e5 + 30 * shift * date, 5e6)
+        path = f"{name}/date{date}.tif"
+        paths.append(
+            write(path, data, names=("red", "nir", "fmask"), nodata=0, corner=corner, **profile)
+        )
+    products = open_products([str(p) for p in paths], quality="fmask=fmask").products
+    grid = target_grid(products, ("red", "nir"), extent="union").grid
+    kept = {key: options.pop(key) for key in ("dtype",) if key in options}
+    settings = CompositeSettings(bands=("red", "nir"), rule=ClearRule(dilate=2), **kept)
+    if options.pop("counted", False):
+        options["counts"] = tmp_path / f"{name}-counts.tif"
+    out = tmp_path / f"{name}.tif"
+    seen = []
+    result = composite(products, out, grid, settings=settings, progress=seen.append, **options)
+    assert sum(seen) == result.grid.window.area
+    files = [path.read_bytes() for path in result.outputs]
+    return files, result.counts.tolist()
+
+
+@pytest.mark.parametrize(
+    ("shift", "options"), [(0, {}), (37, {"dtype": "uint16"}), (37, {"counted": True})]
+)
+def test_tiles_and_rows_make_the_same_files(write, tmp_path, monkeypatch, options, shift):
+    files, counts = made(write, tmp_path, "tiles", profile=TILED, shift=shift, **options)
+    assert len(files) == 1 + ("counted" in options)
+    monkeypatch.setattr(making.Making, "_makes_tiles", lambda *_: False)
+    again = made(write, tmp_path, "rows", profile=TILED, shift=shift, workers=3, **options)
+    assert again == (files, counts)
+
+
+def test_small_windows_fill_whole_tiles(write, tmp_path, monkeypatch):
+    files, counts = made(write, tmp_path, "usual", profile=TILED)
+    monkeypatch.setattr(making, "_MOST_PIXELS", 200**2)
+    assert made(write, tmp_path, "small", profile=TILED, workers=3) == (files, counts)
+
+
+def test_files_in_long_strips_are_read_row_by_row(write, tmp_path, monkeypatch):
+    """A strip is decoded once, and not once for every tile along it."""
+    seen = []
+    whole = making.Making._make
+
+    def looked_at(self, window, *rest):
+        seen.append((window.width, self.grid.width))
+        return whole(self, window, *rest)
+
+    monkeypatch.setattr(making.Making, "_make", looked_at)
+    made(write, tmp_path, "strips", profile=STRIPS)
+    assert {width == whole_width for width, whole_width in seen} == {True}
+    seen.clear()
+    made(write, tmp_path, "tiles", profile=TILED)
+    assert max(width for width, _ in seen) <= 512
