@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import InputError, ModelError
 from geoseg.inference.blend import best_class
+from geoseg.inference.colour import WantedColour, in_colour, wanted_colour
 from geoseg.inference.fit import fit_bands, fit_scale
 from geoseg.inference.lane import lane
 from geoseg.inference.members import make_ensemble
@@ -101,7 +102,8 @@ def predict(
     Raises
     ------
     InputError
-        No valid pixel, or bands that the models need are missing.
+        No valid pixel, or bands that the models need are missing; models that learned in different
+        colours, or a colour asked for that there is not.
     OutputError
         Outputs are there already, or cannot be written.
     """
@@ -112,9 +114,12 @@ def predict(
     )
     scene, notes = fit_bands(scene, [bundle.card for bundle in models])
     card = models[0].card
-    tags = _tags(scene, models, settings, area_name)
+    colour = wanted_colour(settings.homogenise, [bundle.card for bundle in models])
+    tags = _tags(scene, models, settings, area_name, colour)
     wanted = Outputs.of(output, probabilities, confidence)
-    refuse_inputs(wanted.paths, scene.files)
+    refuse_inputs(wanted.paths, [*scene.files, *colour.files])
+    scene, more = in_colour(scene, colour, [bundle.card for bundle in models], workers=workers)
+    notes += more
     work = Work()
     with (
         Maps(
@@ -218,6 +223,7 @@ def _tags(
     models: Sequence[ModelBundle],
     settings: PredictSettings,
     area_name: str | None,
+    colour: WantedColour,
 ) -> dict[str, str]:
     """Say in the output's metadata what made it, in the same words for every way of running it."""
     options = settings.words()
@@ -228,7 +234,7 @@ def _tags(
         command += ["--model", f"{bundle.card.name}.safetensors"]
     return provenance(
         [*command, *option_words(options)],
-        {scene.name: scene.fingerprint()},
+        {scene.name: scene.fingerprint(), **colour.inputs},
         model=[{bundle.card.name: bundle.card.hash} for bundle in models],
         options=options,
     )

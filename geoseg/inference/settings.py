@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from geoseg.errors import OptionError
@@ -36,6 +37,9 @@ class PredictSettings:
     """Tiles computed together; by device if None."""
     precision: str = "auto"
     """``float32``, ``bfloat16``, or ``auto``: bfloat16 on a card that has it."""
+    homogenise: str = "model"
+    """Colour that the scene is brought to: ``model`` for that which the models learned in, if there
+    is one, ``none``, or the file of a colour that `geoseg homogenise` saved."""
 
     def __post_init__(self) -> None:
         if self.tile < 1:
@@ -67,7 +71,13 @@ class PredictSettings:
             "scale": f"1:{self.scale or 1}",
             "min-area": f"{self.min_area}px",
             "precision": self.precision,
+            **colour_words(self.homogenise),
         }
+
+
+def colour_words(homogenise: str) -> dict[str, str]:
+    """Return the option that says what colour a scene is brought to; none where it is usual."""
+    return {} if homogenise == "model" else {"homogenise": Path(homogenise).name}
 
 
 def parse_area(text: str, grid: Grid) -> int:

@@ -134,7 +134,7 @@ def rgb_picture(
     # Clipped before anything is averaged: one glaring pixel shall not light up its neighbours.
     shares = (np.clip(chosen, low, high) - low) / (high - low)
     pixels = np.rint(255 * _reduced_mean(shares)).astype(np.uint8)
-    return _png(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    return write_png(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
 def class_picture(classes: NDArray[np.uint8], legend: Legend) -> bytes:
@@ -152,7 +152,7 @@ def class_picture(classes: NDArray[np.uint8], legend: Legend) -> bytes:
     """
     palette = [*legend.colors, UNLABELLED_COLOR]
     place = np.minimum(_reduced_nearest(classes), len(legend)).astype(np.uint8)
-    return _png(place, palette)
+    return write_png(place, palette)
 
 
 def error_picture(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> bytes:
@@ -169,7 +169,7 @@ def error_picture(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> by
         With a palette: `RIGHT_COLOR`, `WRONG_COLOR`, `UNLABELLED_COLOR`.
     """
     state = np.where(truth == NODATA, 2, truth != prediction).astype(np.uint8)
-    return _png(_reduced_nearest(state), [RIGHT_COLOR, WRONG_COLOR, UNLABELLED_COLOR])
+    return write_png(_reduced_nearest(state), [RIGHT_COLOR, WRONG_COLOR, UNLABELLED_COLOR])
 
 
 def ramp_picture(values: NDArray[np.floating[Any]], ramp: Ramp) -> bytes:
@@ -196,7 +196,7 @@ def ramp_picture(values: NDArray[np.floating[Any]], ramp: Ramp) -> bytes:
     shares = (mean - ramp.minimum) / (ramp.maximum - ramp.minimum)
     place = np.where(np.isnan(mean), _RAMP_STEPS, np.rint(last * np.nan_to_num(shares)))
     palette = [*_ramp_colors(ramp), UNLABELLED_COLOR]
-    return _png(place.astype(np.uint8), palette)
+    return write_png(place.astype(np.uint8), palette)
 
 
 def _ramp_colors(ramp: Ramp) -> list[Color]:
@@ -233,7 +233,7 @@ def _reduced_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
-def _png(pixels: NDArray[np.uint8], palette: Sequence[Color] | None = None) -> bytes:
+def write_png(pixels: NDArray[np.uint8], palette: Sequence[Color] | None = None) -> bytes:
     """Write a PNG file (ISO/IEC 15948) of 8 bits a sample; nothing in it but the pixels.
 
     Parameters

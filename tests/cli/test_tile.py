@@ -28,15 +28,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     labels = rng.integers(1, 4, (300, 280)).astype(np.uint8)
     size = {"driver": "GTiff", "height": 300, "width": 280}
     (tmp_path / "scenes").mkdir()
-    for path in ("scene.tif", "scenes/a.tif"):
+    (tmp_path / "labels").mkdir()
+    for path, gain in (("scene.tif", 1), ("scenes/a.tif", 1), ("scenes/b.tif", 2)):
         with rasterio.open(tmp_path / path, "w", count=4, dtype="uint16", **size, **place) as file:
-            file.write(scene)
+            file.write(scene * np.uint16(gain))
             file.descriptions = ("blue", "green", "red", "nir")
     with rasterio.open(
         tmp_path / "labels.tif", "w", count=1, dtype="uint8", **size, **place
     ) as file:
         file.write(labels, 1)
-    shutil.copy(tmp_path / "labels.tif", tmp_path / "weak.tif")
+    for copy in ("weak.tif", "labels/a.tif", "labels/b.tif"):
+        shutil.copy(tmp_path / "labels.tif", tmp_path / copy)
     with rasterio.open(
         tmp_path / "sure.tif", "w", count=1, dtype="float32", **size, **place
     ) as file:
@@ -67,17 +69,34 @@ def test_examples_of_the_help_work_as_typed(here: Path, capsys: pytest.CaptureFi
     examples = [
         line.strip() for line in text.splitlines() if line.strip().startswith("geoseg tile ")
     ]
-    assert len(examples) == 5
+    assert len(examples) == 6
     made = []
     for example in examples:
         assert run(*shlex.split(example)[2:], "--overwrite") == 0
         made.append(PatchDataset.open("patches"))
         assert sum(made[-1].splits.values()) > 0
     assert made[2].bands == ("nir", "red", "green")
-    assert [data.labelling for data in made] == ["pixels", "pixels", None, "patches", "pixels"]
-    assert made[3].legend is not None
-    assert made[3].legend.names == ("corn", "soybean")
-    assert made[4].has_confidence
+    kinds = ["pixels", "pixels", None, "pixels", "patches", "pixels"]
+    assert [data.labelling for data in made] == kinds
+    assert [data.colour is not None for data in made] == [False, False, False, True, False, False]
+    assert made[4].legend is not None
+    assert made[4].legend.names == ("corn", "soybean")
+    assert made[5].has_confidence
+
+
+def test_american_spelling_is_taken_and_not_shown(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    assert "--homogenise " in text
+    assert "homogenize" not in text
+    for word in ("--homogenise", "--homogenize"):
+        assert run("scenes/a.tif", "scenes/b.tif", word, "moments", "-o", word[-4:]) == 0
+        assert "colour: that of the group, by mean and deviation" in capsys.readouterr().out
+    assert Path("nise/dataset.json").read_bytes() == Path("nize/dataset.json").read_bytes()
+    assert run("scene.tif", "--homogenise", "momnets", "-o", "a") == 2
+    assert "--homogenise momnets is no way" in capsys.readouterr().err
 
 
 def test_summary_goes_to_standard_output_and_json_is_one_object(

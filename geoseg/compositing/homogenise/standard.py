@@ -17,7 +17,17 @@ from typing import Any, Literal, NoReturn, Self, get_args
 
 from geoseg.errors import BandError, ColourError
 
-__all__ = ["SHARES", "BandTarget", "Dodge", "ImageLine", "Method", "Standard", "read_standard"]
+__all__ = [
+    "COLOUR_TAG",
+    "SHARES",
+    "SHARE_PARTS",
+    "BandTarget",
+    "Dodge",
+    "ImageLine",
+    "Method",
+    "Standard",
+    "read_standard",
+]
 
 FORMAT = "geoseg-colour"
 VERSION = 1
@@ -25,8 +35,16 @@ Method = Literal["moments", "histogram", "overlap"]
 Haze = Literal["dark-object"]
 Cast = Literal["grey-world"]
 
-SHARES = tuple(n / 256 for n in range(257))
-"""Shares of the readings at which a band's quantiles are kept, from the least to the greatest."""
+_TAILS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
+SHARE_PARTS = (*_TAILS, *range(256, 65536, 256), *(65536 - n for n in reversed(_TAILS)))
+"""`SHARES` in parts of 65,536."""
+SHARES = tuple(n / 65536 for n in SHARE_PARTS)
+"""Shares of the readings at which a band's quantiles are kept, from the least to the greatest.
+
+Every 256th, and closer together at the ends, where few readings lie far apart.
+"""
+COLOUR_TAG = "GEOSEG_COLOUR"
+"""Metadata of rasters that were brought to a standard: its digest."""
 _MOST_BYTES = 64 << 20
 
 
@@ -50,7 +68,8 @@ class Dodge:
 
     Wallis (1976), "An approach to the space variant restoration and enhancement of images":
     x' = (x − m) · c·s₀ / (c·s + (1 − c)·s₀) + b·m₀ + (1 − b)·m, with local mean m and deviation s,
-    those of the whole image m₀ and s₀.
+    those of the whole image m₀ and s₀. The factor of (x − m) is 5 at most, so that calm water does
+    not become noise; a band without any deviation stays.
     """
 
     cell: int
@@ -104,6 +123,9 @@ class Standard:
     """What is evened out after."""
     images: tuple[ImageLine, ...] = ()
     """Those that it was made from, where a line says all: not for histograms."""
+    origin: str | None = None
+    """Digest of the standard that it was, before bands were chosen or called otherwise; None if
+    none were."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,9 +134,27 @@ class Standard:
 
     @property
     def digest(self) -> str:
-        """Digest of all of it; files that were brought to it carry it in their metadata."""
+        """Digest of all of it; files that were brought to it carry it in their metadata.
+
+        It stays that of the whole when bands are chosen or called otherwise.
+        """
+        if self.origin is not None:
+            return self.origin
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def text(self) -> str:
+        """What the colour is and how images come to it, in a line for people."""
+        by = {"moments": "mean and deviation", "histogram": "histograms", "overlap": "overlaps"}
+        whose = "that of the group" if self.reference is None else f"that of {self.reference}"
+        parts = [f"{whose}, by {by[self.method]}"]
+        parts += ["haze taken off (dark object)"] * (self.haze is not None)
+        parts += ["cast balanced (grey world)"] * (self.cast is not None)
+        parts += ["dodged"] * (self.dodge is not None)
+        if self.images:
+            parts.append(f"{len(self.images):,} image{'s' if len(self.images) > 1 else ''} known")
+        return ", ".join(parts)
 
     def line(self, fingerprint: str) -> ImageLine | None:
         """Return what was found for an image, if it is one of the group."""
@@ -144,16 +184,22 @@ class Standard:
             )
             for line in self.images
         )
-        return replace(self, bands=tuple(self.bands[i] for i in order), images=lines)
+        return self._derived(tuple(self.bands[i] for i in order), lines)
 
     def renamed(self, names: Sequence[str]) -> Standard:
         """Return the standard with its bands called otherwise, one name a band."""
         pairs = zip(self.bands, names, strict=True)
-        return replace(self, bands=tuple(replace(band, name=name) for band, name in pairs))
+        return self._derived(tuple(replace(band, name=n) for band, n in pairs), self.images)
+
+    def _derived(self, bands: tuple[BandTarget, ...], images: tuple[ImageLine, ...]) -> Standard:
+        if bands == self.bands:
+            return self
+        return replace(self, bands=bands, images=images, origin=self.digest)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON objects."""
         dodge = self.dodge
+        origin = {} if self.origin is None else {"origin": self.origin}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -186,25 +232,32 @@ class Standard:
                 }
                 for line in self.images
             ],
+            **origin,
         }
 
     @classmethod
-    def from_json(cls, obj: object, *, source: str = "the colour") -> Self:
+    def from_json(
+        cls,
+        obj: object,
+        *,
+        source: str = "the colour",
+        advice: str = "make it again with geoseg homogenise",
+    ) -> Self:
         """Build a standard from JSON objects, checking every entry.
 
         Parameters
         ----------
         obj
             What `to_json` gives.
-        source
-            What messages call it.
+        source, advice
+            What messages call it, and what they say is to be done.
 
         Raises
         ------
         ColourError
             An entry is missing or makes no sense.
         """
-        read = _Reader(source)
+        read = _Reader(source, advice)
         top = read.mapping(obj, "it")
         if top.get("format") != FORMAT:
             read.fail(f"its format is {top.get('format')!r}, not {FORMAT!r}")
@@ -222,6 +275,7 @@ class Standard:
             cast=read.optional_choice(top, "cast", get_args(Cast)),
             dodge=None if dodge is None else read.dodge(dodge),
             images=tuple(read.line(e, len(bands)) for e in read.listing(top, "images")),
+            origin=read.optional_text(top, "origin"),
         )
 
 
@@ -251,13 +305,11 @@ def read_standard(path: str | Path) -> Standard:
 class _Reader:
     """Takes entries out of untrusted JSON."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, source: str, advice: str) -> None:
+        self._source, self._advice = source, advice
 
     def fail(self, reason: str) -> NoReturn:
-        raise ColourError(
-            f"{self._source} cannot be used: {reason}; make it again with geoseg homogenise"
-        )
+        raise ColourError(f"{self._source} cannot be used: {reason}; {self._advice}")
 
     def mapping(self, obj: object, what: str) -> Mapping[str, Any]:
         return obj if isinstance(obj, dict) else self.fail(f"{what} is no JSON object")
@@ -310,11 +362,12 @@ class _Reader:
         cell = self.number(obj.get("cell"), "cell")
         if not math.isfinite(cell) or cell != int(cell):
             self.fail("'cell' is no whole number")
-        return Dodge(
-            cell=int(cell),
-            brightness=self.number(obj.get("brightness"), "brightness"),
-            contrast=self.number(obj.get("contrast"), "contrast"),
-        )
+        brightness = self.number(obj.get("brightness"), "brightness")
+        contrast = self.number(obj.get("contrast"), "contrast")
+        try:
+            return Dodge(cell=int(cell), brightness=brightness, contrast=contrast)
+        except ColourError as error:
+            self.fail(str(error))
 
     def line(self, entry: object, bands: int) -> ImageLine:
         obj = self.mapping(entry, "an image")

@@ -26,6 +26,9 @@ from numpy.typing import NDArray
 from geoseg.errors import OptionError
 from geoseg.inference.outputs import NODATA
 
+_UNSAID = {"homogenise": "model"}
+"""Options that are written down only where they are not as usual."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Combination:
@@ -177,7 +180,7 @@ def kept_combination(
             " with labelled pixels to fit one, or another --combine"
         )
     combination = Combination.from_json(kept)
-    then: Mapping[str, Any] = kept.get("settings", {})
-    changed = [f"{k} {then[k]} (now {made[k]})" for k in made if k in then and then[k] != made[k]]
+    then, now = _UNSAID | kept.get("settings", {}), _UNSAID | dict(made)
+    changed = [f"{k} {then[k]} (now {now[k]})" for k in now if k in then and then[k] != now[k]]
     notes = (f"the regression of '{name}' was fitted with {', '.join(changed)}",) if changed else ()
     return combination, notes

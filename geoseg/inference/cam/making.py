@@ -25,6 +25,7 @@ from geoseg.inference.cam.seams import SeamMeter
 from geoseg.inference.cam.settings import LabelSettings, MapSettings
 from geoseg.inference.cam.statistics import MapMoments, exact_medians
 from geoseg.inference.cam.task import count_presence
+from geoseg.inference.colour import WantedColour
 from geoseg.inference.lane import lane
 from geoseg.inference.members import InputSpec
 from geoseg.inference.rows import map_rows
@@ -68,6 +69,7 @@ class Making:
     labels: LabelSettings
     guides: Guides
     activations: Activations
+    colour: WantedColour
     workers: int
     progress: Callable[[int], None]
 
@@ -260,7 +262,7 @@ class Making:
         """Say in the outputs' metadata what made them."""
         card, guides = self.model.card, self.guides
         options = self.maps.words() | self.labels.words()
-        inputs = {self.scene.name: self.scene.fingerprint()}
+        inputs = {self.scene.name: self.scene.fingerprint(), **self.colour.inputs}
         if reference is not None:
             options |= {
                 "reference": Path(reference.path).name,

@@ -20,6 +20,7 @@ from geoseg.inference.cam.measure import choose_panels
 from geoseg.inference.cam.reference import FittedPatches, Reference
 from geoseg.inference.cam.result import CamResult, CamScores
 from geoseg.inference.cam.settings import LabelSettings, MapSettings
+from geoseg.inference.colour import in_colour, wanted_colour
 from geoseg.inference.fit import fit_bands
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
@@ -100,7 +101,8 @@ def make_cam(
     )
     maps = maps.stepping(activations.network.stride)
     scene, notes = fit_bands(scene, [card])
-    inputs = [*scene.files]
+    colour = wanted_colour(maps.homogenise, [card])
+    inputs = [*scene.files, *colour.files]
     reference = None
     if guides.reference is not None:
         reference = Reference(
@@ -118,6 +120,8 @@ def make_cam(
             )
     outputs.check(overwrite=overwrite, reference=reference is not None)
     refuse_inputs(outputs.paths, inputs)
+    scene, more = in_colour(scene, colour, [card], workers=workers)
+    notes += more
     fitted = None
     if reference is not None:
         # Half of them at most: what was fitted on cannot be measured by.
@@ -135,6 +139,7 @@ def make_cam(
         labels=labels,
         guides=guides,
         activations=activations,
+        colour=colour,
         workers=workers,
         progress=progress or (lambda _: None),
     )

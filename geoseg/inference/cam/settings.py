@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from geoseg.errors import OptionError
 from geoseg.inference.cam.place import UPSAMPLINGS
-from geoseg.inference.settings import PredictSettings
+from geoseg.inference.settings import PredictSettings, colour_words
 
 Combine = Literal["argmax", "zscore", "median", "logistic"]
 """Names of the ways from maps to classes, see `geoseg.inference.cam.combine`."""
@@ -44,6 +44,8 @@ class MapSettings:
     """Tiles computed together; by device if None."""
     precision: str = "auto"
     """``float32``, ``bfloat16``, or ``auto``: bfloat16 on a card that has it."""
+    homogenise: str = "model"
+    """Colour that the scene is brought to, see `geoseg.inference.settings.PredictSettings`."""
 
     def __post_init__(self) -> None:
         if self.upsampling not in UPSAMPLINGS:
@@ -97,6 +99,7 @@ class MapSettings:
             "tta": self.tta,
             "scales": ",".join(f"{s:g}" for s in self.scales),
             "precision": self.precision,
+            **colour_words(self.homogenise),
         }
 
 

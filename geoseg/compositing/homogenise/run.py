@@ -1,0 +1,172 @@
+"""Images in, images of one colour out: a folder of rasters, with what was found beside them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from geoseg.compositing.homogenise.bring import carries
+from geoseg.compositing.homogenise.colour import Colour
+from geoseg.compositing.homogenise.fit import fit_image
+from geoseg.compositing.homogenise.group import FittedGroup, fit_group, seams_after
+from geoseg.compositing.homogenise.images import Images
+from geoseg.compositing.homogenise.pairs import find_pairs
+from geoseg.compositing.homogenise.seams import read_pairs
+from geoseg.compositing.homogenise.settings import HomogeniseResult, HomogeniseSettings
+from geoseg.compositing.homogenise.standard import Standard
+from geoseg.compositing.homogenise.writing import Writing
+from geoseg.errors import OptionError, OutputError
+from geoseg.raster.output import TemporaryFolder, output_error
+from geoseg.raster.scene import Scene
+
+__all__ = ["homogenise"]
+
+
+def homogenise(
+    images: Images,
+    output: str | Path,
+    *,
+    settings: HomogeniseSettings | None = None,
+    standard: Standard | None = None,
+    workers: int = 4,
+    overwrite: bool = False,
+    say: Callable[[str], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> HomogeniseResult:
+    """Write images of one colour.
+
+    Parameters
+    ----------
+    images
+        Of `geoseg.compositing.homogenise.images.open_images`.
+    output
+        Folder to make. Nothing is there until all of it is: a raster for each image, on the same
+        grid and in the same type; colour.json, seams.csv, seams.png and report.html.
+    settings
+        How; by default as good as it goes.
+    standard
+        The colour of an earlier run, in place of one that is found for these images.
+    workers
+        Threads; no file depends on it.
+    overwrite
+        Whether a folder that is there may be replaced, if it is one of this function's.
+    say, progress
+        Told what is being done, and with numbers of pixels how much.
+
+    Raises
+    ------
+    InputError
+        Images do not fit each other or the colour, or cannot be read.
+    OptionError
+        Options that contradict each other, or a single image.
+    OutputError
+        The folder cannot be written.
+    """
+    began = time.perf_counter()
+    settings = settings or HomogeniseSettings()
+    target = _check_folder(Path(output), images, overwrite=overwrite)
+    tell, count = say or (lambda _: None), progress or (lambda _: None)
+    options: dict[str, Any] = settings.words()
+    if images.reference is not None:
+        options["reference"] = images.reference.name
+    if standard is not None:
+        if options:
+            raise OptionError(
+                "--apply brings images to a colour that is there, with all that it says: leave out "
+                f"{', '.join('--' + name for name in options)}"
+            )
+        options["apply"] = "colour.json"
+        fitted = _applied(images.scenes, standard, workers, count)
+    else:
+        fitted = fit_group(
+            images.scenes,
+            settings=settings,
+            reference=images.reference,
+            workers=workers,
+            say=say,
+            progress=count,
+        )
+    options["bands"] = ",".join(fitted.standard.names)
+    tell("writing the images")
+    with TemporaryFolder(target) as hidden:
+        try:
+            folder = hidden.path / "set"
+            folder.mkdir()
+            job = Writing(images.scenes, fitted, options, folder, workers, count)
+            made, notes = job.write_all()
+            result = HomogeniseResult(
+                folder=target,
+                standard=fitted.standard,
+                images=tuple(replace(one, output=target / one.output.name) for one in made),
+                names=fitted.names,
+                before=fitted.seams_before,
+                after=fitted.seams_after,
+                kept=fitted.kept,
+                notes=(*fitted.notes, *notes),
+                options=options,
+                seconds=0.0,
+            )
+            job.write_records(result)
+            if os.path.lexists(target) and not overwrite:
+                raise OutputError(
+                    f"{target} appeared while it was being made; it was left as it is"
+                )
+            hidden.publish_folder(folder)
+        except OSError as error:
+            raise output_error(error, target) from error
+    return replace(result, seconds=time.perf_counter() - began)
+
+
+def _check_folder(target: Path, images: Images, *, overwrite: bool) -> Path:
+    """Tell early whether the folder can be made."""
+    if not target.name:
+        raise OutputError(f"{target} names no folder to make")
+    if not target.parent.is_dir():
+        raise OutputError(f"{target}: the folder {target.parent} does not exist; make it first")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: the folder {target.parent} cannot be written to")
+    if os.path.lexists(target):
+        if not overwrite:
+            raise OutputError(f"{target} is there already; replace it with --overwrite")
+        if not (target / "colour.json").is_file():
+            raise OutputError(
+                f"{target} is there and holds no images of one colour, so it is not replaced; "
+                "remove it or choose another folder"
+            )
+    inside = target.resolve()
+    for scene in (*images.scenes, *([] if images.reference is None else [images.reference])):
+        for file in scene.files:
+            if inside in Path(file).resolve().parents:
+                raise OutputError(f"{target} holds {file}, which is read: choose another folder")
+    return target
+
+
+def _applied(
+    scenes: Sequence[Scene], standard: Standard, workers: int, count: Callable[[int], None]
+) -> FittedGroup:
+    """Bring images to a colour that is there."""
+    standard = standard.select(scenes[0].band_names)
+    notes = []
+    colours = []
+    for scene in scenes:
+        if carries(scene, standard):
+            colours.append(Colour.identity(scene))
+            notes.append(f"{scene.name} has this colour already, and stays as it is")
+        else:
+            colours.append(fit_image(standard, scene, workers=workers))
+        count(scene.grid.window.area)
+    pairs = find_pairs([scene.grid for scene in scenes])
+    before, _ = read_pairs(scenes, pairs, workers=workers, progress=count)
+    return FittedGroup(
+        standard=standard,
+        colours=tuple(colours),
+        names=tuple(scene.name for scene in scenes),
+        seams_before=tuple(before),
+        seams_after=tuple(seams_after(scenes, colours, before, workers=workers, progress=count)),
+        kept=False,
+        notes=tuple(notes),
+    )
