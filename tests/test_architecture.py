@@ -44,8 +44,17 @@ FENCES: dict[str, tuple[str, ...]] = {
     "rasterio": ("geoseg.raster",),
     "affine": ("geoseg.raster",),
     "geopandas": ("geoseg.raster.vector",),
-    "pyogrio": ("geoseg.raster.vector",),
-    "shapely": ("geoseg.raster.vector", "geoseg.raster.region", "geoseg.raster.areas"),
+    "pyogrio": ("geoseg.raster.vector", "geoseg.raster.polygons.files"),
+    "shapely": (
+        "geoseg.raster.vector",
+        "geoseg.raster.region",
+        "geoseg.raster.areas",
+        "geoseg.raster.burn",
+        "geoseg.raster.labelme",
+        "geoseg.raster.placing",
+        "geoseg.raster.polygons.files",
+        "geoseg.raster.zones",
+    ),
     "pandas": ("geoseg.raster.vector",),
     "numba": ("geoseg.jit",),
     "scipy": (),  # the tests' alone
@@ -59,6 +68,9 @@ FENCES: dict[str, tuple[str, ...]] = {
     "timm": ("geoseg.models",),
     "tensorboard": ("geoseg.training.report.board",),
     "ee": ("geoseg.compositing.earthengine",),
+    "googleapiclient": ("geoseg.compositing.earthengine",),
+    "httplib2": ("geoseg.compositing.earthengine",),
+    "requests": ("geoseg.compositing.earthengine",),
 }
 
 HEAVY = ("torch", "rasterio", "geopandas", "pyogrio", "numba", "numpy", "scipy", "shapely")

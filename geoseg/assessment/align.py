@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from geoseg.assessment.text import file_name
-from geoseg.errors import GridError
+from geoseg.errors import BandError, GridError
 from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Scene
 
+Source = str | Path | Sequence[str | Path]
+"""What `Scene.open` takes."""
+
+_OF = "'s"
+
+
+def open_classes(source: Source) -> tuple[Scene, str]:
+    """Open a raster of one band; return it and what it is called.
+
+    Raises
+    ------
+    RasterReadError
+        It is not there, or no raster.
+    BandError
+        It has more bands than one.
+    """
+    scene = Scene.open(source)
+    name = str(source) if isinstance(source, str | Path) else scene.name
+    if len(scene.bands) != 1:
+        raise BandError(
+            f"{name} has {len(scene.bands)} bands ({', '.join(scene.band_names[:6])}), not the"
+            " one of a class raster"
+        )
+    return scene, name
+
 
 def lay_on(
-    prediction: Scene, labels: Scene, names: tuple[str, str], *, assume_aligned: bool
+    prediction: Scene,
+    labels: Scene,
+    names: tuple[str, str],
+    *,
+    assume_aligned: bool,
+    strict: bool = False,
+    whose: str = "the prediction's",
 ) -> tuple[Scene, tuple[str, ...]]:
     """Bring labels to a prediction's pixels.
 
@@ -21,6 +55,10 @@ def lay_on(
         What the prediction and the labels are called.
     assume_aligned
         Where one of both has no place on Earth, take pixels of the same row and column as the same.
+    strict
+        Refuse labels whose pixels are not those of the prediction.
+    whose
+        What the grid is called that labels are brought to.
 
     Returns
     -------
@@ -29,7 +67,7 @@ def lay_on(
     Raises
     ------
     GridError
-        They do not overlap, or it cannot be known whether they do.
+        They do not overlap, or it cannot be known whether they do; or pixels differ and `strict`.
     """
     target, own = prediction.grid, labels.grid
     if own.same_pixels(target):
@@ -47,20 +85,27 @@ def lay_on(
                 f"{names[1]} ({own.width} × {own.height} px) cannot be taken as aligned with"
                 f" {names[0]} ({target.width} × {target.height} px): their sizes differ"
             )
-        how = "taken to lie on the prediction pixel by pixel, as assumed"
+        how = f"taken to lie on {whose.removesuffix(_OF)} pixel by pixel, as assumed"
         return labels, (f"{file_name(names[1])}: {how}",)
     moved = labels.on_grid(target, resampling="nearest")
+    if moved.is_warped and strict:
+        raise GridError(
+            f"{names[1]} ({own.describe()}) does not lie on {whose} pixels ({target.describe()}):"
+            " resample it first, or leave out --strict-grid"
+        )
     if moved.is_warped:
-        how = f"resampled (nearest) from {own.describe()} to the prediction's {target.describe()}"
+        how = f"resampled (nearest) from {own.describe()} to {whose} {target.describe()}"
         return moved, (f"{file_name(names[1])}: {how}",)
     return moved, ()
 
 
-def name_disagreements(own: Legend, other: Legend) -> tuple[str, ...]:
+def name_disagreements(
+    own: Legend, other: Legend, *, whose: tuple[str, str] = ("the prediction", "the labels")
+) -> tuple[str, ...]:
     """Say where two legends name the same id differently."""
     names = dict(zip(other.ids, other.names, strict=True))
     wrong = [
-        f"{id_} is {name!r} in the prediction and {names[id_]!r} in the labels"
+        f"{id_} is {name!r} in {whose[0]} and {names[id_]!r} in {whose[1]}"
         for id_, name in zip(own.ids, own.names, strict=True)
         if id_ in names and names[id_].casefold() != name.casefold()
     ]

@@ -99,7 +99,7 @@ def _is_dataset_json(path: Path) -> bool:
 
 def _describe_scenes(source: str) -> Iterator[dict[str, Any] | InputError]:
     from geoseg.raster.describe import describe_scene  # noqa: PLC0415 — loads rasterio
-    from geoseg.raster.scene import group_scenes  # noqa: PLC0415
+    from geoseg.raster.grouping import group_scenes  # noqa: PLC0415
 
     scenes, problems = group_scenes([source])
     for problem in problems:
@@ -169,6 +169,7 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
         "command": meta.get("command"),
         "versions": meta.get("versions"),
         "hash": dataset.hash(),
+        **({} if dataset.colour is None else {"colour": dataset.colour.to_json()}),
     }
 
 

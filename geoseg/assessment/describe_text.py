@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from geoseg.assessment.text import NONE, count, file_size, number, pairs, percent, score, table
+from geoseg.compositing.homogenise.standard import Standard
 from geoseg.models.combination import combination_text
 
 _MOST_LISTED = 12
@@ -213,6 +214,7 @@ def _dataset(found: Mapping[str, Any]) -> list[str]:
             for s in found["scenes"]
         ]
         rows.append(("scenes" if len(scenes) > 1 else "scene", _listed(scenes)))
+    rows += _colour(found)
     if found["command"]:
         words = found["command"]
         rows.append(("made by", words if isinstance(words, str) else " ".join(map(str, words))))
@@ -261,6 +263,7 @@ def _model(found: Mapping[str, Any]) -> list[str]:
         ("fill", f"{number(found['fill'])} stands for invalid readings"),
         ("hash", found["hash"]),
     ]
+    rows[-1:-1] = _colour(found)
     if found.get("combination"):
         names = [c["name"] for c in found["classes"]]
         rows.insert(-1, ("maps", combination_text(found["combination"], names)))
@@ -314,6 +317,13 @@ def _input(found: Mapping[str, Any]) -> str:
         f"tiles of {found['tile']} px",
         None if resolution is None else f"pixels of {number(resolution)}",
     )
+
+
+def _colour(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Row of the colour that scenes were brought to, if they were."""
+    if found.get("colour") is None:
+        return []
+    return [("colour", f"homogenised to {Standard.from_json(found['colour']).text}")]
 
 
 def _record(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.assessment.align import lay_on, name_disagreements
+from geoseg.assessment.align import Source, lay_on, name_disagreements, open_classes
 from geoseg.assessment.codes import Codes, Tally, by_id, gather, legend_of_pairs
 from geoseg.assessment.confusion import NOTHING, Confusion, Scores, count_pairs
-from geoseg.errors import BandError, LabelError, OptionError
+from geoseg.errors import LabelError, OptionError
 from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import read_strips
@@ -37,8 +37,6 @@ from geoseg.raster.window import Window
 
 if TYPE_CHECKING:
     from geoseg.raster.vector import Region
-
-Source = str | Path | Sequence[str | Path]  # what Scene.open takes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -309,6 +307,7 @@ def compare(
     leave_out: Sequence[int | str] = (),
     region: str | Path | None = None,
     assume_aligned: bool = False,
+    strict_grid: bool = False,
     unpredicted_is_wrong: bool = False,
 ) -> Comparison:
     """Lay labels on a prediction; `Comparison.run` then counts.
@@ -330,6 +329,8 @@ def compare(
         Score inside these polygons only: a vector file, or "xmin,ymin,xmax,ymax".
     assume_aligned
         Where one of both has no place on Earth, take pixels of the same row and column as the same.
+    strict_grid
+        Refuse labels whose pixels are not those of the prediction.
     unpredicted_is_wrong
         Count labelled pixels without a prediction as errors.
 
@@ -347,18 +348,13 @@ def compare(
     VectorError
         The region cannot be read.
     """
-    found, truth = Scene.open(prediction), Scene.open(labels)
-    names = (_name(prediction, found), _name(labels, truth))
-    for scene, name in ((found, names[0]), (truth, names[1])):
-        if len(scene.bands) != 1:
-            raise BandError(
-                f"{name} has {len(scene.bands)} bands ({', '.join(scene.band_names[:6])}), not the"
-                " one of a class raster"
-            )
+    found, name = open_classes(prediction)
+    truth, labels_name = open_classes(labels)
+    names = (name, labels_name)
     truth_legend = Legend.of_raster(truth.paths[0])
     own_legend = Legend.of_raster(found.paths[0])
     legend = classes or own_legend or truth_legend
-    aligned, notes = lay_on(found, truth, names, assume_aligned=assume_aligned)
+    aligned, notes = lay_on(found, truth, names, assume_aligned=assume_aligned, strict=strict_grid)
     if legend is None:
         notes += (
             "neither raster names its classes: the values found in them are taken as classes",
@@ -386,7 +382,3 @@ def _region(source: str | Path, scene: Scene) -> Region:
     from geoseg.raster.vector import read_region  # noqa: PLC0415 — loads geopandas
 
     return read_region(source, scene.grid)
-
-
-def _name(source: Source, scene: Scene) -> str:
-    return str(source) if isinstance(source, str | Path) else scene.name

@@ -22,8 +22,25 @@ from geoseg import __version__
 from geoseg.cli.options import common_options, debugging
 from geoseg.errors import GeosegError
 
-_COMMANDS = ("info", "composite", "tile", "train", "predict", "cam", "evaluate", "run", "demo")
+_COMMANDS = (
+    "info",
+    "composite",
+    "homogenise",
+    "pansharpen",
+    "tile",
+    "train",
+    "predict",
+    "cam",
+    "coverage",
+    "evaluate",
+    "run",
+    "demo",
+)
 """Commands in the order in which pixels travel; each is `command` in the module of its name."""
+_OTHER_SPELLINGS = {
+    "homogenize": "homogenise",
+}
+"""Accepted, and not listed."""
 
 
 class _Commands(click.Group):
@@ -33,6 +50,7 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = _OTHER_SPELLINGS.get(cmd_name, cmd_name)
         if cmd_name not in _COMMANDS:
             return None
         command = importlib.import_module(f"geoseg.cli.{cmd_name}").command

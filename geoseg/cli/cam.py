@@ -17,6 +17,7 @@ from geoseg.cli.options import (
     emit,
     json_option,
     min_area_option,
+    model_colour_option,
     note,
     output_option,
     overwrite_option,
@@ -137,6 +138,7 @@ def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[f
     help="See each tile in several sizes, 1,1.5 say, and average the maps.",
 )
 @min_area_option
+@model_colour_option
 @bands_option
 @region_option
 @batch_size_option
@@ -169,6 +171,7 @@ def command(
     tta: bool,
     scales: tuple[float, ...],
     min_area: str | None,
+    homogenise: str,
     bands: tuple[str, ...] | None,
     band_names: tuple[str, ...] | None,
     region: str | None,
@@ -238,6 +241,7 @@ def command(
             scales=scales,
             batch=batch_size,
             precision=precision,
+            homogenise=homogenise,
         )
         labels = LabelSettings(
             combine=combine,  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from geoseg.cli.options import (
     emit,
     json_option,
     min_area_option,
+    model_colour_option,
     note,
     output_option,
     overwrite_option,
@@ -84,6 +85,7 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     metavar="PATH",
     help="Also write the chosen class's probability.",
 )
+@model_colour_option
 @bands_option
 @region_option
 @batch_size_option
@@ -106,6 +108,7 @@ def command(
     min_area: str | None,
     probabilities: str | None,
     confidence: str | None,
+    homogenise: str,
     bands: tuple[str, ...] | None,
     band_names: tuple[str, ...] | None,
     region: str | None,
@@ -152,6 +155,7 @@ def command(
             min_area=0 if min_area is None else parse_area(min_area, opened.grid),
             batch=batch_size,
             precision=precision,
+            homogenise=homogenise,
         )
         area = None
         if region is not None:

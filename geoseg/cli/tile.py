@@ -10,6 +10,7 @@ from geoseg.cli.options import (
     bands_option,
     common_options,
     emit,
+    homogenise_option,
     json_option,
     note,
     output_option,
@@ -130,6 +131,12 @@ from geoseg.cli.progress import progress
 )
 @region_option
 @click.option("--mosaic", is_flag=True, help="Take all scenes as tiles of one.")
+@homogenise_option(
+    metavar="moments|histogram|overlap|FILE",
+    help="Bring the scenes to one colour first: each other's, by mean and deviation, histogram or"
+    " what they share; or that of a colour.json from geoseg homogenise. The data set and its models"
+    " keep it, and other scenes are brought to it.",
+)
 @click.option(
     "--format",
     "storage",
@@ -175,6 +182,7 @@ def command(
       geoseg tile scene.tif --labels labels.tif --size 128 --stride 64 \\
         --classes '1=water,2=built-up:#d7191c,3=forest:#1a9641' -o patches
       geoseg tile 'scenes/*.tif' --bands nir,red,green --split 1,0,0 -o patches
+      geoseg tile 'scenes/*.tif' --labels 'labels/*.tif' --homogenise overlap -o patches
       geoseg tile scene.tif --label-table fields.gpkg --label-field crop --size 50 -o patches
       geoseg tile scene.tif --labels weak.tif --confidence sure.tif --min-confidence 0.3 -o patches
     """

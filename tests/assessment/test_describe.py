@@ -13,8 +13,10 @@ import pytest
 
 from geoseg.assessment.describe import describe
 from geoseg.assessment.describe_text import text
+from geoseg.compositing.homogenise.standard import ImageLine
 from geoseg.errors import DatasetError, InputError, ModelError, RasterReadError
 from geoseg.raster.legend import Legend
+from geoseg.testing.colours import even_standard
 
 Write = Callable[..., Path]
 
@@ -253,6 +255,16 @@ def test_model_is_said_in_words(tmp_path: Path) -> None:
     assert "2 forest #00ff00 2 0.2500" in lines
     assert "scores.miou 0.641" in lines
     assert "losses (50 entries, see --json)" in lines
+
+
+def test_colour_of_a_model_is_said_in_a_line(tmp_path: Path) -> None:
+    assert "homogenised" not in text(one(model(tmp_path / "a.safetensors")))
+    line = ImageLine(name="a", fingerprint="00", gains=(1.0, 1.0), offsets=(0.0, 0.0))
+    colour = even_standard({"red": (9.0, 1.0), "nir": (9.0, 1.0)}, method="overlap", images=[line])
+    found = one(model(tmp_path / "b.safetensors", colour=colour.to_json()))
+    said = next(row for row in text(found).splitlines() if row.strip().startswith("colour "))
+    assert said.endswith("homogenised to that of the group, by overlaps, 1 image known")
+    assert found["colour"]["method"] == "overlap"
 
 
 def test_words_of_a_model_cannot_command_the_terminal(tmp_path: Path) -> None:
