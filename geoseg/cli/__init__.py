@@ -33,12 +33,14 @@ _COMMANDS = (
     "cam",
     "coverage",
     "evaluate",
+    "vectorise",
     "run",
     "demo",
 )
 """Commands in the order in which pixels travel; each is `command` in the module of its name."""
 _OTHER_SPELLINGS = {
     "homogenize": "homogenise",
+    "vectorize": "vectorise",
 }
 """Accepted, and not listed."""
 

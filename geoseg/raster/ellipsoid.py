@@ -18,7 +18,6 @@ from pyproj.exceptions import ProjError
 from geoseg.errors import GridError
 from geoseg.raster.cog import crs_definition
 from geoseg.raster.grid import Grid
-from geoseg.raster.window import Window
 
 _NODES = 256
 """Nodes a side, at most, between which areas of projected pixels run straight."""
@@ -95,11 +94,6 @@ class PixelAreas:
         along = ((row - (place << self._shift)) / float(1 << self._shift))[:, np.newaxis]
         low, high = self._lattice[place], self._lattice[place + 1]
         return RowAreas(low + (high - low) * along, self._shift)
-
-    def mean(self, window: Window) -> float:
-        """Area of a pixel in the middle of a window."""
-        areas = self.rows(window.row + window.height // 2, window.row + window.height // 2 + 1)
-        return float(areas.at(np.array([window.col + window.width // 2]))[0, 0])
 
     def _of_rows(self) -> None:
         """Pixels in degrees: the zone between two parallels, and its share by longitude."""

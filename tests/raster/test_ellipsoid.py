@@ -11,7 +11,6 @@ from rasterio.crs import CRS
 from geoseg.errors import GridError
 from geoseg.raster.ellipsoid import PixelAreas
 from geoseg.raster.grid import Grid
-from geoseg.raster.window import Window
 
 
 def areas(code: str, transform: Affine, height: int, width: int) -> PixelAreas:
@@ -54,11 +53,6 @@ def test_areas_are_those_of_geodesic_polygons(
 def test_the_earth_has_the_area_of_the_earth() -> None:
     found = areas("EPSG:4326", Affine(0.5, 0, -180, 0, -0.5, 90), 360, 720)
     assert found.rows(0, 360).at(np.arange(720)).sum() == pytest.approx(5.10065621724e14, rel=1e-10)
-
-
-def test_area_in_the_middle_of_a_window() -> None:
-    found = areas("EPSG:4326", Affine(1, 0, 0, 0, -1, 60), 60, 10)
-    assert found.mean(Window(40, 0, 9, 3)) == found.rows(44, 45).at(np.array([1]))[0, 0]
 
 
 def test_rotated_degrees_and_no_system_are_refused() -> None:

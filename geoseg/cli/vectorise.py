@@ -1,0 +1,144 @@
+"""``geoseg vectorise``: a class raster as polygons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from geoseg.cli.options import (
+    common_options,
+    emit,
+    json_option,
+    note,
+    output_option,
+    overwrite_option,
+    worker_count,
+    workers_option,
+)
+from geoseg.cli.progress import progress
+
+if TYPE_CHECKING:
+    from geoseg.assessment.vectorise import Vectorised
+
+
+def _classes(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[int | str, ...]:
+    """Split at commas; what is a whole number becomes one."""
+    items = tuple(part.strip() for part in value.split(",")) if value is not None else ()
+    if not all(items):
+        raise click.BadParameter(f"'{value}' holds an empty name")
+    return tuple(int(item) if item.isascii() and item.isdigit() else item for item in items)
+
+
+@click.command("vectorise", no_args_is_help=True)
+@click.argument("classes", metavar="CLASSES")
+@click.option(
+    "--classes",
+    "wanted",
+    callback=_classes,
+    metavar="CLASS,…",
+    help="Classes to make polygons of, by id or name [default: all].",
+)
+@click.option(
+    "--min-area",
+    metavar="AREA",
+    help="Leave out polygons smaller than this (100px, 0.5ha, 450m2). Their ground stays empty; to"
+    " fill it, use --min-area of geoseg predict.",
+)
+@click.option(
+    "--simplify",
+    metavar="LENGTH",
+    help="Make borders simpler, moving them by no more than this (2px, 15m; a plain number is in"
+    " the raster's units). Neighbours keep sharing them: no gaps, no overlaps.",
+)
+@output_option("the polygons: *.gpkg, *.geojson (in WGS 84), or *.parquet (needs pyarrow)")
+@overwrite_option
+@workers_option
+@json_option
+@common_options
+def command(
+    classes: str,
+    wanted: tuple[int | str, ...],
+    min_area: str | None,
+    simplify: str | None,
+    output: str,
+    overwrite: bool,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Turn a class raster into polygons.
+
+    Each connected patch of a class becomes one polygon with its class, name, pixels and hectares
+    (those of its pixels, on the ellipsoid). Pixels that touch at a corner alone are not connected.
+    Nodata makes no polygon. QGIS draws the file in the colours of the classes.
+
+    \b
+    Examples:
+      geoseg vectorise map.tif -o map.gpkg
+      geoseg vectorise map.tif --classes forest,water --min-area 0.5ha --simplify 2px -o map.gpkg
+    """
+    from geoseg.assessment.measure import Measure  # noqa: PLC0415
+    from geoseg.assessment.vectorise import VectoriseSettings, vectorise  # noqa: PLC0415
+
+    settings = VectoriseSettings(
+        classes=wanted,
+        min_area=None if min_area is None else Measure.area(min_area),
+        simplify=None if simplify is None else Measure.length(simplify),
+    )
+    with progress(None, "vectorising") as bar:
+        found = vectorise(
+            classes,
+            output,
+            settings=settings,
+            workers=worker_count(workers),
+            overwrite=overwrite,
+            progress=bar.update,
+        )
+    for said in found.notes:
+        note(said)
+    emit(_summary(found), _text(found, settings), as_json=as_json)
+
+
+def _summary(found: Vectorised) -> dict[str, Any]:
+    left = found.left_out
+    return {
+        "output": str(found.files[0]),
+        "files": [str(path) for path in found.files],
+        "polygons": sum(amount.polygons for amount in found.classes.values()),
+        "classes": [
+            {
+                "id": c.id,
+                "name": c.name,
+                "polygons": amount.polygons,
+                "pixels": amount.pixels,
+                "hectares": amount.hectares,
+            }
+            for c, amount in found.classes.items()
+        ],
+        "left_out": {
+            "polygons": left.polygons,
+            "pixels": left.pixels,
+            "hectares": left.hectares,
+        },
+        "seconds": found.seconds,
+    }
+
+
+def _text(found: Vectorised, settings: Any) -> str:
+    count = sum(amount.polygons for amount in found.classes.values())
+    lines = [f"{found.files[0]}: {count:,} polygons in {found.seconds:.1f} s"]
+    width = max(len(c.name) for c in found.classes)
+    for c, amount in found.classes.items():
+        area = f"{amount.pixels:14,} px"
+        if amount.hectares is not None:
+            area = f"{amount.hectares:14,.1f} ha"
+        lines.append(f"  {c.name:<{width}}  {amount.polygons:11,}  {area}")
+    left = found.left_out
+    if left.polygons:
+        area = f"{left.pixels:,} px"
+        if left.hectares is not None:
+            area = f"{left.hectares:,.1f} ha"
+        lines.append(f"left out: {left.polygons:,} smaller than {settings.min_area}, {area}")
+    return "\n".join(lines)

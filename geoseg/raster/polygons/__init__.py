@@ -1,0 +1,1 @@
+"""Class rasters as polygons that share their borders, traced in bands of rows."""
