@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from geoseg.compositing.earthengine.settings import LabelChoice, Period
 from geoseg.errors import BandError, EarthEngineError, LabelError
 from geoseg.raster.legend import NODATA, Legend
 
+_HEXADECIMAL = re.compile(r"#?([0-9a-fA-F]{6})")
 MOST = 65_534
 """The highest label; one more is nodata of 16 bits."""
 
@@ -150,7 +152,11 @@ def _band(name: str, bands: Sequence[Any], properties: dict[str, Any], wanted: s
 
 
 def _names(properties: dict[str, Any], band: str) -> tuple[tuple[int, str, str | None], ...]:
-    """Return what the server calls the values; nothing where its lists do not match."""
+    """Return what the server calls the values; nothing where its lists do not match.
+
+    Whoever owns a collection writes these lists: values that are no whole numbers and colours that
+    are not written as six hexadecimal digits are passed over.
+    """
     values = properties.get(f"{band}_class_values") or []
     names = properties.get(f"{band}_class_names") or []
     palette = properties.get(f"{band}_class_palette") or [None] * len(values)
@@ -158,8 +164,11 @@ def _names(properties: dict[str, Any], band: str) -> tuple[tuple[int, str, str |
         return ()
     found = []
     for value, name, color in zip(values, names, palette, strict=True):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+            continue
         text = " ".join(str(name).split()) or f"class {int(value)}"
-        found.append((int(value), text, None if color is None else f"#{str(color).lstrip('#')}"))
+        digits = _HEXADECIMAL.fullmatch(str(color))
+        found.append((int(value), text, f"#{digits[1]}" if digits else None))
     return tuple(found)
 
 
