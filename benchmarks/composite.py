@@ -61,43 +61,55 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+PART = 2048
+"""Rows that are made; taller files repeat them."""
+
+
 def make_dates(folder: Path, dates: int, rows: int, cols: int, shift: int) -> list[Path]:
     """Products with smooth ground, noise and round clouds; what is there is kept."""
     made = [folder / PRODUCT.format(date + 1) for date in range(dates)]
-    for date, product in enumerate(made):
-        if (product / "done").exists():
-            continue
-        product.mkdir(parents=True, exist_ok=True)
-        rng = np.random.default_rng(date)
-        small = rng.random((rows // 64 + 2, cols // 64 + 2)) < 0.3
-        cloud = np.kron(small, np.ones((64, 64), bool))[:rows, :cols]
-        quality = np.where(cloud, CLOUD, CLEAR).astype(np.uint16)
-        quality[:, : cols // 20] = FILL
-        for number, name in enumerate(("QA_PIXEL", *BANDS)):
-            ground = 9000 + 500 * number + 800 * np.sin(np.arange(cols) / 300 + number)
-            data = rng.normal(ground, 120, (rows, cols))
-            data = np.where(cloud, data + 20000, data).astype(np.uint16)
-            data[:, : cols // 20] = 0
-            with rasterio.open(
-                product / f"{product.name}_{name}.TIF",
-                "w",
-                driver="GTiff",
-                width=cols,
-                height=rows,
-                count=1,
-                dtype="uint16",
-                crs="EPSG:32633",
-                transform=Affine(30, 0, 500010 + 30 * shift * date, 0, -30, 5500010),
-                tiled=True,
-                blockxsize=512,
-                blockysize=512,
-                compress="deflate",
-                zlevel=1,
-                predictor=2,
-            ) as dataset:
-                dataset.write(quality if name == "QA_PIXEL" else data, 1)
-        (product / "done").touch()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda date: make_date(made[date], date, rows, cols, shift), range(dates)))
     return made
+
+
+def make_date(product: Path, date: int, rows: int, cols: int, shift: int) -> None:
+    if (product / "done").exists():
+        return
+    product.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(date)
+    part = min(rows, PART)
+    small = rng.random((part // 64 + 2, cols // 64 + 2)) < 0.3
+    cloud = np.kron(small, np.ones((64, 64), bool))[:part, :cols]
+    quality = np.where(cloud, CLOUD, CLEAR).astype(np.uint16)
+    quality[:, : cols // 20] = FILL
+    for number, name in enumerate(("QA_PIXEL", *BANDS)):
+        ground = 9000 + 500 * number + 800 * np.sin(np.arange(cols) / 300 + number)
+        data = rng.normal(ground, 120, (part, cols))
+        data = np.where(cloud, data + 20000, data).astype(np.uint16)
+        data[:, : cols // 20] = 0
+        with rasterio.open(
+            product / f"{product.name}_{name}.TIF",
+            "w",
+            driver="GTiff",
+            width=cols,
+            height=rows,
+            count=1,
+            dtype="uint16",
+            crs="EPSG:32633",
+            transform=Affine(30, 0, 500010 + 30 * shift * date, 0, -30, 5500010),
+            tiled=True,
+            blockxsize=512,
+            blockysize=512,
+            compress="deflate",
+            zlevel=1,
+            predictor=2,
+        ) as dataset:
+            for top in range(0, rows, part):
+                height = min(part, rows - top)
+                stored = quality if name == "QA_PIXEL" else data
+                dataset.write(stored[:height], 1, window=Window(0, top, cols, height))
+    (product / "done").touch()
 
 
 def kernel(dates: int) -> dict[str, float]:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from geoseg.models.allocator import keep_large_blocks
+from geoseg.raster.allocator import keep_large_blocks
 from geoseg.training.losses import IGNORE, LossContext, lovasz_by_torch, make_loss
 from geoseg.training.losses import lovasz as ours
 

@@ -213,6 +213,7 @@ def command(
     from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
     from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
     from geoseg.compositing.target import target_grid  # noqa: PLC0415
+    from geoseg.raster.heads import heads_kept  # noqa: PLC0415
     from geoseg.raster.output import check_output  # noqa: PLC0415
 
     for path in (output, counts):
@@ -228,6 +229,7 @@ def command(
         start=start,
         end=end,
     )
+    click.get_current_context().with_resource(heads_kept())
     products = opened.products
     names = shared_bands(products) if bands is None else bands
     target = target_grid(

@@ -15,6 +15,7 @@ from geoseg.compositing.reduce import MOST_DATES
 from geoseg.compositing.settings import CompositeResult, CompositeSettings
 from geoseg.compositing.storage import Storage
 from geoseg.errors import BandError, GridError, OptionError
+from geoseg.raster.allocator import give_back, keep_large_blocks
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import Handles, small_block_cache
 from geoseg.raster.output import check_outputs, refuse_inputs
@@ -121,7 +122,9 @@ def composite(
         workers=workers,
     )
     tags = _tags(dates, settings, area_name, workers)
+    keep_large_blocks()
     with ExitStack() as stack:
+        stack.callback(give_back)
         stack.callback(handles.close)
         stack.enter_context(small_block_cache(_CACHE_BYTES))
         writers = _open_writers(stack, making, names, outputs, tags, overwrite, workers)

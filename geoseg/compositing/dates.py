@@ -19,6 +19,7 @@ from geoseg.errors import BandError
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import Handles
+from geoseg.raster.heads import heads_kept
 from geoseg.raster.regrid import overlap
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
@@ -196,6 +197,7 @@ def common_reading(dates: Sequence[Date]) -> Reading:
     )
 
 
+@heads_kept()
 def bring_together(
     products: Sequence[Product],
     names: Sequence[str],

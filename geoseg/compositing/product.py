@@ -12,7 +12,7 @@ from datetime import date
 from geoseg.compositing.sensors import Sensor
 from geoseg.errors import BandError, GridError, RasterReadError
 from geoseg.raster.grid import Grid
-from geoseg.raster.heads import read_head
+from geoseg.raster.heads import heads_kept, read_head
 from geoseg.raster.scene import Scene
 
 __all__ = ["Product", "ProductBand"]
@@ -119,6 +119,7 @@ class Product:
             )
         return scenes[0]
 
+    @heads_kept()
     def scenes(self, names: Sequence[str]) -> list[Scene]:
         """Return bands as scenes, one for each grid, in the order of their first bands.
 

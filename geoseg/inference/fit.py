@@ -61,7 +61,9 @@ def fit_bands(scene: Scene, cards: Sequence[ModelCard]) -> tuple[Scene, list[str
             raise BandError(
                 f"{error}; the model '{one.name}' needs {', '.join(one.bands)}"
             ) from error
-    if scene.grid.crs is None:
+    if scene.photograph:
+        pass  # has no place on Earth, and nobody expects one
+    elif scene.grid.crs is None:
         notes.append(f"{scene.name} has no coordinate system; the map will have none either")
     elif card.resolution is not None:
         side = max(scene.grid.resolution)

@@ -21,15 +21,15 @@ from geoseg.inference.blend import best_class
 from geoseg.inference.colour import WantedColour, in_colour, wanted_colour
 from geoseg.inference.fit import fit_bands, fit_scale
 from geoseg.inference.lane import lane
-from geoseg.inference.members import make_ensemble
+from geoseg.inference.members import Ensemble, make_ensemble
 from geoseg.inference.outputs import NODATA, Maps, Outputs
 from geoseg.inference.rows import MapRows, map_rows
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import Area
 from geoseg.inference.stream import Crew, Work
-from geoseg.models.allocator import give_back
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
+from geoseg.raster.allocator import give_back
 from geoseg.raster.output import refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
@@ -62,6 +62,7 @@ def predict(
     output: str | Path,
     *,
     models: Sequence[ModelBundle],
+    ensemble: Ensemble | None = None,
     settings: PredictSettings | None = None,
     probabilities: str | Path | None = None,
     confidence: str | Path | None = None,
@@ -82,6 +83,8 @@ def predict(
         Class raster to write: uint8, nodata 255, on the scene's own grid.
     models
         One model, or an ensemble whose probabilities are averaged.
+    ensemble
+        The models made ready for the same settings and device, where many scenes share them.
     settings
         Tiles, weights, symmetries, scale, cleaning.
     probabilities
@@ -109,7 +112,7 @@ def predict(
     """
     began = time.perf_counter()
     settings = fit_scale(settings or PredictSettings(), [bundle.card for bundle in models])
-    ensemble = make_ensemble(
+    ensemble = ensemble or make_ensemble(
         models, device=resolve_device(device), precision=settings.precision, tta=settings.tta
     )
     scene, notes = fit_bands(scene, [bundle.card for bundle in models])

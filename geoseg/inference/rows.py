@@ -26,7 +26,7 @@ from geoseg.inference.stream import (
     one_thread_per_operation,
 )
 from geoseg.inference.upsample import RowUpsampler
-from geoseg.models.allocator import keep_large_blocks
+from geoseg.raster.allocator import keep_large_blocks
 from geoseg.raster.scene import Scene
 
 

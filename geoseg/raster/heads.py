@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,56 @@ def read_head(path: str, *, alpha_is_band: bool = False) -> FileHead:
     GridError
         The file's place is given by points or by a camera model, not by a transform.
     """
+    kept = _Kept.key(path, alpha_is_band) if _Kept.wanted else None
+    head = None if kept is None else _Kept.heads.get(kept)
+    if head is None:
+        head = _read_head(path, alpha_is_band)
+        if kept is not None:
+            _Kept.add(kept, head)
+    return head
+
+
+class _Kept:
+    """Heads that are kept: how many contexts want them, and what was read meanwhile."""
+
+    lock = threading.Lock()
+    wanted = 0
+    heads: dict[tuple[str | int | bool, ...], FileHead] = {}  # noqa: RUF012 - one for the process
+
+    @staticmethod
+    def key(path: str, alpha_is_band: bool) -> tuple[str | int | bool, ...] | None:
+        """Path, size and time of change; None of what is no file, of which nobody can tell."""
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError):
+            return None
+        return path, alpha_is_band, found.st_ino, found.st_size, found.st_mtime_ns
+
+    @classmethod
+    def add(cls, key: tuple[str | int | bool, ...], head: FileHead) -> None:
+        with cls.lock:
+            if cls.wanted:
+                cls.heads[key] = head
+
+
+@contextmanager
+def heads_kept() -> Iterator[None]:
+    """Open each file once for its head while the context lasts, however often that is asked for.
+
+    Of files in the file system; one that has changed meanwhile is opened again.
+    """
+    with _Kept.lock:
+        _Kept.wanted += 1
+    try:
+        yield
+    finally:
+        with _Kept.lock:
+            _Kept.wanted -= 1
+            if not _Kept.wanted:
+                _Kept.heads.clear()
+
+
+def _read_head(path: str, alpha_is_band: bool) -> FileHead:
     with environment(path), open_dataset(path) as dataset:
         if dataset.count == 0:
             inside = dataset.subdatasets

@@ -136,14 +136,6 @@ def check_output_folder(
     return target
 
 
-def folder_of_maps(folder: Path) -> bool:
-    """Tell whether a folder holds class rasters alone, and what belongs to them."""
-    return all(
-        path.is_file() and path.name.lower().endswith((".tif", ".tif.aux.xml", ".qml"))
-        for path in folder.iterdir()
-    )
-
-
 def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
     """Refuse to write over what is being read.
 

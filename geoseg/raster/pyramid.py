@@ -149,7 +149,7 @@ class Pyramid:
     def _make(self, level: int, row: int, col: int, pixels: NDArray[Any]) -> NDArray[Any] | None:
         """Compress a tile and halve it; return the tile of the next copy if it is whole now."""
         tile = self._compressed(pixels)
-        at = self._tiles.append(struct.pack("<I", len(tile)) + tile + tile[-_AROUND:])
+        at = self._tiles.append(b"".join((struct.pack("<I", len(tile)), tile, tile[-_AROUND:])))
         self._placed[level][row * self._counts[level][1] + col] = at, len(tile)
         if level + 1 == len(self._counts):
             return None
@@ -235,7 +235,7 @@ class Pyramid:
         head = self._head
         directories = [
             (head.directory if level == 0 or head.overview is None else head.overview).around(
-                *size, len(self._placed[level])
+                *size, len(self._placed[level]), side=self._layout.blocksize
             )
             for level, size in enumerate(self._layout.sizes)
         ]

@@ -207,12 +207,19 @@ def _near(shapes: NDArray[Any], transformer: pyproj.Transformer, grid: Grid) -> 
 
 
 def valid(shapes: NDArray[Any]) -> NDArray[Any]:
-    """Repair self-crossing rings and the like."""
+    """Repair self-crossing rings and the like, by what they enclose.
+
+    What lies in a ring is inside, however often the ring goes around it and however many parts have
+    it, unless it lies in a hole. (By its lines alone, GEOS' other way, ground that two parts share
+    would become a hole, and what of a hole lies outside would become ground.)
+    """
     shapes = np.asarray(shapes, dtype=object)
     broken = ~shapely.is_valid(shapes)
     if broken.any():
         shapes = shapes.copy()
-        shapes[broken] = shapely.make_valid(shapes[broken])
+        shapes[broken] = shapely.make_valid(
+            shapes[broken], method="structure", keep_collapsed=False
+        )
     return shapes
 
 

@@ -66,6 +66,8 @@ class Scene:
     """Metadata that all of the files carry alike."""
     in_order: bool
     """Whether the files can only be decoded from the top, as PNG and JPEG."""
+    photograph: bool
+    """Whether they are pictures without a place on Earth."""
     _native: Grid
     _block: tuple[int, int]
     _pieces: Pieces
@@ -126,6 +128,7 @@ class Scene:
             paths=layout.paths,
             tags=layout.tags,
             in_order=layout.in_order,
+            photograph=layout.photograph,
             _native=layout.grid,
             _block=layout.block_shape,
             _pieces=Pieces(layout.pieces, _common_type(layout.bands), Handles()),

@@ -42,6 +42,7 @@ class Layout:
     paths: tuple[str, ...]
     block_shape: tuple[int, int]
     in_order: bool
+    photograph: bool
     tags: dict[str, str]
 
 
@@ -88,6 +89,7 @@ def plan(paths: Sequence[str], *, name: str | None, band_names: Sequence[str] | 
             min(grid.width, max(head.block_shape[1] for head in first)),
         ),
         in_order=any(head.in_order for head in heads),
+        photograph=all(head.photograph for head in heads),
         tags={k: v for k, v in heads[0].tags.items() if all(h.tags.get(k) == v for h in heads)},
     )
 
@@ -260,7 +262,9 @@ def _are_bands(stack: Sequence[FileHead]) -> bool:
     if len(stack) == 1:
         return True
     try:
-        _names_of_many(stack)
+        names = _names_of_many(stack)
     except BandError:
         return False
-    return True
+    # Photographs in grey are numbered; numbers are no names of bands.
+    counted = all(name is not None and name.isdecimal() for name in names)
+    return not (counted and all(head.photograph for head in stack))

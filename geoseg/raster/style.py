@@ -11,6 +11,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 from xml.parsers import expat
 
 from geoseg.errors import InputError
@@ -141,14 +142,36 @@ def is_own_style(path: Path) -> bool:
         return _GENERATOR in file.read(2000)
 
 
+def is_folder_of_maps(folder: Path) -> bool:
+    """Tell whether a folder holds rasters that were written here with their styles, and no more.
+
+    A person's own rasters are never taken for such.
+    """
+    for path in folder.iterdir():
+        name = path.name.lower()
+        if not path.is_file() or not name.endswith((".tif", ".tif.aux.xml", ".qml")):
+            return False
+        style = path.with_suffix(".qml")
+        if name.endswith(".tif") and not (style.is_file() and is_own_style(style)):
+            return False
+    return True
+
+
+Symbol = Literal["fill", "marker"]
+"""How features are drawn: polygons or points."""
+
+_LAYERS: dict[Symbol, str] = {"fill": "SimpleFill", "marker": "SimpleMarker"}
+
+
 def category_qml(
     column: str,
     categories: Mapping[str, tuple[str, Color]],
     *,
     expression: bool = False,
     alpha: int = 20,
+    symbol: Symbol = "fill",
 ) -> str:
-    """QGIS style of a layer of polygons: a colour for each value of a column.
+    """QGIS style of a layer of polygons or points: a colour for each value of a column.
 
     Parameters
     ----------
@@ -161,6 +184,8 @@ def category_qml(
         Whether `column` is an expression.
     alpha
         How much the fill hides, from 0 to 255; with little, what lies beneath keeps its colours.
+    symbol
+        "fill" for polygons, "marker" for points.
     """
     root = ET.Element("qgis", {"version": _QGIS_VERSION, "styleCategories": "Symbology"})
     renderer = _add(
@@ -184,20 +209,22 @@ def category_qml(
             render="true",
             type="string",
         )
-        symbol = _add(
-            symbols, "symbol", type="fill", name=number, alpha=1, clip_to_extent=1, force_rhr=0
+        drawn = _add(
+            symbols, "symbol", type=symbol, name=number, alpha=1, clip_to_extent=1, force_rhr=0
         )
-        layer = _add(symbol, "layer", enabled=1, locked=0)
-        layer.attrib |= {"class": "SimpleFill", "pass": "0"}
+        layer = _add(drawn, "layer", enabled=1, locked=0)
+        layer.attrib |= {"class": _LAYERS[symbol], "pass": "0"}
         options = _add(layer, "Option", type="Map")
-        for key, text in {
+        outline = color if symbol == "fill" else (35, 35, 35)
+        settings = {
             "color": "{},{},{},{}".format(*color, alpha),
-            "style": "solid",
-            "outline_color": "{},{},{},255".format(*color),
+            "outline_color": "{},{},{},255".format(*outline),
             "outline_style": "solid",
             "outline_width": "0.3",
             "outline_width_unit": "MM",
-        }.items():
+        }
+        settings |= {"style": "solid"} if symbol == "fill" else {"name": "circle", "size": "3"}
+        for key, text in settings.items():
             _add(options, "Option", type="QString", name=key, value=text)
     return _document(root, _DOCTYPE)
 

@@ -15,8 +15,9 @@ from typing import BinaryIO
 __all__ = ["BROKEN", "Directory", "NotWholeError", "check_whole", "head_bytes", "read_directories"]
 
 _WIDTH, _HEIGHT = 256, 257
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _TILE_OFFSETS, _TILE_SIZES = 324, 325
-_LONG, _LONG8 = 4, 16
+_SHORT, _LONG, _LONG8 = 3, 4, 16
 # Types of fields and how many bytes one value takes.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
 _NUMBERS = {3: "H", 4: "I", 16: "Q"}
@@ -49,11 +50,16 @@ class Directory:
         """Places and sizes of the tiles."""
         return self.numbers(_TILE_OFFSETS), self.numbers(_TILE_SIZES)
 
-    def around(self, height: int, width: int, tiles: int) -> Directory:
-        """Return the directory of a raster of another size, whose tiles have no place yet."""
+    def around(self, height: int, width: int, tiles: int, *, side: int) -> Directory:
+        """Return the directory of a raster of another size, whose tiles have no place yet.
+
+        Tiles have `side` rows and columns: GDAL gives smaller copies tiles of another size where
+        the raster's is no power of two, or less than 64.
+        """
         fields = dict(self.fields)
         fields[_WIDTH] = (_LONG, 1, struct.pack("<I", width))
         fields[_HEIGHT] = (_LONG, 1, struct.pack("<I", height))
+        fields[_TILE_WIDTH] = fields[_TILE_HEIGHT] = (_SHORT, 1, struct.pack("<H", side))
         fields[_TILE_OFFSETS] = (_LONG, tiles, bytes(4 * tiles))
         fields[_TILE_SIZES] = (_LONG, tiles, bytes(4 * tiles))
         return Directory(fields=fields)

@@ -238,7 +238,7 @@ def write_footprints(
         Attributes: a value for each polygon. None (and NaN in numbers) is empty.
     polygons
         Outer rings as (x, y), closed or not, as an array (n, vertices, 2) or a list of lists; or an
-        object array of shapely polygons and multipolygons.
+        object array of shapely polygons and multipolygons, or of points (see `points_at`).
     crs
         Coordinate system of the coordinates; None for none.
     style_qml
@@ -275,6 +275,16 @@ def write_footprints(
         # An old file's journal would be played into the new one.
         stale = [target.with_name(target.name + s) for s in ("-wal", "-shm", "-journal")]
         folder.publish(made, sidecars, overwrite=overwrite, stale=stale)
+
+
+def points_at(places: Sequence[tuple[float, float]]) -> NDArray[Any]:
+    """Points (x, y), for `write_footprints`."""
+    return np.asarray(shapely.points(np.reshape(places, (-1, 2))), dtype=object)
+
+
+def wgs84() -> CRS:
+    """Longitude and latitude, in which receivers give places."""
+    return CRS.from_epsg(4326)
 
 
 def _shapes_of(polygons: Any) -> NDArray[Any]:
@@ -332,12 +342,14 @@ def _write_layer(
     crs: CRS | None,
     metadata: Mapping[str, str] | None,
 ) -> None:
+    points = shapely.get_type_id(shapes) == shapely.GeometryType.POINT
     several = shapely.get_type_id(shapes) == shapely.GeometryType.MULTIPOLYGON
     if several.any():  # a layer is of one kind
         shapes = np.array(
             [s if s.geom_type == "MultiPolygon" else shapely.MultiPolygon([s]) for s in shapes],
             dtype=object,
         )
+    kind = "Point" if points.any() else "MultiPolygon" if several.any() else "Polygon"
     with configured("OGR_CURRENT_DATE", _NO_DATE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided")
         pyogrio.raw.write(
@@ -348,7 +360,7 @@ def _write_layer(
             field_mask=masks,
             layer=layer,
             driver="GPKG",
-            geometry_type="MultiPolygon" if several.any() else "Polygon",
+            geometry_type=kind,
             crs=None if crs is None else crs_definition(crs),
             dataset_options={"VERSION": "1.2"},  # newer ones make older readers warn
             dataset_metadata=dict(metadata) if metadata else None,

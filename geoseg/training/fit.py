@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from geoseg.errors import GeosegError, OptionError
-from geoseg.models.allocator import keep_large_blocks
 from geoseg.patches.dataset import PatchDataset
+from geoseg.raster.allocator import keep_large_blocks
 from geoseg.training.distributed import joined, own_device
 from geoseg.training.interrupt import interruptible
 from geoseg.training.keeper import SECONDS_BETWEEN_CHECKPOINTS
@@ -54,7 +54,7 @@ def fit(
 
     Same data, settings and machine give the same bytes on the CPU, however often the run was
     interrupted; on a CUDA card, or over several processes, equal up to rounding. Torch's generators
-    are left as they were; the C library is told to keep freed memory (`geoseg.models.allocator`),
+    are left as they were; the C library is told to keep freed memory (`geoseg.raster.allocator`),
     which halves the time of a step on the CPU, and numbers too small to matter are flushed to zero.
 
     Parameters

@@ -12,6 +12,7 @@ from rasterio.transform import Affine
 
 from geoseg.cli import _run
 from geoseg.compositing.homogenise.standard import SHARES, read_standard
+from geoseg.errors import ColourError
 from geoseg.raster.scene import Scene
 
 METHODS = ("moments", "histogram", "overlap")
@@ -294,12 +295,36 @@ def test_folders_are_replaced_by_wish_and_only_own_ones(pair, run, tmp_path):
     (tmp_path / "mine").mkdir()
     status, _, err = run(*pair, "--overwrite", out="mine")
     one_line(err, "holds no images of one colour")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    status, _, err = run(*pair, "--overwrite")
+    assert status == 1
+    one_line(err, "holds something else", "notes.txt")
+    (tmp_path / "out" / "notes.txt").unlink()
     status, _, err = run(tmp_path / "out" / "*.tif", "--overwrite")
     assert status == 1
     one_line(err, "which is read")
     status, _, err = run(*pair, out="nowhere/out")
     one_line(err, "does not exist; make it first")
     assert (tmp_path / "out" / "west.tif").is_file()
+
+
+def test_freed_memory_is_reused_while_it_runs_and_given_back_whatever_the_end(
+    pair, run, monkeypatch
+):
+    told = []
+    at = "geoseg.compositing.homogenise.run"
+    monkeypatch.setattr(f"{at}.keep_large_blocks", lambda: told.append("kept"))
+
+    def fails(*_, **__):
+        told.append("used")
+        raise ColourError("no colour")
+
+    monkeypatch.setattr(f"{at}.fit_group", fails)
+    monkeypatch.setattr(f"{at}.give_back", lambda: told.append("given back"))
+    status, _, err = run(*pair)
+    assert status == 1
+    one_line(err, "no colour")
+    assert told == ["kept", "used", "given back"]
 
 
 def test_apply_excludes_how_a_colour_is_found(pair, run, tmp_path):

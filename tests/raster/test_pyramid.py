@@ -212,6 +212,20 @@ def test_a_place_beyond_32_bits_makes_a_bigtiff(
         assert one.descriptions == two.descriptions
 
 
+@pytest.mark.parametrize("blocksize", [16, 48, 96])
+def test_tiles_of_any_size_can_be_read_in_every_copy(tmp_path: Path, blocksize: int) -> None:
+    # GDAL itself gives smaller copies tiles of 128 where 16, 48 or 96 were asked for.
+    data = noise("int16", (2, 200, 301))
+    by_rows(tmp_path / "x.tif", data, blocksize=blocksize)
+    levels = levels_of(tmp_path / "x.tif")
+    assert len(levels) > 2
+    for level in levels:
+        np.testing.assert_array_equal(level, data)
+        data = halved(data, "average", None)
+    with rasterio.open(tmp_path / "x.tif", OVERVIEW_LEVEL=0) as copy:
+        assert copy.block_shapes == [(blocksize, blocksize)] * 2
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("write", [by_rows, by_tiles])
 def test_a_disk_that_fills_up_while_tiles_are_made_leaves_nothing(

@@ -7,6 +7,7 @@ leaves the folder; one with the same plan goes on from it.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -135,8 +136,17 @@ class Store:
         return (self.path / f"{_name(layer, window)}.split").is_file()
 
     def mark_split(self, layer: Layer, window: Window) -> None:
-        """Remember that a window is too much at once."""
-        self._write(f"{_name(layer, window)}.split", b"")
+        """Remember that a window is too much at once.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, or cannot be written.
+        """
+        try:
+            self._write(f"{_name(layer, window)}.split", b"")
+        except OSError as error:
+            raise output_error(error, self.target) from error
 
     def put(self, layer: Layer, window: Window, pixels: NDArray[Any]) -> None:
         """Keep a window.
@@ -156,10 +166,13 @@ class Store:
             The disk is full, or cannot be written.
         """
         name = _name(layer, window)
+        # By way of memory: NumPy itself writes to a file in C, and does not hand on why it failed.
+        whole = io.BytesIO()
+        np.save(whole, pixels, allow_pickle=False)
         try:
             part = self.path / f"{name}.new"
             with part.open("wb") as file:
-                np.save(file, pixels, allow_pickle=False)
+                file.write(whole.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path / name)

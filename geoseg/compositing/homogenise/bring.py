@@ -44,7 +44,12 @@ def bring(scene: Scene, standard: Standard, *, workers: int = 4) -> Brought:
     RasterReadError
         The scene cannot be read.
     BandError
-        Its bands are not those of the standard.
+        The standard has no band of a name that the scene has.
+    ColourError
+        Scene and colour are so far apart that no number says what is between them. (A scene without
+        a valid pixel is left as it is.)
+    OptionError
+        The scene would have too many cells to adjust it locally.
     """
     if carries(scene, standard):
         return Brought(scene=scene, how="already", method="nothing")

@@ -20,7 +20,7 @@ from geoseg.compositing.homogenise.moments import moment_lines
 from geoseg.compositing.homogenise.pairs import Pair, find_pairs
 from geoseg.compositing.homogenise.seams import Samples, Seam, overall, read_pairs
 from geoseg.compositing.homogenise.settings import HomogeniseSettings
-from geoseg.compositing.homogenise.standard import ImageLine, Standard
+from geoseg.compositing.homogenise.standard import BandTarget, ImageLine, Standard
 from geoseg.errors import GridError
 from geoseg.raster.handles import Handles
 from geoseg.raster.scene import Scene
@@ -227,10 +227,7 @@ class _Fit:
             image.brought([b.gain for b in lines], [b.offset for b in lines])
             for image, lines in zip(self.found, ahead, strict=True)
         ]
-        if self.anchor is not None:
-            target = reference_target(ready[self.anchor])
-        else:
-            target = group_target(ready)
+        target = self._target(ready)
         standard = Standard(
             method=method,
             bands=target,
@@ -266,6 +263,12 @@ class _Fit:
             kept=False,
             notes=(),
         )
+
+    def _target(self, images: Sequence[ImageStatistics]) -> tuple[BandTarget, ...]:
+        """Colour of the reference, or that in the middle of all."""
+        if self.anchor is not None:
+            return reference_target(images[self.anchor])
+        return group_target(images)
 
     def _image_lines(self, lines: Sequence[Sequence[Line]]) -> tuple[ImageLine, ...]:
         known: dict[str, ImageLine] = {}
@@ -336,7 +339,12 @@ class _Fit:
             f"deviations, and would by {after:.3g}"
         )
         standard = replace(
-            fitted.standard, haze=None, cast=None, dodge=None, images=self._image_lines(same)
+            fitted.standard,
+            bands=self._target(self.found),  # with the haze and the cast that stay
+            haze=None,
+            cast=None,
+            dodge=None,
+            images=self._image_lines(same),
         )
         return replace(
             fitted,

@@ -1,7 +1,7 @@
-"""What is taken off images before they are compared: haze, and a cast of colour.
+"""What is taken off the colour that images are brought to: haze, and a cast of colour.
 
-Both are lines, and matching by moments or by histograms undoes any line. So of those methods they
-change the target alone, the colour that all are brought to; of `overlap` also what is compared.
+Both are lines, and matching undoes any line that came before it, by whatever method. So they change
+the target alone, the colour that all are brought to, and nothing of what images are compared by.
 """
 
 from __future__ import annotations

@@ -18,12 +18,15 @@ from geoseg.compositing.homogenise.pairs import find_pairs
 from geoseg.compositing.homogenise.seams import read_pairs
 from geoseg.compositing.homogenise.settings import HomogeniseResult, HomogeniseSettings
 from geoseg.compositing.homogenise.standard import Standard
-from geoseg.compositing.homogenise.writing import Writing
+from geoseg.compositing.homogenise.writing import RECORDS, Writing
 from geoseg.errors import OptionError, OutputError
+from geoseg.raster.allocator import give_back, keep_large_blocks
 from geoseg.raster.output import TemporaryFolder, output_error
 from geoseg.raster.scene import Scene
 
 __all__ = ["homogenise"]
+
+_RASTER_PARTS = (".tif", ".tif.aux.xml", ".tif.ovr", ".qml")
 
 
 def homogenise(
@@ -80,18 +83,37 @@ def homogenise(
                 f"{', '.join('--' + name for name in options)}"
             )
         options["apply"] = "colour.json"
-        fitted = _applied(images.scenes, standard, workers, count)
-    else:
-        fitted = fit_group(
-            images.scenes,
-            settings=settings,
-            reference=images.reference,
-            workers=workers,
-            say=say,
-            progress=count,
-        )
-    options["bands"] = ",".join(fitted.standard.names)
-    tell("writing the images")
+    keep_large_blocks()  # else memory grows with every strip that some thread held
+    try:
+        if standard is not None:
+            fitted = _applied(images.scenes, standard, workers, count)
+        else:
+            fitted = fit_group(
+                images.scenes,
+                settings=settings,
+                reference=images.reference,
+                workers=workers,
+                say=say,
+                progress=count,
+            )
+        options["bands"] = ",".join(fitted.standard.names)
+        tell("writing the images")
+        result = _written(images, fitted, options, target, overwrite, workers, count)
+    finally:
+        give_back()
+    return replace(result, seconds=time.perf_counter() - began)
+
+
+def _written(
+    images: Images,
+    fitted: FittedGroup,
+    options: dict[str, Any],
+    target: Path,
+    overwrite: bool,
+    workers: int,
+    count: Callable[[int], None],
+) -> HomogeniseResult:
+    """Write all files, and give them their folder."""
     with TemporaryFolder(target) as hidden:
         try:
             folder = hidden.path / "set"
@@ -118,7 +140,7 @@ def homogenise(
             hidden.publish_folder(folder)
         except OSError as error:
             raise output_error(error, target) from error
-    return replace(result, seconds=time.perf_counter() - began)
+    return result
 
 
 def _check_folder(target: Path, images: Images, *, overwrite: bool) -> Path:
@@ -137,12 +159,22 @@ def _check_folder(target: Path, images: Images, *, overwrite: bool) -> Path:
                 f"{target} is there and holds no images of one colour, so it is not replaced; "
                 "remove it or choose another folder"
             )
+        if more := [path.name for path in sorted(target.iterdir()) if not _is_made(path)]:
+            raise OutputError(
+                f"{target} holds something else beside images of one colour ({more[0]}), so it is "
+                "not replaced; move that away or choose another folder"
+            )
     inside = target.resolve()
     for scene in (*images.scenes, *([] if images.reference is None else [images.reference])):
         for file in scene.files:
             if inside in Path(file).resolve().parents:
                 raise OutputError(f"{target} holds {file}, which is read: choose another folder")
     return target
+
+
+def _is_made(path: Path) -> bool:
+    """Tell whether a file is one of those that make up such a folder, or beside one of them."""
+    return path.is_file() and (path.name in RECORDS or path.name.casefold().endswith(_RASTER_PARTS))
 
 
 def _applied(

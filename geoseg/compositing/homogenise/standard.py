@@ -116,9 +116,9 @@ class Standard:
     reference: str | None = None
     """Name of the image that it is the colour of; None for that of the group."""
     haze: Haze | None = None
-    """What is taken off before: the dark object's reading (Chavez 1988)."""
+    """What was taken off the colour: the dark object's reading (Chavez 1988)."""
     cast: Cast | None = None
-    """What is balanced before: bands of visible light to one mean."""
+    """What was balanced in the colour: bands of visible light to one mean."""
     dodge: Dodge | None = None
     """What is evened out after."""
     images: tuple[ImageLine, ...] = ()

@@ -27,7 +27,10 @@ from geoseg.report.homogenise import colours as stretched
 from geoseg.report.homogenise import seam_picture
 from geoseg.report.pictures import show_bands, stretch_limits
 
-__all__ = ["Writing"]
+__all__ = ["RECORDS", "Writing"]
+
+RECORDS = ("colour.json", "seams.csv", "seams.png", "report.html")
+"""Files beside the rasters."""
 
 _CLIPPED = 0.01
 """Share of clipped readings from which on it is told."""

@@ -31,9 +31,9 @@ from geoseg.inference.members import InputSpec
 from geoseg.inference.rows import map_rows
 from geoseg.inference.source import Area
 from geoseg.inference.stream import Crew, Work
-from geoseg.models.allocator import give_back
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.patches.presence import PRESENT
+from geoseg.raster.allocator import give_back
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
 

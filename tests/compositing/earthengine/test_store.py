@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -93,3 +98,37 @@ def test_a_run_that_was_killed_before_its_first_window_is_nothing_to_ask_about(t
         check_leftover(tmp_path / "a.tif", resume=False, overwrite=False)
     kept.remove()
     assert not check_leftover(tmp_path / "a.tif", resume=False, overwrite=False)
+
+
+def test_a_full_disk_is_told_while_a_window_is_found_too_much(tmp_path, monkeypatch):
+    opened = Path.open
+
+    def full(path, *args, **more):
+        if path.suffix == ".new":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(path, *args, **more)
+
+    with store(tmp_path / "a.tif") as kept:
+        monkeypatch.setattr(Path, "open", full)
+        with pytest.raises(OutputError, match="no space left on the disk"):
+            kept.mark_split(LAYER, WINDOW)
+        monkeypatch.undo()
+        assert not kept.is_split(LAYER, WINDOW)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of that kind")
+def test_why_a_window_was_written_in_part_alone_is_told(tmp_path):
+    import resource  # noqa: PLC0415 - not on Windows
+
+    other = Window(50, 8, 200, 200)
+    with store(tmp_path / "a.tif") as kept:
+        kept.put(LAYER, WINDOW, pixels())
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        try:
+            with pytest.raises(OutputError, match="larger than its disk or this user may hold"):
+                kept.put(LAYER, other, pixels(other))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert kept.has(LAYER, WINDOW)
+        assert not kept.has(LAYER, other)

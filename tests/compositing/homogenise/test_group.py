@@ -9,6 +9,8 @@ import pytest
 
 from geoseg.compositing.homogenise.fit import fit_image
 from geoseg.compositing.homogenise.group import fit_group
+from geoseg.compositing.homogenise.haze import prepare
+from geoseg.compositing.homogenise.measure import measure
 from geoseg.compositing.homogenise.seams import overall
 from geoseg.compositing.homogenise.settings import HomogeniseSettings
 from geoseg.compositing.homogenise.standard import Dodge, Standard
@@ -109,6 +111,21 @@ def test_whole_numbers_agree_ten_times_better_outside_clouds(pieces, clouds):
     before = seams_of_clear(scenes, [None] * 4, clear)
     after = seams_of_clear(scenes, fitted.colours, clear)
     assert after < before / 100
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("anchored", [False, True])
+def test_a_colour_whose_images_keep_their_haze_keeps_it_too(pieces, method, anchored):
+    scenes, _ = pieces(dtype="uint16", gains=0.0)
+    reference = scenes[0] if anchored else None
+    plain = fit(scenes, method, reference=reference)
+    hazy = fit(scenes, method, reference=reference, haze="dark-object", cast="grey-world")
+    assert plain.kept
+    assert hazy.kept
+    assert hazy.standard == plain.standard
+    # What would have been wanted was another colour.
+    wanted = prepare([measure(s) for s in scenes], haze="dark-object", cast="grey-world")
+    assert any(not line.is_identity for lines in wanted for line in lines)
 
 
 def test_the_middle_of_the_group_stays_where_it_is(pieces):

@@ -1,10 +1,10 @@
-"""A word with the C library's allocator about the memory of tiles.
+"""A word with the C library's allocator about the memory of pixels.
 
 By default glibc takes every large block from the kernel and returns it when it is freed, so each
-activation of each tile costs page faults for all of its pages: more time than a small network
-itself takes. Told to keep large blocks, it reuses them; and told to keep them in one arena, a block
-that one thread freed serves the next thread that asks. The process then holds its peak, which is
-bounded by the tiles in flight.
+activation of a network and each block of a scene costs page faults for all of its pages: more time
+than a small network itself takes. Told to keep large blocks, it reuses them; and told to keep them
+in one arena, a block that one thread freed serves the next thread that asks. The process then holds
+its peak, which is bounded by the tiles in flight.
 """
 
 from __future__ import annotations

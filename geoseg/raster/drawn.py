@@ -1,0 +1,209 @@
+"""What drawn polygons mean: from fields of vector files and labels of LabelMe to classes.
+
+A polygon whose value means no class makes its pixels unlabelled, and is counted: nobody knows what
+is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import isnan
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import LabelError, OptionError, VectorError
+from geoseg.raster.burn import IGNORED, Overlap, to_pixels
+from geoseg.raster.grid import Grid
+from geoseg.raster.labelme import BACKGROUND_LABELS, IGNORE_LABELS, Annotation
+from geoseg.raster.legend import Legend
+
+_MOST_CLASSES = 64
+"""Different texts in a field; more are descriptions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasteriseSettings:
+    """How polygons become pixels."""
+
+    field: str | None = None
+    """Attribute that says the class. None for annotations of LabelMe, and where all polygons are
+    of the one class of `classes` beside the background."""
+    classes: str | None = None
+    """As for `Legend.parse`; None for the values themselves, numbered in the order of names."""
+    background: str | None = None
+    """Class, by name or id, of pixels in no polygon; None leaves them unlabelled."""
+    overlap: Overlap = "last"
+    """Which polygon has what several have."""
+    all_touched: bool = False
+    """Whether a polygon has every pixel that it has a part of, not those with their centre in it
+    alone."""
+    ignore_border: str | None = None
+    """"2px" or "1.5m": pixels whose centres are so near to a border of a polygon are unlabelled."""
+
+    def __post_init__(self) -> None:
+        if self.overlap not in get_args(Overlap):
+            raise OptionError(
+                f"--overlap {self.overlap} is not known: there are {', '.join(get_args(Overlap))}"
+            )
+
+    def words(self) -> dict[str, Any]:
+        """Return what was asked for, as the options of the command line."""
+        words: dict[str, Any] = {}
+        for name in ("field", "classes", "background", "ignore_border"):
+            value = getattr(self, name)
+            if value is not None:
+                is_file = name == "classes" and "=" not in value
+                words[name.replace("_", "-")] = Path(value).name if is_file else value
+        return words | {"overlap": self.overlap, "all-touched": self.all_touched}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Drawn:
+    """Polygons of one raster, before their classes are known."""
+
+    shapes: NDArray[Any]
+    """In pixels."""
+    values: list[str | None]
+    """What each is said to be."""
+    placed: bool
+    """Whether they have a place on Earth, so that they may lie elsewhere than the scene."""
+
+
+@dataclass(kw_only=True)
+class Count:
+    """Sums over all rasters."""
+
+    polygons: Counter[str] = field(default_factory=Counter)
+    no_class: Counter[str] = field(default_factory=Counter)
+    pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+
+
+def said_by(annotation: Annotation) -> list[str | None]:
+    """Return what shapes are said to be; None where that is nothing."""
+    return [None if label in IGNORE_LABELS else label for label in annotation.labels]
+
+
+def of_labelme(annotation: Annotation) -> Drawn:
+    """Shapes of an annotation."""
+    return Drawn(shapes=annotation.shapes, values=said_by(annotation), placed=False)
+
+
+def left_out(annotations: Iterable[Annotation]) -> list[str]:
+    """Say which shapes are no polygons; nothing if all are."""
+    kinds: Counter[str] = Counter()
+    for annotation in annotations:
+        kinds.update(annotation.left_out)
+    if not kinds:
+        return []
+    shown = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
+    return [f"shapes without area are left out: {shown}"]
+
+
+def of_vector(source: str, grid: Grid, settings: RasteriseSettings) -> Drawn:
+    """Read polygons and the field that says what they are."""
+    # Imported here: it takes a second, and LabelMe needs none of it.
+    from geoseg.raster.vector import Purpose, read_features  # noqa: PLC0415
+
+    purpose = Purpose(name="a class raster", hint="give a file of polygons, or LabelMe's JSON")
+    features = read_features(source, purpose=purpose, fields=True)
+    there = ", ".join(features.columns) or "no field"
+    wanted = settings.field
+    if wanted is None:
+        only = _only_class(settings)
+        values: list[str | None] = [only] * len(features.shapes)
+        if only is None:
+            raise OptionError(
+                f"{source}: say with --field which field names the class (it has {there}), or give"
+                " one class with --classes if all polygons are of it"
+            )
+    else:
+        folded = {name.casefold(): name for name in features.columns}
+        name = wanted if wanted in features.columns else folded.get(wanted.casefold())
+        if name is None:
+            raise VectorError(f"{source}: has no field {wanted!r}; it has {there}")
+        values = [_text(value) for value in features.columns[name].tolist()]
+    return Drawn(shapes=to_pixels(features.on_grid(grid), grid), values=values, placed=True)
+
+
+def _only_class(settings: RasteriseSettings) -> str | None:
+    """Name of the one class that polygons can be of; None where there are several, or none."""
+    if settings.classes is None:
+        return None
+    legend = Legend.parse(settings.classes)
+    ground = None if settings.background is None else legend.find(settings.background)
+    names = [name for index, name in enumerate(legend.names) if index != ground]
+    return names[0] if len(names) == 1 else None
+
+
+def _text(value: Any) -> str | None:
+    """Read a cell: whole numbers without a point; None where it is empty."""
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() or None
+
+
+def legend_of(
+    settings: RasteriseSettings, values: Iterable[str | None]
+) -> tuple[Legend, list[str]]:
+    """Classes as they were given, or those of the values."""
+    if settings.classes is not None:
+        return Legend.parse(settings.classes), []
+    names = sorted({v for v in values if v is not None} - BACKGROUND_LABELS)
+    if not names and settings.background is None:
+        raise LabelError("no polygon says what it is; name the classes with --classes")
+    if len(names) > _MOST_CLASSES:
+        raise LabelError(
+            f"there are {len(names)} different values ({listed(names, 3)}), which look like"
+            " descriptions and not like classes: choose another field, or give --classes"
+        )
+    if names and all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
+        legend = Legend.of_values(map(int, names))
+    else:
+        legend = Legend.of((number, name, None, ()) for number, name in enumerate(names, start=1))
+    extra = settings.background
+    if extra is not None and legend.find(extra) is None:
+        if 0 in legend.ids:
+            raise LabelError(f"--background {extra}: no such class; there is {legend.names}")
+        rows = [(0, extra, None, ()), *((c.id, c.name, c.color, c.values) for c in legend.classes)]
+        legend = Legend.of(rows)
+    shown = ", ".join(f"{c.id} {c.name}" for c in legend.classes[:12])
+    more = ", …" if len(legend) > 12 else ""
+    return legend, [f"classes by name: {shown}{more}; choose others with --classes"]
+
+
+def codes_of(
+    values: Sequence[str | None], legend: Legend, background: int, count: Count
+) -> NDArray[np.int16]:
+    """(features,) int16: class indices, `IGNORED` where a value means none."""
+    found = np.full(len(values), IGNORED, np.int16)
+    for place, value in enumerate(values):
+        index = None if value is None else legend.find(value)
+        if index is None and value in BACKGROUND_LABELS:
+            plain = legend.find("background")
+            found[place] = background if plain is None else plain
+            continue
+        if index is None:
+            count.no_class[value or ""] += 1
+        else:
+            found[place] = index
+            count.polygons[legend.names[index]] += 1
+    return found
+
+
+def no_field(settings: RasteriseSettings) -> None:
+    """Refuse a field where there are none."""
+    if settings.field is not None:
+        raise OptionError("--field names a column; shapes of LabelMe have labels and no columns")
+
+
+def listed(words: Sequence[str], most: int) -> str:
+    """Put words into a sentence, not all if there are many."""
+    return ", ".join(words[:most]) + (", …" if len(words) > most else "")
