@@ -27,6 +27,7 @@ _COMMANDS = (
     "composite",
     "homogenise",
     "pansharpen",
+    "rasterise",
     "tile",
     "train",
     "predict",
@@ -40,6 +41,7 @@ _COMMANDS = (
 """Commands in the order in which pixels travel; each is `command` in the module of its name."""
 _OTHER_SPELLINGS = {
     "homogenize": "homogenise",
+    "rasterize": "rasterise",
     "vectorize": "vectorise",
 }
 """Accepted, and not listed."""

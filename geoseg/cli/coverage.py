@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from geoseg.cli.coverage_photographs import measure_photographs
 from geoseg.cli.coverage_text import notes, summary, text
 from geoseg.cli.options import (
     common_options,
@@ -20,7 +21,7 @@ from geoseg.cli.progress import progress
 
 @click.command("coverage", no_args_is_help=True)
 @click.argument("classes_raster", metavar="CLASSES")
-@output_option("the coverage: .tif by cell, .gpkg by zone (a .csv goes beside it)")
+@output_option("the coverage: .tif by cell, .gpkg by zone (.csv beside it), .csv of photographs")
 @click.option(
     "--target",
     multiple=True,
@@ -65,6 +66,15 @@ from geoseg.cli.progress import progress
     is_flag=True,
     help="CLASSES has a band of probabilities for each class, named by it: expected coverage.",
 )
+@click.option(
+    "--images",
+    metavar="DIR",
+    help="The photographs of the maps, by name: those that know where they were taken go to a"
+    " .gpkg beside the table.",
+)
+@click.option(
+    "--previews", type=click.Path(), metavar="DIR", help="Draw each photograph with its classes."
+)
 @workers_option
 @overwrite_option
 @json_option
@@ -82,6 +92,8 @@ def command(
     hectares: bool,
     classes: str | None,
     from_probabilities: bool,
+    images: str | None,
+    previews: str | None,
     workers: int | None,
     overwrite: bool,
     as_json: bool,
@@ -92,10 +104,15 @@ def command(
     (a raster) or by zone (polygons and a table, areas in hectares on the ellipsoid). Pixels that a
     border cuts count by the part that lies inside. Where nothing counts there is no coverage.
 
+    With an output that ends in .csv, CLASSES is a folder of maps of photographs, and the table has
+    a line for each of them.
+
     \b
     Examples:
       geoseg coverage map.tif -o forest.tif --target forest --cell 300m
       geoseg coverage map.tif -o grass.tif --target grass --exclude water --cell 1km --stages agde
+      geoseg coverage maps/ -o coverage.csv --target plant --exclude sky,road --stages agde \\
+        --images photographs/ --previews previews
       geoseg coverage map.tif -o parishes.gpkg --target forest,shrub --zones parishes.shp
     """
     from geoseg.assessment.coverage.source import open_source  # noqa: PLC0415 — pixels cost imports
@@ -103,8 +120,33 @@ def command(
     from geoseg.raster.legend import Legend  # noqa: PLC0415
     from geoseg.raster.output import check_output, refuse_inputs  # noqa: PLC0415
 
+    if output.lower().endswith(".csv"):
+        if any((cell, like, zones, zone_field, hectares, from_probabilities)):
+            raise click.UsageError(
+                "A table (.csv) is of photographs, each measured whole: no cells, zones, hectares"
+                " or probabilities."
+            )
+        measure_photographs(
+            classes_raster,
+            output,
+            target=target,
+            exclude=exclude,
+            stages=stages,
+            classes=classes,
+            images=images,
+            previews=previews,
+            workers=worker_count(workers),
+            overwrite=overwrite,
+            as_json=as_json,
+        )
+        return
+    if images is not None or previews is not None:
+        raise click.UsageError("--images and --previews go with an output that ends in .csv.")
     if sum(given is not None for given in (cell, like, zones)) != 1:
-        raise click.UsageError("Give one of --cell, --like and --zones: what to measure by.")
+        raise click.UsageError(
+            "Give one of --cell, --like and --zones: what to measure by; or, for maps of"
+            " photographs, an output that ends in .csv."
+        )
     if zones is None and zone_field is not None:
         raise click.UsageError("--zone-field names polygons; it goes with --zones.")
     if zones is not None and hectares:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +34,8 @@ from geoseg.errors import OptionError
 
 if TYPE_CHECKING:
     from geoseg.inference.predict import Prediction
+    from geoseg.inference.settings import PredictSettings
+    from geoseg.raster.photographs import Photographs
 
 
 def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
@@ -125,9 +129,13 @@ def command(
     files, or the tiles of one export. The map has the scene's grid and opens in QGIS with its
     classes' names and colours.
 
+    Photographs (JPEG, PNG without georeference) are one scene each where the output is no *.tif: it
+    is a folder, then, with a map for each of them.
+
     \b
-    Example:
+    Examples:
       geoseg predict scene.tif --model model.safetensors --min-area 0.5ha -o map.tif
+      geoseg predict photographs/ --model model.safetensors -o maps
     """
     if stride is not None and overlap is not None:
         raise OptionError("--stride and --overlap say the same thing; give one of them")
@@ -141,6 +149,45 @@ def command(
     from geoseg.raster.scene import Scene  # noqa: PLC0415
 
     PredictSettings(tile=tile, stride=stride, blend=blend)
+    from geoseg.raster.photographs import find_photographs  # noqa: PLC0415
+
+    many = find_photographs(scene)
+    if Path(output).suffix.lower() in (".tif", ".tiff"):
+        # Bands in separate pictures are one scene; several photographs are not.
+        if many is not None and many.scenes > 1:
+            raise OptionError(
+                f"{many.scenes} photographs are a scene each: name a folder as the output"
+            )
+        many = None
+    if many is not None:
+        if probabilities is not None or confidence is not None or region is not None:
+            raise OptionError(
+                "--probabilities, --confidence and --region are for one scene; give one photograph"
+                " and an output that ends in .tif"
+            )
+        _predict_photographs(
+            many,
+            output,
+            models=models,
+            band_names=band_names,
+            bands=bands,
+            min_area=min_area,
+            settings=PredictSettings(
+                tile=tile,
+                stride=stride,
+                blend=blend,
+                tta=tta,
+                scale=scale,
+                batch=batch_size,
+                precision=precision,
+                homogenise=homogenise,
+            ),
+            device=device,
+            workers=worker_count(workers),
+            overwrite=overwrite,
+            as_json=as_json,
+        )
+        return
     Outputs.of(output, probabilities, confidence).check(overwrite=overwrite)
     with Scene.open(scene if len(scene) > 1 else scene[0], band_names=band_names) as opened:
         if bands is not None:
@@ -181,6 +228,70 @@ def command(
     for text in result.notes:
         note(f"Note: {text}.")
     emit(_summary(result, total), _text(result, total), as_json=as_json)
+
+
+def _predict_photographs(
+    many: Photographs,
+    output: str,
+    *,
+    models: tuple[str, ...],
+    band_names: tuple[str, ...] | None,
+    bands: tuple[str, ...] | None,
+    min_area: str | None,
+    settings: PredictSettings,
+    device: str,
+    workers: int,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Predict each photograph, and say what came out of all of them."""
+    from geoseg.inference.photographs import predict_photographs  # noqa: PLC0415
+    from geoseg.inference.settings import parse_area  # noqa: PLC0415
+    from geoseg.models.builtin import choose_models  # noqa: PLC0415
+    from geoseg.raster.output import check_output_folder  # noqa: PLC0415
+    from geoseg.raster.scene import Scene  # noqa: PLC0415
+    from geoseg.raster.style import is_folder_of_maps  # noqa: PLC0415
+
+    check_output_folder(output, overwrite=overwrite, holds=is_folder_of_maps, what="class rasters")
+    with Scene.open(many.paths[0], band_names=band_names) as first:
+        bundles = choose_models(models, first)
+        if min_area is not None:
+            settings = replace(settings, min_area=parse_area(min_area, first.grid))
+    count = len(many.paths)
+    note(f"Note: {count:,} photograph{'s' * (count != 1)}, a scene each.")
+    with progress(many.pixels, "predict") as bar:
+        result = predict_photographs(
+            many,
+            output,
+            models=bundles,
+            settings=settings,
+            band_names=band_names,
+            bands=bands,
+            device=device,
+            workers=workers,
+            overwrite=overwrite,
+            progress=bar.update,
+        )
+    for text in result.notes:
+        note(f"Note: {text}.")
+    for problem in result.problems:
+        note(f"Note: left out: {problem.reason}.")
+    summary = {
+        "output": str(result.output),
+        "maps": list(result.maps),
+        "pixels": result.pixels,
+        "nodata": result.nodata,
+        "problems": [{"path": p.path, "reason": p.reason} for p in result.problems],
+        "tiles": result.tiles,
+        "seconds": round(result.seconds, 3),
+        "notes": list(result.notes),
+    }
+    lines = [f"{result.output}, {len(result.maps):,} maps", *class_lines(result.pixels, None)]
+    lines.append(
+        f"{result.tiles:,} tiles computed, {result.seconds:.1f} s,"
+        f" {many.pixels / 1e6 / result.seconds:.2f} Mpx/s"
+    )
+    emit(summary, "\n".join(lines), as_json=as_json)
 
 
 def _summary(result: Prediction, total: int) -> dict[str, object]:

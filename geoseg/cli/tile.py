@@ -31,7 +31,8 @@ from geoseg.cli.progress import progress
     multiple=True,
     metavar="RASTER",
     help="Class codes: one raster for each scene, in their order (repeat the option, or give a"
-    " pattern in quotes), or one for all.",
+    " pattern in quotes), or one for all. Labels of photographs: a folder of rasters of the same"
+    " names.",
 )
 @click.option(
     "--confidence",
@@ -171,6 +172,10 @@ def command(
     shares, the classes it holds and, where it was dropped, the reason), dataset.json (bands,
     classes, statistics) and the pixels of each split. Pixels are invalid where any band has nodata.
 
+    Photographs (JPEG, PNG without georeference) may differ in size: each gives one patch or more,
+    smaller ones are padded on the right and below, and the padding counts for nothing. Each is
+    turned as its EXIF orientation says, paired with its labels by name, and kept in one split.
+
     Labels may be of whole patches, to train networks of image-level labels: --label-table says
     which classes each holds. Tile without labels first, open index.gpkg in QGIS, add a text field
     'classes', fill it in ('water; forest', '-' for none of the classes) and give that file. Patches
@@ -185,6 +190,7 @@ def command(
       geoseg tile 'scenes/*.tif' --labels 'labels/*.tif' --homogenise overlap -o patches
       geoseg tile scene.tif --label-table fields.gpkg --label-field crop --size 50 -o patches
       geoseg tile scene.tif --labels weak.tif --confidence sure.tif --min-confidence 0.3 -o patches
+      geoseg tile photographs/ --labels masks/ --size 512 -o patches
     """
     from geoseg.patches.plan import plan_patches  # noqa: PLC0415
     from geoseg.patches.tile import cut_patches  # noqa: PLC0415

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 
 from geoseg.compositing.homogenise.standard import Standard
-from geoseg.errors import BandError, GridError, LabelError, OptionError, RasterReadError
+from geoseg.errors import BandError, GridError, OptionError, RasterReadError
 from geoseg.patches.cutting import Job
 from geoseg.patches.dataset import Labelling
 from geoseg.patches.imagelabels import lay_label_table
+from geoseg.patches.pixellabels import Say, Source, add_labels
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
 from geoseg.raster.grouping import Problem, group_scenes
 from geoseg.raster.heads import expand
-from geoseg.raster.laying import lay_labels
 from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Scene
 
-Source = str | Path
-Say = Callable[[str], None]
+__all__ = ["Inputs", "Say", "SetColour", "Source", "nothing_left", "open_inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +164,7 @@ def open_inputs(
         _add_regions(inputs, settings.region, settings)
     if labels:
         named = [str(path) for source in scenes for path in _expanded(source)]
-        _add_labels(inputs, opened, named, labels, confidence, settings, say)
+        add_labels(inputs, opened, named, labels, confidence, settings, say)
     if label_table is not None:
         inputs.label_table = str(label_table)
         inputs.legend = lay_label_table(
@@ -293,89 +292,3 @@ def _add_regions(inputs: Inputs, source: str, settings: TileSettings) -> None:
         raise missed[0][1]
     for job, _ in missed:
         inputs.drop(job, "does not overlap the region")
-
-
-def _add_labels(
-    inputs: Inputs,
-    scenes: Sequence[Scene],
-    given: Sequence[str],
-    labels: Sequence[Source],
-    confidence: Sequence[Source],
-    settings: TileSettings,
-    say: Say,
-) -> None:
-    """Lay labels, and confidences, on each scene; `given` are the files of scenes, as named."""
-    inputs.label_paths = tuple(expand(labels))
-    inputs.confidence_paths = tuple(expand(confidence)) if confidence else ()
-    if confidence and len(inputs.confidence_paths) != len(inputs.label_paths):
-        raise LabelError(
-            f"{inputs.confidence_paths[0]}: {len(inputs.confidence_paths)} files of confidences "
-            f"for {len(inputs.label_paths)} of labels: give one for each, in the same order"
-        )
-    for kind, paths in (("labels", inputs.label_paths), ("confidence", inputs.confidence_paths)):
-        if paths:
-            _lay(inputs, kind, _paired(paths, scenes, given), paths, settings, say)
-    if inputs.legend is None:
-        inputs.legend = Legend.of_raster(inputs.label_paths[0])
-
-
-def _paired(
-    paths: Sequence[str], scenes: Sequence[Scene], given: Sequence[str]
-) -> dict[int, Scene]:
-    """Open a raster for each scene, by the scene's `id`."""
-    places = [given.index(s.paths[0]) if s.paths[0] in given else -1 for s in scenes]
-    if len(paths) == len(given) > 1 and min(places) >= 0:
-        # By the order in which scenes were named: some of them may be unreadable.
-        paired = [_open_labels(paths[place]) for place in places]
-    elif len(paths) == len(scenes) > 1:
-        paired = [_open_labels(path) for path in paths]
-    else:
-        # One raster, or the tiles of one, for all.
-        paired = [_open_labels(paths[0] if len(paths) == 1 else paths)] * len(scenes)
-    return dict(zip(map(id, scenes), paired, strict=True))
-
-
-def _lay(
-    inputs: Inputs,
-    kind: str,
-    by_scene: Mapping[int, Scene],
-    paths: Sequence[str],
-    settings: TileSettings,
-    say: Say,
-) -> None:
-    """Bring labels or confidences to each scene's grid."""
-    missed: list[tuple[Job, GridError]] = []
-    what = "label" if kind == "labels" else kind
-    for job in list(inputs.jobs):
-        raster = by_scene[id(job.scene)]
-        try:
-            laid = lay_labels(raster, job.scene, assume_aligned=settings.assume_aligned)
-        except GridError as error:
-            missed.append((job, error))
-            continue
-        setattr(job, kind, laid)
-        if laid.is_warped:
-            say(
-                f"{what}s {Path(raster.paths[0]).name} lie on another grid than {job.name}: each "
-                f"pixel gets the {what} in which its centre lies (nearest)"
-            )
-    if missed and (len(paths) > 1 or len(missed) == len(inputs.jobs)):
-        raise missed[0][1]
-    for job, _ in missed:
-        inputs.drop(job, f"the {what}s do not cover it")
-
-
-def _open_labels(source: str | Sequence[str]) -> Scene:
-    """Open a raster of labels."""
-    try:
-        raster = Scene.open(source)
-    except BandError as error:
-        raise LabelError(
-            f"{error}; labels are one raster for each scene in the same order, or one for all"
-        ) from error
-    if len(raster.bands) != 1:
-        raise LabelError(
-            f"{raster.paths[0]} has {len(raster.bands)} bands: labels have one, of class codes, "
-            "and so have their confidences"
-        )
-    return raster

@@ -130,12 +130,18 @@ def _check_folder(target: Path, *, overwrite: bool) -> Path:
 def _split(inputs: Inputs, settings: TileSettings) -> Splitting:
     """Give the patches of all scenes their splits."""
     first = inputs.jobs[0].scene.grid
+    # What photographs show is the same all over each: they go to one split whole.
+    whole = settings.split_block is None and len(inputs.jobs) > len(SPLITS)
     frames, boxes = [], []
     for number, job in enumerate(inputs.jobs):
         windows = job.table.windows(job.window)
         grid = job.scene.grid
         # Scenes without a coordinate system share no ground.
-        boxes.append(boxes_in(grid, windows, grid if grid.crs is None else first))
+        if whole and job.scene.photograph:
+            one = np.array([0, 0, settings.size, settings.size], np.float64)
+            boxes.append(np.tile(one, (len(windows), 1)))
+        else:
+            boxes.append(boxes_in(grid, windows, grid if grid.crs is None else first))
         frames.append(np.full(len(windows), number if grid.crs is None else 0, np.int64))
     splitting = split_ground(
         Ground(

@@ -55,7 +55,8 @@ class TileOptions(TypedDict, total=False):
     """Wanted shares of training, validation and test patches; 0.8, 0.1, 0.1."""
     split_block: int | None
     """Side, in patches, of the blocks of ground that are given to one split each; see
-    `geoseg.patches.splits`. By default one that loses few patches and comes near to the shares."""
+    `geoseg.patches.splits`. By default one that loses few patches and comes near to the shares.
+    Photographs, if there are more than splits, are each given to one whole."""
     classes: str | None
     """As for `Legend.parse`; by default what the label raster says, else the values that it
     holds."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from PIL import Image
 from rasterio.crs import CRS
 
 from geoseg.cli import _run, main
@@ -53,6 +54,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ],
         CRS.from_epsg(32612),
     )
+    for folder, shape in (("photographs", (400, 500, 3)), ("masks", (400, 500))):
+        (tmp_path / folder).mkdir()
+        for name in "abcd":
+            picture = Image.fromarray(rng.integers(1, 3, shape, dtype=np.uint8))
+            picture.save(tmp_path / folder / f"{name}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -69,16 +75,16 @@ def test_examples_of_the_help_work_as_typed(here: Path, capsys: pytest.CaptureFi
     examples = [
         line.strip() for line in text.splitlines() if line.strip().startswith("geoseg tile ")
     ]
-    assert len(examples) == 6
+    assert len(examples) == 7
     made = []
     for example in examples:
         assert run(*shlex.split(example)[2:], "--overwrite") == 0
         made.append(PatchDataset.open("patches"))
         assert sum(made[-1].splits.values()) > 0
     assert made[2].bands == ("nir", "red", "green")
-    kinds = ["pixels", "pixels", None, "pixels", "patches", "pixels"]
+    kinds = ["pixels", "pixels", None, "pixels", "patches", "pixels", "pixels"]
     assert [data.labelling for data in made] == kinds
-    assert [data.colour is not None for data in made] == [False, False, False, True, False, False]
+    assert [data.colour is not None for data in made] == [number == 3 for number in range(7)]
     assert made[4].legend is not None
     assert made[4].legend.names == ("corn", "soybean")
     assert made[5].has_confidence

@@ -7,8 +7,6 @@ memory is a strip of the raster, the polygons and a row of numbers a zone.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,23 +19,19 @@ from numpy.typing import NDArray
 
 from geoseg.assessment.coverage.result import Result, Zone, notes_of, tags_of, total_of
 from geoseg.assessment.coverage.source import Layout, Source
+from geoseg.assessment.coverage.table import cell_text, csv_of, free_name, style_of
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import VectorError
 from geoseg.raster.ellipsoid import RowAreas
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.output import check_outputs
-from geoseg.raster.palette import Ramp
 from geoseg.raster.strips import Strip
-from geoseg.raster.style import category_qml
 from geoseg.raster.vector import Features, Purpose, crs_of, read_features, write_footprints
 from geoseg.raster.window import Window
 from geoseg.raster.zones import Zones, ground_areas
 
 _PURPOSE = Purpose(name="coverage by zone", hint="zones are a file of polygons")
 _RESERVED = ("fid", "geom", "ogc_fid")
-_STEPS = 5
-"""Classes of coverage that the style tells apart."""
-_FILL = 200
 
 
 def table_path(output: str | Path) -> Path:
@@ -120,10 +114,10 @@ def coverage_by_zone(
         everything,
         features.shapes,
         crs_of(features),
-        style_qml=_style(stages),
+        style_qml=style_of(stages),
         overwrite=overwrite,
         metadata=tags,
-        beside={table: _csv(everything)},
+        beside={table: csv_of(everything)},
     )
     found = [
         Zone(
@@ -168,7 +162,7 @@ def _names(features: Features, field: str | None) -> list[Any]:
     if field not in features.columns:
         there = ", ".join(features.columns) or "none"
         raise VectorError(f"{features.source} has no attribute {field!r}; there are {there}")
-    return ["" if v is None else _text(v) for v in features.columns[field].tolist()]
+    return ["" if v is None else cell_text(v) for v in features.columns[field].tolist()]
 
 
 def _sums(
@@ -249,7 +243,7 @@ def _columns(
     wanted = range(classes.shape[1]) if source.legend is None else range(len(source.legend))
     for index in wanted:
         if source.legend is not None or classes[:, index].any():
-            found[_free(f"{source.class_name(index)}_{unit}", found)] = classes[:, index]
+            found[free_name(f"{source.class_name(index)}_{unit}", found)] = classes[:, index]
     return found
 
 
@@ -260,56 +254,13 @@ def _own(
     kept: dict[str, NDArray[Any]] = {}
     renamed = []
     for name, values in columns.items():
-        free = _free(name, {**found, **kept, **dict.fromkeys(_RESERVED)})
+        free = free_name(name, {**found, **kept, **dict.fromkeys(_RESERVED)})
         if free != name:
             renamed.append(f"{name} is {free}")
         kept[free] = values
     return kept, [f"attributes of the zones have other names: {', '.join(renamed)}"] * bool(renamed)
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    """Return a name that no column has, in upper or lower case."""
-    used = {one.casefold() for one in taken}
-    found = name
-    while found.casefold() in used:
-        found += "_"
-    return found
-
-
 def _digest(source: str) -> dict[str, str]:
     path = source.partition("|layername=")[0]
     return {path: fingerprint_files([path])} if Path(path).is_file() else {path: ""}
-
-
-def _csv(columns: Mapping[str, Any]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    cells = [[_text(v) for v in np.asarray(values, dtype=object)] for values in columns.values()]
-    writer.writerows(zip(*cells, strict=True))
-    return text.getvalue()
-
-
-def _text(value: Any) -> str:
-    """Write a value of a table: at most six decimals, nothing where there is none."""
-    if value is None:
-        return ""
-    if isinstance(value, float | np.floating):
-        text = "" if np.isnan(value) else f"{value:.6f}".rstrip("0").rstrip(".")
-        return "0" if text == "-0" else text
-    return "" if isinstance(value, np.datetime64) and np.isnat(value) else str(value)
-
-
-def _style(stages: StageTable | None) -> str:
-    """Colour zones by stage, else by steps of coverage."""
-    if stages is not None:
-        legend = stages.legend()
-        rows = {
-            name: (name, color) for name, color in zip(legend.names, legend.colors, strict=True)
-        }
-        return category_qml("stage", rows, alpha=_FILL)
-    step = 100 // _STEPS
-    ramp = Ramp(name="coverage", minimum=0, maximum=_STEPS).items()
-    rows = {str(i): (f"{i * step}–{(i + 1) * step} %", ramp[i + 1][1]) for i in range(_STEPS)}
-    expression = f'min(floor("coverage" / {step}), {_STEPS - 1})'
-    return category_qml(expression, rows, expression=True, alpha=_FILL)

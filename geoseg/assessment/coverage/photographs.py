@@ -1,0 +1,361 @@
+"""Coverage of photographs: a line for each map, previews, and points where they were taken.
+
+Pixels of a photograph have no area on the ground: coverage is a share of pixels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.assessment.coverage.share import coverage_of_counts
+from geoseg.assessment.coverage.source import Source, open_source
+from geoseg.assessment.coverage.table import csv_of, free_name, style_of
+from geoseg.assessment.stages import StageTable
+from geoseg.errors import InputError, LabelError, OptionError
+from geoseg.raster.heads import expand
+from geoseg.raster.legend import NODATA, Legend
+from geoseg.raster.output import (
+    TemporaryFolder,
+    check_output,
+    check_output_folder,
+    output_error,
+    refuse_inputs,
+)
+from geoseg.raster.pairing import pair_by_stem
+from geoseg.raster.photographs import place_of
+from geoseg.raster.provenance import option_words, provenance
+from geoseg.raster.scene import Scene
+from geoseg.raster.strips import read_strips
+
+_ROWS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photograph:
+    """Coverage of one photograph."""
+
+    name: str
+    """Of the photograph; of its map where there are no photographs."""
+    coverage: float
+    """Percent; NaN where nothing counts."""
+    stage: str | None
+    """Its stage, if there are stages."""
+    target_px: int
+    """Pixels of the target."""
+    counted_px: int
+    """Pixels of all classes but the excluded."""
+    nodata_px: int
+    """Pixels without a class."""
+    classes: Mapping[str, int]
+    """Pixels by class."""
+    place: tuple[float, float] | None
+    """Longitude and latitude where it was taken, if it says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotographCoverage:
+    """What was found and written."""
+
+    outputs: tuple[Path, ...]
+    """The table; the points, if any photograph has a place; the folder of previews, if wanted."""
+    target: tuple[str, ...]
+    """Names of the classes measured."""
+    excluded: tuple[str, ...]
+    """Names of the classes that count for nothing."""
+    photographs: tuple[Photograph, ...]
+    """In the order of the maps."""
+    coverage: float
+    """Of all pixels of all photographs together, in percent."""
+    stages: Mapping[str, int]
+    """Photographs by stage; empty without stages."""
+    notes: tuple[str, ...]
+    """What a user should know, a sentence each without its full stop."""
+
+
+def points_path(output: str | Path) -> Path:
+    """Where the points go that belong to a table."""
+    return Path(output).with_suffix(".gpkg")
+
+
+def coverage_of_photographs(
+    maps: str | Path,
+    output: str | Path,
+    *,
+    target: Sequence[str],
+    excluded: Sequence[str] = (),
+    classes: Legend | None = None,
+    stages: StageTable | None = None,
+    images: str | Path | None = None,
+    previews: str | Path | None = None,
+    workers: int = 4,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> PhotographCoverage:
+    """Measure coverage of each map of a folder.
+
+    Parameters
+    ----------
+    maps
+        Folder (or pattern, or file) of class rasters, a scene each.
+    output
+        Table, ``.csv``: a line a photograph.
+    target, excluded, classes
+        As for `geoseg.assessment.coverage.source.open_source`.
+    stages
+        Adds each photograph's stage.
+    images
+        The photographs, of the names of their maps but for the ending. Those that know where they
+        were taken go into ``OUTPUT.gpkg``, as points in WGS 84.
+    previews
+        Folder to make of annotated photographs, ``NAME.jpg``; needs `images`.
+    workers
+        Threads that read.
+    progress
+        Called with the number of maps done since the last call.
+
+    Raises
+    ------
+    RasterReadError
+        A map or a photograph cannot be read.
+    LabelError
+        Maps name other classes than the first, or none; or a class is none of theirs.
+    OptionError
+        Previews without photographs; no target.
+    InputError
+        A photograph is not of the size of its map, or no map has one.
+    OutputError
+        An output cannot be written.
+    """
+    table = check_output(output, overwrite=overwrite, suffixes=(".csv",))
+    points = points_path(table)
+    if previews is not None and images is None:
+        raise OptionError("--previews are drawn on the photographs: name their folder by --images")
+    paths = expand([maps])
+    partners, notes = _partners(paths, images)
+    if images is not None:
+        check_output(points, overwrite=overwrite)
+    refuse_inputs([table, points], [*paths, *partners.values()])
+    sources = _open(paths, target, excluded, classes)
+    with ExitStack() as stack:
+        hidden = None
+        if previews is not None:
+            # Imported here: it brings Pillow.
+            from geoseg.report.photographs import is_folder_of_previews  # noqa: PLC0415
+
+            folder = check_output_folder(
+                previews, overwrite=overwrite, holds=is_folder_of_previews, what="previews"
+            )
+            hidden = stack.enter_context(TemporaryFolder(folder))
+            (hidden.path / "previews").mkdir()
+        found = []
+        strays: Counter[str] = Counter()
+        for path, source in zip(paths, sources, strict=True):
+            picture = partners.get(path)
+            one = _measure(source, stages, picture, workers)
+            strays[source.name] += source.strays.pixels
+            if hidden is not None and picture is not None:
+                place = hidden.path / "previews" / f"{Path(path).stem}.jpg"
+                place.write_bytes(_preview(source, picture, one, workers))
+            found.append(one)
+            if progress is not None:
+                progress(1)
+        tags = _tags(str(maps), sources, stages)
+        # Points of an earlier run would be taken for those of this one.
+        stale = [points] if images is not None else []
+        outputs = _write(table, points, found, stages, tags, stale, overwrite)
+        if hidden is not None:
+            try:
+                hidden.publish_folder(hidden.path / "previews")
+            except OSError as error:
+                raise output_error(error, hidden.target) from error
+            outputs.append(hidden.target)
+    if pixels := sum(strays.values()):
+        notes.append(f"{pixels:,} px hold values that are no class and count as without data")
+    whole = sum(one.counted_px for one in found)
+    first = sources[0]
+    return PhotographCoverage(
+        outputs=tuple(outputs),
+        target=first.names(first.target),
+        excluded=first.names(first.excluded),
+        photographs=tuple(found),
+        coverage=100 * sum(one.target_px for one in found) / whole if whole else float("nan"),
+        stages={}
+        if stages is None
+        else {name: sum(one.stage == name for one in found) for name in stages.names},
+        notes=tuple(notes),
+    )
+
+
+def _partners(paths: Sequence[str], images: str | Path | None) -> tuple[dict[str, str], list[str]]:
+    """Photograph of each map, and what is to be said."""
+    if images is None:
+        return {}, []
+    found = pair_by_stem(paths, expand([images]))
+    if not found.pairs:
+        raise InputError(f"{images}: holds no photograph of the name of {Path(paths[0]).name}")
+    notes = []
+    for alone, what in (
+        (found.first_alone, "maps have no photograph of their name"),
+        (found.second_alone, "photographs have no map of their name"),
+    ):
+        if alone:
+            more = ", …" if len(alone) > 5 else ""
+            shown = ", ".join(Path(path).name for path in alone[:5])
+            notes.append(f"{len(alone):,} {what}: {shown}{more}")
+    return dict(found.pairs), notes
+
+
+def _open(
+    paths: Sequence[str], target: Sequence[str], excluded: Sequence[str], classes: Legend | None
+) -> list[Source]:
+    """Open all maps; they tell the same classes apart."""
+    sources: list[Source] = []
+    for path in paths:
+        source = open_source(path, target=target, excluded=excluded, classes=classes)
+        source.scene.close()
+        if source.legend is None:
+            raise LabelError(f"{path}: names no classes; say with --classes what its values mean")
+        first = sources[0].legend if sources else source.legend
+        if first is not None and (source.legend.ids, source.legend.names) != (
+            first.ids, first.names
+        ):  # fmt: skip
+            raise LabelError(f"{path}: has other classes than {paths[0]}; measure them apart")
+        sources.append(source)
+    return sources
+
+
+def _measure(
+    source: Source, stages: StageTable | None, picture: str | None, workers: int
+) -> Photograph:
+    """Count the pixels of one map."""
+    legend = source.legend
+    names = () if legend is None else legend.names
+    counts = np.zeros(256, np.int64)
+    with source.scene:
+        for strip in source.strips(source.scene.grid.window, workers):
+            counts += np.bincount(strip.arrays[0].ravel(), minlength=256)
+    shares = coverage_of_counts(counts[: len(names)], source.target, source.excluded)
+    return Photograph(
+        name=Path(picture or source.name).name,
+        coverage=float(shares.percent),
+        stage=None if stages is None else str(stages.of(shares.part, shares.whole)),
+        target_px=int(shares.part),
+        counted_px=int(shares.whole),
+        nodata_px=int(counts[NODATA]),
+        classes=dict(zip(names, counts[: len(names)].tolist(), strict=True)),
+        place=None if picture is None else place_of(picture),
+    )
+
+
+def _write(
+    table: Path,
+    points: Path,
+    found: Sequence[Photograph],
+    stages: StageTable | None,
+    tags: Mapping[str, str],
+    stale: Sequence[Path],
+    overwrite: bool,
+) -> list[Path]:
+    """Write the table, and the points of photographs that have a place."""
+    columns: dict[str, Any] = {
+        "photograph": [one.name for one in found],
+        "coverage": np.array([one.coverage for one in found]),
+    }
+    if stages is not None:
+        columns["stage"] = [str(one.stage) for one in found]
+    for key in ("target_px", "counted_px", "nodata_px"):
+        columns[key] = np.array([getattr(one, key) for one in found], np.int64)
+    for name in found[0].classes:
+        pixels = np.array([one.classes[name] for one in found], np.int64)
+        columns[free_name(f"{name}_px", columns)] = pixels
+    text = csv_of(columns)
+    placed = [i for i, one in enumerate(found) if one.place is not None]
+    if not placed:
+        with TemporaryFolder(table) as folder:
+            made = folder.path / table.name
+            made.write_text(text, encoding="utf-8", newline="\n")
+            folder.publish(made, {}, overwrite=overwrite, stale=stale)
+        return [table]
+    # Imported here: it takes a second, and few photographs know where they were taken.
+    from geoseg.raster.vector import points_at, wgs84, write_footprints  # noqa: PLC0415
+
+    write_footprints(
+        points,
+        "photographs",
+        {key: [values[i] for i in placed] for key, values in columns.items()},
+        points_at([one.place for one in found if one.place is not None]),
+        wgs84(),
+        style_qml=style_of(stages, "marker"),
+        overwrite=overwrite,
+        metadata=tags,
+        beside={table: text},
+    )
+    return [table, points]
+
+
+def _tags(maps: str, sources: Sequence[Source], stages: StageTable | None) -> dict[str, str]:
+    """Provenance of the points."""
+    first = sources[0]
+    said = {"target": ",".join(first.names(first.target))}
+    if first.excluded:
+        said["exclude"] = ",".join(first.names(first.excluded))
+    if stages is not None:
+        said["stages"] = stages.source
+    command = ["geoseg", "coverage", maps, *option_words(said)]
+    digests = {source.name: source.scene.fingerprint() for source in sources}
+    return provenance(command, digests, options=said)
+
+
+def _preview(source: Source, picture: str, one: Photograph, workers: int) -> bytes:
+    """Draw one photograph with its classes."""
+    # Imported here: it brings matplotlib's fonts.
+    from geoseg.report.photographs import MOST_SIDE, preview  # noqa: PLC0415
+    from geoseg.report.pictures import show_bands  # noqa: PLC0415
+
+    grid, legend = source.scene.grid, source.legend
+    with Scene.open(picture) as scene:
+        if (scene.grid.height, scene.grid.width) != (grid.height, grid.width):
+            raise InputError(
+                f"{picture}: has {scene.grid.width} × {scene.grid.height} px and its map"
+                f" {grid.width} × {grid.height}: they do not belong together"
+            )
+        step = -(-max(grid.height, grid.width) // MOST_SIDE)
+        names = [scene.band_names[place] for place in show_bands(scene.band_names)]
+        # Grey is shown as three bands alike.
+        one_of_each = list(dict.fromkeys(names))
+        pixels = _reduced(scene.select(one_of_each), step, workers)
+        pixels = pixels[[one_of_each.index(name) for name in names]]
+    with source.scene:
+        values = _reduced(source.scene, step, workers)[0]
+    if legend is None:
+        raise ValueError("maps without classes are refused before")
+    if pixels.dtype != np.uint8:
+        most = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "iu" else pixels.max()
+        pixels = np.clip(pixels * (255 / max(float(most), 1e-12)), 0, 255).astype(np.uint8)
+    share = "no coverage" if one.counted_px == 0 else f"{one.coverage:.1f} %"
+    stage = "" if one.stage is None else f", stage {one.stage}"
+    return preview(
+        np.ascontiguousarray(pixels.transpose(1, 2, 0)),
+        legend.lookup(values),
+        legend,
+        target=source.target,
+        excluded=source.excluded,
+        title=f"{one.name}: {' + '.join(source.names(source.target))} {share}{stage}",
+    )
+
+
+def _reduced(scene: Scene, step: int, workers: int) -> NDArray[Any]:
+    """(bands, rows, cols): every so many-th pixel, strip by strip."""
+    parts = [
+        strip.arrays[0][:, -strip.row % step :: step, ::step].copy()
+        for strip in read_strips([scene], target_rows=_ROWS, workers=workers)
+    ]
+    return np.concatenate(parts, axis=1)

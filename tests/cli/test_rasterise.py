@@ -1,0 +1,294 @@
+"""``geoseg rasterise``: real files in, class rasters out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from numpy.typing import NDArray
+from PIL import Image
+
+from geoseg.cli import main
+from geoseg.raster.legend import Legend
+from geoseg.raster.plain import PlainWriter, plain_grid
+from geoseg.raster.scene import Scene
+
+X0, Y0 = 301905.0, 4154085.0
+
+
+def call(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(a) for a in arguments])
+    return int(ended.value.code or 0)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def codes(path: Path) -> NDArray[Any]:
+    with Scene.open(path) as scene:
+        return scene.read(scene.grid.window).data[0]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    path, grid = tmp_path / "scene.tif", plain_grid(4, 6)
+    with PlainWriter(path, grid, band_names=["red"], dtype="uint8", nodata=None) as writer:
+        writer.write(grid.window, np.ones((1, 4, 6), np.uint8))
+    return path
+
+
+def box(col: float, row: float, col_stop: float, row_stop: float) -> Any:
+    """Rectangle in pixels of the scene."""
+    return shapely.box(X0 + 30 * col, Y0 - 30 * row_stop, X0 + 30 * col_stop, Y0 - 30 * row)
+
+
+@pytest.fixture
+def plots(tmp_path: Path) -> Path:
+    path = tmp_path / "plots.gpkg"
+    frame = geopandas.GeoDataFrame(
+        {"crop": ["weed", "crop", None], "code": [20.0, 10.0, np.nan]},
+        geometry=[box(0, 0, 3, 4), box(2, 0, 5, 2), box(5, 3, 6, 4)],
+        crs=32612,
+    )
+    frame.to_file(path)
+    return path
+
+
+def test_polygons_become_classes_numbered_by_name(
+    scene: Path, plots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.tif"
+    assert call("rasterise", plots, "--like", scene, "--field", "crop", "-o", out) == 0
+    said = capsys.readouterr()
+    assert "classes by name: 1 crop, 2 weed" in said.err
+    assert "1 polygons have a value that is no class ((empty) 1)" in said.err
+    n = 255
+    assert codes(out).tolist() == [
+        [2, 2, 1, 1, 1, n],
+        [2, 2, 1, 1, 1, n],
+        [2, 2, 2, n, n, n],
+        [2, 2, 2, n, n, n],
+    ]
+    assert Legend.of_raster(out) == Legend.parse("1=crop,2=weed")
+    assert out.with_suffix(".qml").exists()
+    with rasterio.open(out) as made, rasterio.open(scene) as like:
+        assert made.transform == like.transform
+        assert made.crs == like.crs
+        assert made.nodata == 255
+        assert "geoseg rasterise plots.gpkg --like scene.tif" in made.tags()["GEOSEG_COMMAND"]
+    assert "crop" in said.out
+    assert "unlabelled" in said.out
+
+
+def test_classes_background_overlap_and_numbers_can_be_given(
+    scene: Path, plots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.tif"
+    words = ["--classes", "0=other,10=crop,20=weed", "--background", "other", "--overlap", "first"]
+    assert (
+        call("rasterise", plots, "--like", scene, "--field", "code", *words, "-o", out, "--json")
+        == 0
+    )
+    found = told(capsys)
+    assert codes(out).tolist() == [
+        [20, 20, 20, 10, 10, 0],
+        [20, 20, 20, 10, 10, 0],
+        [20, 20, 20, 0, 0, 0],
+        [20, 20, 20, 0, 0, 255],  # nobody knows what the polygon without a code is
+    ]
+    assert [(c["name"], c["polygons"], c["pixels"]) for c in found["classes"]] == [
+        ("other", 0, 7), ("crop", 1, 4), ("weed", 1, 12)
+    ]  # fmt: skip
+    assert found["unlabelled"] == 1
+    assert found["no_class"] == {"": 1}
+
+
+def test_values_that_are_no_class_are_listed(
+    scene: Path, plots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.tif"
+    words = ["--field", "crop", "--classes", "1=crop", "-o", out]
+    assert call("rasterise", plots, "--like", scene, *words) == 0
+    assert "2 polygons have a value that is no class (weed 1, (empty) 1)" in capsys.readouterr().err
+    assert set(np.unique(codes(out))) == {1, 255}
+
+
+def test_polygons_of_one_class_need_no_field(scene: Path, plots: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.tif"
+    words = ["--classes", "3=field", "--ignore-border", "15m", "-o", out]
+    assert call("rasterise", plots, "--like", scene, *words) == 0
+    assert codes(out)[2].tolist() == [255, 3, 255, 255, 255, 255]
+    assert (codes(out)[3] == 255).all()
+
+
+def test_one_class_beside_the_background_needs_no_field(
+    scene: Path, plots: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.tif"
+    words = ["--classes", "0=other,1=cane", "--background", "other", "-o", out]
+    assert call("rasterise", plots, "--like", scene, *words) == 0
+    assert codes(out).tolist() == [[1] * 5 + [0]] * 2 + [[1] * 3 + [0] * 3] + [[1] * 3 + [0, 0, 1]]
+
+
+def test_examples_of_the_help_work_as_typed(
+    scene: Path, plots: Path, annotated: tuple[Path, Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    annotated[0].rename(tmp_path / "annotations")
+    monkeypatch.chdir(tmp_path)
+    assert call("rasterise", "--help") == 0
+    text = capsys.readouterr().out.replace("\\\n", " ")
+    examples = [line.strip() for line in text.splitlines() if line.startswith("    geoseg ")]
+    assert len(examples) == 3
+    for example in examples:
+        assert call(*shlex.split(example)[1:], "--overwrite") == 0, example
+
+
+def test_polygons_elsewhere_on_the_globe_are_brought_to_the_grid(
+    scene: Path, plots: Path, tmp_path: Path
+) -> None:
+    geopandas.read_file(plots).to_crs(4326).to_file(tmp_path / "wgs.geojson")
+    for name, source in (("a.tif", plots), ("b.tif", tmp_path / "wgs.geojson")):
+        words = ["--like", scene, "--field", "crop", "-o", tmp_path / name]
+        assert call("rasterize", source, *words) == 0
+    assert np.array_equal(codes(tmp_path / "a.tif"), codes(tmp_path / "b.tif"))
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "why"),
+    [
+        ([], 2, "say with --field which field names the class (it has crop, code)"),
+        (["--field", "kind"], 1, "has no field 'kind'; it has crop, code"),
+        (["--field", "crop", "--background", "soil", "--classes", "1=crop"], 1, "no such class"),
+        (["--field", "crop", "--ignore-border", "2ha"], 2, "no width of a border"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    scene: Path, plots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    words: list[str], status: int, why: str,
+) -> None:  # fmt: skip
+    out = tmp_path / "out.tif"
+    assert call("rasterise", plots, "--like", scene, *words, "-o", out) == status
+    said = capsys.readouterr().err.strip().splitlines()
+    assert why in said[-1]
+    assert not out.exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_polygons_that_miss_the_scene_are_refused(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = tmp_path / "far.gpkg"
+    geopandas.GeoDataFrame({"k": ["a"]}, geometry=[box(90, 0, 91, 1)], crs=32612).to_file(far)
+    assert call("rasterise", far, "--like", scene, "--field", "k", "-o", tmp_path / "o.tif") == 1
+    assert "no polygon lies on it" in capsys.readouterr().err
+
+
+# -- LabelMe --------------------------------------------------------------------------------------
+
+
+def annotate(path: Path, height: int, width: int, *shapes: tuple[str, list[list[float]]]) -> None:
+    content = {
+        "shapes": [
+            {"label": label, "points": points, "shape_type": "rectangle"}
+            for label, points in shapes
+        ],
+        "imagePath": "x.png",
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+    path.write_text(json.dumps(content))
+
+
+@pytest.fixture
+def annotated(tmp_path: Path) -> tuple[Path, Path]:
+    pictures, drawn = tmp_path / "images", tmp_path / "drawn"
+    pictures.mkdir()
+    drawn.mkdir()
+    for name, width in (("b", 5), ("a", 4), ("c", 3)):
+        Image.fromarray(np.zeros((3, width, 3), np.uint8)).save(pictures / f"{name}.png")
+    annotate(
+        drawn / "a.json", 3, 4,
+        ("crop", [[0, 0], [3, 3]]),
+        ("_background_", [[1, 1], [2, 2]]),
+        ("__ignore__", [[2, 2], [3, 3]]),
+    )  # fmt: skip
+    annotate(drawn / "b.json", 3, 5, ("weed", [[4, 0], [5, 3]]), ("moss", [[0, 0], [1, 1]]))
+    annotate(drawn / "lost.json", 3, 5)
+    return drawn, pictures
+
+
+def test_a_folder_of_annotations_becomes_a_folder_of_masks(
+    annotated: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn, pictures = annotated
+    out = tmp_path / "masks"
+    words = ["--classes", "0=soil,1=crop,2=weed", "--background", "soil", "-o", out]
+    assert call("rasterise", drawn, "--like", pictures, *words) == 0
+    said = capsys.readouterr().err
+    assert codes(out / "a.tif").tolist() == [[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 255, 0]]
+    assert codes(out / "b.tif").tolist() == [[255, 0, 0, 0, 2], [0, 0, 0, 0, 2], [0, 0, 0, 0, 2]]
+    assert sorted(path.name for path in out.glob("*.tif")) == ["a.tif", "b.tif"]
+    assert "1 annotations without a picture of their name are left out: lost.json" in said
+    assert "1 pictures without an annotation get no raster: c.png" in said
+    assert "(__ignore__" not in said
+    assert "moss 1" in said
+    assert Legend.of_raster(out / "b.tif") == Legend.parse("0=soil,1=crop,2=weed")
+    assert call("rasterise", drawn, "--like", pictures, *words) == 1
+    assert "there already" in capsys.readouterr().err
+    assert call("rasterise", drawn, "--like", pictures, *words, "--overwrite") == 0
+
+
+def test_classes_of_a_folder_are_those_of_all_its_annotations(
+    annotated: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn, pictures = annotated
+    out = tmp_path / "masks"
+    assert call("rasterise", drawn, "--like", pictures, "--background", "soil", "-o", out) == 0
+    assert "classes by name: 0 soil, 1 crop, 2 moss, 3 weed" in capsys.readouterr().err
+    assert codes(out / "a.tif")[0].tolist() == [1, 1, 1, 0]
+
+
+def test_an_annotation_of_another_picture_stops_everything(
+    annotated: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn, pictures = annotated
+    annotate(drawn / "b.json", 30, 50)
+    assert call("rasterise", drawn, "--like", pictures, "-o", tmp_path / "masks") == 1
+    assert "b.json: annotates 50 × 30 px and b.png has 5 × 3" in capsys.readouterr().err
+    assert not (tmp_path / "masks").exists()
+
+
+def test_one_annotation_is_laid_on_its_picture(
+    annotated: tuple[Path, Path], tmp_path: Path
+) -> None:
+    drawn, pictures = annotated
+    out = tmp_path / "a.tif"
+    assert call("rasterise", drawn / "a.json", "--like", pictures / "a.png", "-o", out) == 0
+    assert codes(out)[0].tolist() == [1, 1, 1, 255]
+
+
+@pytest.mark.realdata
+def test_annotations_give_back_the_masks_that_they_were_drawn_from(
+    real_data: Path, tmp_path: Path
+) -> None:
+    """But for what the drawing lost: holes, small parts, and a pixel of the outlines."""
+    data = real_data / "peanut"
+    words = ["--classes", "0=soil,1=crop,2=weed", "--background", "soil", "-o", tmp_path / "m"]
+    assert call("rasterise", data / "annotations", "--like", data / "images", *words) == 0
+    pairs = np.zeros((3, 3), np.int64)
+    for truth in sorted((data / "masks").glob("*.png")):
+        both = codes(truth).ravel(), codes(tmp_path / "m" / f"{truth.stem}.tif").ravel()
+        np.add.at(pairs, both, 1)
+    union = pairs.sum(0) + pairs.sum(1) - np.diag(pairs)
+    assert (np.diag(pairs) / union > [0.99, 0.96, 0.92]).all()
