@@ -63,6 +63,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "click": ("geoseg.cli",),
     "tqdm": ("geoseg.cli",),
     "matplotlib": ("geoseg.report",),
+    "PIL": ("geoseg.report.photographs",),
     "torchvision": ("geoseg.models",),
     "segmentation_models_pytorch": ("geoseg.models",),
     "timm": ("geoseg.models",),

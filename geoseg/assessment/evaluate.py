@@ -7,7 +7,8 @@ what is kept is counts, so memory does not grow with the scene.
 The prediction holds class *ids*; the labels hold whatever *values* the legend says mean a class
 (the id, where it says nothing). Each pixel of the prediction's grid inside the region is one of:
 
-- unlabelled: the labels are nodata or do not reach here; not scored;
+- unlabelled: the labels are nodata or do not reach here, or are 255 where that means no class; not
+  scored;
 - ignored: a label value that the caller wants to ignore; not scored;
 - unknown: a label value that means no class; not scored, counted by value and said in words;
 - unpredicted: labelled, but the prediction is nodata or a value that is no class; not scored unless
@@ -112,7 +113,13 @@ class Comparison:
         """The part of the prediction's grid that is read."""
         return self.prediction.grid.window if self.region is None else self.region.window
 
-    def run(self, *, workers: int = 4, progress: Callable[[int], None] | None = None) -> Evaluation:
+    def run(
+        self,
+        *,
+        workers: int = 4,
+        progress: Callable[[int], None] | None = None,
+        may_be_empty: bool = False,
+    ) -> Evaluation:
         """Read both rasters and count.
 
         Parameters
@@ -121,6 +128,8 @@ class Comparison:
             Threads that read and count.
         progress
             Called with the number of pixels done since the last call.
+        may_be_empty
+            Whether nothing to score is no error: one of many photographs.
 
         Raises
         ------
@@ -138,7 +147,10 @@ class Comparison:
         ):
             if progress is not None:
                 progress(strip.height * self.window.width)
-        return counter.evaluation()
+        found = counter.evaluation()
+        if not may_be_empty:
+            check_scored(found)
+        return found
 
     def ignored_values(self, legend: Legend | None) -> set[int]:
         """Label values that are not scored; names need a legend."""
@@ -244,13 +256,17 @@ class _Counter:
         truth_index = self._truth.index(legend)
         found_index = self._predicted.index(by_id(legend))
         if self._truth.raw:
-            _add_strays(self._unknown_labels, pairs.sum(axis=1), truth_index == NOTHING)
+            stray = truth_index == NOTHING
+            stray[NOTHING] = False  # nodata of class rasters, tagged or not
+            if truth_index[NOTHING] == NOTHING:
+                self._unlabelled += int(pairs[NOTHING].sum())
+            _add_strays(self._unknown_labels, pairs.sum(axis=1), stray)
         if self._predicted.raw:
             labelled = pairs[truth_index != NOTHING].sum(axis=0)
             stray = found_index == NOTHING
             stray[NOTHING] = False  # nodata of class rasters, tagged or not
             _add_strays(self._unknown_predictions, labelled, stray)
-        result = Evaluation(
+        return Evaluation(
             prediction=self._of.names[0],
             labels=self._of.names[1],
             fingerprints=(self._of.prediction.fingerprint(), self._of.labels.fingerprint()),
@@ -267,8 +283,6 @@ class _Counter:
             region=self._of.region_name,
             notes=self._of.notes,
         )
-        _check_scored(result)
-        return result
 
 
 def _add_strays(tally: Tally, counts: NDArray[np.int64], stray: NDArray[np.bool_]) -> None:
@@ -276,7 +290,8 @@ def _add_strays(tally: Tally, counts: NDArray[np.int64], stray: NDArray[np.bool_
     tally.add_counts(values, counts[values])
 
 
-def _check_scored(found: Evaluation) -> None:
+def check_scored(found: Evaluation) -> None:
+    """Refuse an evaluation of nothing, and say why it is; LabelError."""
     scores = found.scores
     if scores.scored:
         return

@@ -7,8 +7,23 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from unicodedata import combining, east_asian_width
 
-NONE = "–"
-"""What stands where there is no number."""
+from geoseg.report import numbers
+from geoseg.report.numbers import NONE, count
+
+__all__ = [
+    "NONE",
+    "count",
+    "display_width",
+    "file_name",
+    "file_size",
+    "number",
+    "pad",
+    "pairs",
+    "percent",
+    "score",
+    "signed",
+    "table",
+]
 
 
 def display_width(text: str) -> int:
@@ -60,20 +75,20 @@ def pairs(rows: Sequence[tuple[str, str]], *, indent: int = 2) -> list[str]:
     return lines
 
 
-def score(value: float) -> str:
+def score(value: float | None) -> str:
     """Write a score between −1 and 1: four decimals, rounded; "–" where it is undefined."""
-    return NONE if math.isnan(value) else f"{value:.4f}"
+    return numbers.score(value, places=4)
 
 
-def percent(share: float) -> str:
+def signed(value: float | None) -> str:
+    """Write a difference of scores with its sign, four decimals: "+0.0124", "0.0000"."""
+    return numbers.signed(value, places=4)
+
+
+def percent(share: float | None) -> str:
     """Write a share: "12.3 %"; only nothing is written as 0, and only all as 100."""
-    if math.isnan(share):
-        return NONE
-    if 0 < share < 0.0005:
-        return "<0.1 %"
-    if 0.9995 <= share < 1:
-        return ">99.9 %"
-    return f"{100 * share:.1f} %"
+    # A terminal may break a line where it likes; programs look for plain spaces.
+    return numbers.percent(share).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def number(value: float) -> str:
@@ -85,11 +100,6 @@ def number(value: float) -> str:
     if 1e-3 <= abs(value) < 1e6:
         return f"{value:.6g}"
     return f"{value:.3e}"
-
-
-def count(pixels: int) -> str:
-    """Write a number of things with thousands apart: "1,234,567"."""
-    return f"{pixels:,}"
 
 
 def file_size(size: int) -> str:

@@ -12,17 +12,17 @@ NONE = "–"
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
-def score(value: float | None) -> str:
+def score(value: float | None, *, places: int = 3) -> str:
     """Write a score from 0 to 1: three decimals, "–" where it is undefined (None or NaN)."""
-    return NONE if value is None or math.isnan(value) else f"{value:.3f}"
+    return NONE if value is None or math.isnan(value) else f"{value:.{places}f}"
 
 
-def signed(value: float | None) -> str:
+def signed(value: float | None, *, places: int = 3) -> str:
     """Write a difference of scores with its sign: "+0.012", "−0.003", "0.000"."""
     if value is None or math.isnan(value):
         return NONE
-    text = f"{abs(value):.3f}"
-    if text == "0.000":
+    text = f"{abs(value):.{places}f}"
+    if not text.strip("0."):
         return text
     return ("+" if value > 0 else "−") + text
 

@@ -293,3 +293,46 @@ def test_parts_added_equal_the_whole(case: tuple[list[int], list[int], int], cut
     whole = Confusion.from_arrays(array(truth), array(prediction), classes=classes)
     assert parts[0] + parts[1] == whole
     assert Confusion.total(parts, classes=classes) == whole
+
+
+# -- another library ------------------------------------------------------------------------------
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    classes=st.integers(2, 6),
+    left_out=st.sets(st.integers(0, 5), max_size=2),
+)
+@settings(max_examples=50, deadline=None)
+def test_scores_are_those_of_scikit_learn(seed: int, classes: int, left_out: set[int]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(seed)
+    truth, found = random.integers(0, classes, (2, 30, 20), np.uint8)
+    truth[random.random(truth.shape) < 0.1] = NOTHING
+    left_out = {i for i in left_out if i < classes - 1}
+    got = Confusion.from_arrays(truth, found, classes=classes).scores(leave_out=left_out)
+    kept = truth != NOTHING
+    true, guess = truth[kept], found[kept]
+    labels = list(range(classes))
+    means = [i for i in labels if i not in left_out]
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        true, guess, labels=labels, zero_division=np.nan
+    )
+    iou = metrics.jaccard_score(true, guess, labels=labels, average=None)
+    for mine, theirs in (
+        (got.precision, precision),
+        (got.recall, recall),
+        (got.f1, f1),
+        (got.iou, iou),
+    ):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+    assert got.true.tolist() == support.tolist()
+    assert same(got.pixel_accuracy, metrics.accuracy_score(true, guess))
+    assert same(got.kappa, metrics.cohen_kappa_score(true, guess))
+    # Means over some classes alone, while the pixels of the others still are errors.
+    assert same(got.mean_iou, iou[means].mean())
+    assert same(
+        got.mean_f1, metrics.f1_score(true, guess, labels=means, average="macro", zero_division=0)
+    )
+    if not left_out and set(true.tolist()) == set(labels):
+        assert same(got.mean_accuracy, metrics.balanced_accuracy_score(true, guess))

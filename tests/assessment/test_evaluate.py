@@ -372,3 +372,14 @@ def test_truncated_labels_are_an_error(write: Write, run: Run, tmp_path: Path) -
     labels.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RasterReadError, match=r"l\.tif.*truncated"):
         run(prediction, labels)
+
+
+def test_255_without_a_nodata_tag_is_unlabelled_unless_it_is_a_class(
+    write: Write, run: Run, tmp_path: Path
+) -> None:
+    prediction = write(tmp_path / "p.tif", [[1, 2, 2]])
+    labels = write(tmp_path / "l.tif", [[1, 255, 2]], nodata=None)
+    found = run(prediction, labels)
+    assert (found.unlabelled, found.unknown_labels.pixels) == (1, 0)
+    classes = '[{"id": 1, "name": "a"}, {"id": 2, "name": "b", "values": [2, 255]}]'
+    assert run(prediction, labels, classes).scores.scored == 3

@@ -172,3 +172,101 @@ def test_labels_that_are_no_raster_are_one_line_and_status_1(
 )
 def test_wrong_usage_is_status_2(maps: tuple[str, str], arguments: list[str]) -> None:
     assert call("evaluate", *maps, *arguments) == 2
+
+
+# -- beyond scores --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def larger(tmp_path: Path) -> tuple[str, str, str]:
+    random = np.random.default_rng(0)
+    truth = np.kron(random.integers(1, 4, (6, 6)), np.ones((8, 8), int))
+    sides = [np.where(random.random(truth.shape) < share, 1, truth) for share in (0.1, 0.3)]
+    return (
+        write(tmp_path / "new.tif", sides[0]),
+        write(tmp_path / "old.tif", sides[1]),
+        write(tmp_path / "truth.tif", truth),
+    )
+
+
+CLASSES = ("--classes", "1=water,2=forest,3=shrub")
+
+
+def test_everything_at_once_is_written_and_told(
+    larger: tuple[str, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, old, truth = larger
+    wanted = ("--bootstrap", "50", "--block", "240m", "--boundary", "1px", "--seams", "8")
+    stages = ("--stages", "agde", "--target", "forest", "--exclude", "1", "--cell", "8px")
+    files = ("-o", tmp_path / "out", "--errors", tmp_path / "e.tif", "--scene", old)
+    assert call("evaluate", new, truth, *CLASSES, *wanted, *stages, *files, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads((tmp_path / "out/scores.json").read_text(encoding="utf-8"))
+    assert told["intervals"]["block_px"] == [8, 8]
+    assert told["boundary"]["distance_px"] == 1
+    assert told["stages"]["units"] == 36
+    assert told["settings"]["target"] == ["forest"]
+    assert (tmp_path / "e.qml").is_file()
+    assert call("evaluate", new, truth, *CLASSES, *files[:2]) == 1
+    assert call("evaluate", new, truth, *CLASSES, *files[:2], "--overwrite") == 0
+
+
+def test_labels_are_the_last_of_several(
+    larger: tuple[str, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("evaluate", *larger, *CLASSES, "--bootstrap", "50", "--block", "8px") == 0
+    told = capsys.readouterr().out
+    assert "old.tif − new.tif" in told
+    assert told.count("truth.tif") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--target", "1"), "go with --stages"),
+        (("--stages", "agde", "--target", "1"), "needs --target and --cell"),
+        (("--stages", "agde", "--cell", "8px"), "needs --target"),
+    ],
+)
+def test_options_that_do_not_go_together_are_a_usage_error(
+    larger: tuple[str, str, str],
+    options: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call("evaluate", larger[0], larger[2], *options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_one_raster_alone_is_a_usage_error(
+    larger: tuple[str, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("evaluate", larger[0]) == 2
+    assert "last, the labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--bootstrap", "5"), 2, "make no interval"),
+        (("--bootstrap", "50", "--block", "big"), 2, "no size"),
+        (("--boundary", "0.1px"), 2, "within 1 to 100 pixels"),
+        (("--stages", "none.csv", "--target", "1", "--cell", "8px"), 1, "read as stages"),
+        (("-o", "scores.txt"), 1, "*.json or *.html"),
+        (("--scene", "nowhere.tif", "-o", "page.html"), 1, "nowhere.tif"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    larger: tuple[str, str, str],
+    options: tuple[str, ...],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("evaluate", larger[0], larger[2], *CLASSES, *options) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "page.html").exists()

@@ -1,0 +1,75 @@
+"""A raster of errors for QGIS: which pixel is right, and what the others were taken for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.assessment.evaluate import Comparison, Evaluation
+from geoseg.assessment.measures.errors import error_kinds
+from geoseg.raster.legend import NODATA
+from geoseg.raster.provenance import option_words, provenance
+from geoseg.raster.writer import RasterWriter
+
+
+class ErrorMap:
+    """Takes rows in any order; a context manager, and all or nothing as `RasterWriter`.
+
+    Its grid is the part of the prediction's that was read. 255 is where nothing is labelled.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        comparison: Comparison,
+        evaluation: Evaluation,
+        *,
+        workers: int = 4,
+        overwrite: bool = False,
+    ) -> None:
+        self._kinds = error_kinds(evaluation.confusion, evaluation.legend)
+        self._window = comparison.window
+        options: dict[str, Any] = {}
+        if evaluation.region is not None:
+            options["region"] = evaluation.region
+        if evaluation.ignored_values:
+            options["ignore"] = ",".join(map(str, evaluation.ignored_values))
+        self._writer = RasterWriter(
+            path,
+            comparison.prediction.grid.crop(comparison.window),
+            band_names=["error"],
+            dtype="uint8",
+            nodata=NODATA,
+            legend=self._kinds.legend,
+            tags=provenance(
+                ["geoseg", "evaluate", *comparison.names, *option_words(options)],
+                dict(zip(comparison.names, evaluation.fingerprints, strict=True)),
+                options=options,
+            ),
+            overwrite=overwrite,
+            workers=workers,
+        )
+
+    def __enter__(self) -> Self:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._writer.__exit__(exc_type, exc, traceback)
+
+    def take(self, row: int, truth: NDArray[np.uint8], found: NDArray[np.uint8]) -> None:
+        """Write rows, of the first prediction; as `BlockCounter.take`."""
+        self._writer.write_rows(row - self._window.row, self._kinds.ids(truth, found[0]))
+
+    def make(self) -> None:
+        """Make the file but give it no name yet; see `RasterWriter.make`."""
+        self._writer.make()

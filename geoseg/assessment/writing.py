@@ -1,0 +1,218 @@
+"""Files of an evaluation: JSON, tables, a page; one of them, or a folder of all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from geoseg.assessment.findings import Findings
+from geoseg.errors import OutputError
+from geoseg.raster.output import TemporaryFolder, check_output, output_error
+
+SCORES, PAGE = "scores.json", "report.html"
+"""Names of the files that every folder of an evaluation holds."""
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether an output's name is that of a folder: one without an ending."""
+    return not Path(path).suffix
+
+
+def check_report(path: str | Path, *, overwrite: bool) -> Path:
+    """Tell early whether an evaluation can be written: *.json, *.html, or a folder.
+
+    Raises
+    ------
+    OutputError
+        It cannot, or something is there and `overwrite` is False, or is no evaluation.
+    """
+    target = Path(path)
+    if not is_folder(target):
+        if target.suffix.lower() not in (".json", ".html"):
+            raise OutputError(
+                f"{target}: name the output *.json or *.html, or a folder (without an ending)"
+            )
+        return check_output(target, overwrite=overwrite)
+    if not target.is_dir():
+        return check_output(target, overwrite=overwrite)
+    if not overwrite:
+        raise OutputError(f"{target} is there already; replace it with --overwrite")
+    if not ((target / SCORES).is_file() and (target / PAGE).is_file()):
+        raise OutputError(
+            f"{target} is there and holds no evaluation, so it is not replaced; remove it or choose"
+            " another folder"
+        )
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: the folder {target.parent} cannot be written to")
+    return target
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """Write `geoseg.assessment.document.document` as the text of a file."""
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def tables(content: Mapping[str, Any], findings: Findings) -> dict[str, str]:
+    """CSV files by name: classes, confusion and, where they were compared, stages and cells."""
+    sides: Sequence[Mapping[str, Any]] = content.get("predictions", [content])
+    files = {"classes.csv": _classes(sides), "confusion.csv": _confusion(sides)}
+    if all("stages" in side for side in sides):
+        files["stages.csv"] = _stages(sides)
+    if all("photographs" in side for side in sides):
+        files["photographs.csv"] = _photographs(sides)
+    elif findings.stages is not None and findings.units is not None:
+        files["cells.csv"] = _cells(sides, findings)
+    return files
+
+
+def write_report(
+    path: Path,
+    content: Mapping[str, Any],
+    findings: Findings,
+    page: str | None,
+    *,
+    overwrite: bool,
+) -> None:
+    """Write an evaluation as its path says: JSON, a page, or a folder of everything.
+
+    Parameters
+    ----------
+    path
+        As `check_report` returned it.
+    content
+        The document.
+    findings
+        What was found beyond scores.
+    page
+        The page; None where only JSON is wanted.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    files = {SCORES: json_text(content)}
+    if page is not None:
+        files[PAGE] = page
+    if is_folder(path):
+        files |= tables(content, findings)
+    _write_files(path, files, overwrite=overwrite)
+
+
+def _write_files(path: Path, files: Mapping[str, str], *, overwrite: bool) -> None:
+    """Write one file or a folder of files, whole or not at all."""
+    with TemporaryFolder(path) as hidden:
+        try:
+            if is_folder(path):
+                made = hidden.path / "evaluation"
+                made.mkdir()
+                for name, text in files.items():
+                    (made / name).write_text(text, encoding="utf-8", newline="\n")
+                if not overwrite and os.path.lexists(path):
+                    raise OutputError(
+                        f"{path} appeared while it was being made; it was left as it is"
+                    )
+                hidden.publish_folder(made)
+            else:
+                made = hidden.path / "report"
+                text = files[SCORES if path.suffix.lower() == ".json" else PAGE]
+                made.write_text(text, encoding="utf-8", newline="\n")
+                hidden.publish(made, {}, overwrite=overwrite)
+        except (OSError, shutil.Error) as error:
+            if isinstance(error, shutil.Error):
+                raise OutputError(f"{path} cannot be written: {error}") from error
+            raise output_error(error, path) from error
+
+
+def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _classes(sides: Sequence[Mapping[str, Any]]) -> str:
+    scores = ("recall", "precision", "iou", "f1")
+    counts = ("pixels", "predicted_pixels", "correct_pixels", "unpredicted_pixels")
+    limits = "intervals" in sides[0]
+    header = ["prediction", "id", "class", "in_means", *counts, "frequency"]
+    for score in scores:
+        header += [score, f"{score}_low", f"{score}_high"] if limits else [score]
+    rows = []
+    for side in sides:
+        for number, c in enumerate(side["classes"]):
+            row = [side["prediction"], c["id"], c["name"], int(c["in_means"])]
+            row += [c[key] for key in (*counts, "frequency")]
+            for score in scores:
+                row.append(c[score])
+                if limits:
+                    row += side["intervals"]["classes"][number][score]
+            rows.append(row)
+    return _csv(header, rows)
+
+
+def _confusion(sides: Sequence[Mapping[str, Any]]) -> str:
+    names = [c["name"] for c in sides[0]["classes"]]
+    rows = [
+        [side["prediction"], name, *line, missing]
+        for side in sides
+        for name, line, missing in zip(
+            names, side["confusion"]["counts"], side["confusion"]["unpredicted"], strict=True
+        )
+    ]
+    return _csv(["prediction", "truth", *names, "no prediction"], rows)
+
+
+def _stages(sides: Sequence[Mapping[str, Any]]) -> str:
+    names = [stage["name"] for stage in sides[0]["stages"]["stages"]]
+    rows = [
+        [
+            side["prediction"],
+            stage["name"],
+            stage["total"],
+            stage["correct"],
+            stage["success"],
+            *(stage["wrong_as"].get(name) for name in names),
+        ]
+        for side in sides
+        for stage in side["stages"]["stages"]
+    ]
+    wrong = [f"wrong as {name}" for name in names]
+    return _csv(["prediction", "stage", "total", "correct", "success", *wrong], rows)
+
+
+def _photographs(sides: Sequence[Mapping[str, Any]]) -> str:
+    names = [c["name"] for c in sides[0]["classes"]]
+    plain = [key for key in sides[0]["photographs"][0] if key != "iou"]
+    rows = [
+        [side["prediction"], *(one[key] for key in plain), *one["iou"]]
+        for side in sides
+        for one in side["photographs"]
+    ]
+    return _csv(["prediction", *plain, *(f"iou {name}" for name in names)], rows)
+
+
+def _cells(sides: Sequence[Mapping[str, Any]], findings: Findings) -> str:
+    if findings.units is None or findings.stages is None:
+        return ""
+    units = findings.units
+    rows = []
+    for side, found in zip(sides, findings.stages, strict=True):
+        columns = (units.rows, units.cols, found.true_percent, found.found_percent)
+        places = zip(*(column.tolist() for column in columns), strict=True)
+        stages = zip(found.true.tolist(), found.found.tolist(), strict=True)
+        names = found.scores.names
+        for place, (true, predicted) in zip(places, stages, strict=True):
+            # NaN: nothing counts there.
+            percents = [value if value == value else None for value in place[2:]]  # noqa: PLR0124
+            row = [side["prediction"], *place[:2], *percents, names[true], names[predicted]]
+            rows.append(row)
+    header = ["prediction", "row", "col", "coverage_labels", "coverage", "stage_labels", "stage"]
+    return _csv(header, rows)
