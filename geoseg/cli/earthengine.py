@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+import click
 
 from geoseg.cli.composite_text import notes
 from geoseg.cli.earthengine_options import EarthEngineOptions
-from geoseg.cli.earthengine_text import export_summary, export_text, summary, text
-from geoseg.cli.options import detail, emit, note
+from geoseg.cli.earthengine_text import above, export_summary, export_text, summary, text
+from geoseg.cli.options import detail, emit, note, verbosity
 from geoseg.cli.progress import progress
-from geoseg.errors import GeosegError, OptionError
+from geoseg.errors import EarthEngineError, GeosegError, OptionError
 
 if TYPE_CHECKING:
+    from geoseg.compositing.earthengine.client import Asker
     from geoseg.compositing.earthengine.settings import EarthEngineSettings, Place
 
 _WORKERS = 8
@@ -54,6 +57,7 @@ def run(
         Options that mean something for scenes alone, by name; None or empty where not given.
     """
     from geoseg.compositing.earthengine.collections import collection  # noqa: PLC0415
+    from geoseg.compositing.earthengine.plan import check_size  # noqa: PLC0415
     from geoseg.compositing.earthengine.settings import (  # noqa: PLC0415
         EarthEngineSettings,
         Labels,
@@ -86,36 +90,65 @@ def run(
     )
     scale = options.scale if options.scale is not None else resolution
     place = Place.choose(settings.chosen[0], region=region, like=like, crs=crs, scale=scale)
+    if options.export is None:
+        check_size(place.grid, settings.window_side)
     if like is None and crs is None:
         note(f"Note: the composite lies in the UTM zone of the region: {place.grid.describe()}.")
     if options.export is not None:
         _export(options, settings, place, as_json=as_json)
         return
     from geoseg.compositing.earthengine.download import download  # noqa: PLC0415 — imports ee
-    from geoseg.compositing.earthengine.store import folder_of  # noqa: PLC0415
+    from geoseg.compositing.earthengine.store import kept_windows  # noqa: PLC0415
 
+    target = str(output)
     layers = 1 if labels is None else 2
-    with progress(layers * place.grid.window.area, "composite") as bar:
-        try:
+    before = kept_windows(target)
+    try:
+        with progress(layers * place.grid.window.area, "composite") as bar:
             result = download(
                 settings,
                 place,
-                str(output),
+                target,
                 counts=counts,
                 labels_output=options.labels_output,
                 resume=options.resume,
                 overwrite=overwrite,
                 progress=bar.update,
+                asker=_asker(),
             )
-        except (GeosegError, KeyboardInterrupt):
-            folder = folder_of(str(output))
-            if folder.is_dir():
-                note(f"Note: {folder} keeps what was fetched; --resume goes on from there.")
-            raise
+    except KeyboardInterrupt:
+        kept = kept_windows(target)
+        _interrupted(_kept(target) if kept else "nothing was kept")
+    except (GeosegError, SystemExit) as error:
+        kept = kept_windows(target)
+        # What refuses to go on has its own words for what is there.
+        if kept > before or (kept and isinstance(error, EarthEngineError)):
+            note(f"Note: {_kept(target)}.")
+        raise
     for said in notes(result.composite, 0.0):
         note(f"Note: {said}.")
     detail(f"{result.requests} requests.")
     emit(summary(result), text(result), as_json=as_json)
+
+
+def _asker() -> Asker:
+    """Return who asks, and says on standard error why it takes so long."""
+    from geoseg.compositing.earthengine.client import Asker  # noqa: PLC0415 — imports ee
+
+    # Asked here: threads do not know whether the user wants quiet.
+    return Asker(told=(lambda said: above(f"Note: {said}.")) if verbosity() >= 0 else None)
+
+
+def _kept(target: str) -> str:
+    from geoseg.compositing.earthengine.store import folder_of  # noqa: PLC0415
+
+    return f"{folder_of(target)} keeps what was fetched; --resume goes on from there"
+
+
+def _interrupted(what_is_left: str) -> NoReturn:
+    """Say what is left in one line, and leave with the status of who is interrupted."""
+    click.echo(f"\nInterrupted; {what_is_left}.", err=True)
+    raise click.exceptions.Exit(130)
 
 
 def _check(
@@ -178,13 +211,17 @@ def _export(
         folder=options.export_folder,
         bucket=options.bucket,
     )
-    result = export(
-        settings,
-        place,
-        destination,
-        wait=not options.no_wait,
-        told=note,
-    )
+    try:
+        result = export(
+            settings,
+            place,
+            destination,
+            wait=not options.no_wait,
+            told=note,
+            asker=_asker(),
+        )
+    except KeyboardInterrupt:
+        _interrupted("tasks that were started go on without geoseg")
     if place.area is not None:
         note("Note: the export covers the whole rectangle around the region.")
     emit(export_summary(result), export_text(result), as_json=as_json)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
+
+import click
 
 from geoseg.cli import composite_text
 from geoseg.cli.options import class_lines
@@ -56,6 +59,16 @@ def export_text(result: ExportResult) -> str:
         f"geoseg info '{first}*.tif'"
     )
     return "\n".join(lines)
+
+
+def above(text: str) -> None:
+    """Say something on standard error from any thread, above a progress bar if there is one."""
+    if not sys.stderr.isatty():
+        click.echo(text, err=True)
+        return
+    from tqdm import tqdm  # noqa: PLC0415 — only where a bar is drawn
+
+    tqdm.write(text, file=sys.stderr)
 
 
 def _images(number: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -17,30 +16,15 @@ import rasterio
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "compositing" / "earthengine"))
 
+from earthengine_command import BOX, PLACE, WHEN, command_of, three_dates, typed
 from earthengine_interpreter import Made
-from earthengine_server import Fault, World, clean_client, serve
-from earthengine_world import LC08, landsat_image
-
-from geoseg.cli import _run
-from geoseg.compositing.earthengine import client
-
-BOX = "499980,5498490,502110,5510000"
-WHEN = "--start 2018-04-01 --end 2018-10-01"
-PLACE = f"--region {BOX} --crs EPSG:32633"
+from earthengine_server import Fault, clean_client, serve
+from earthengine_world import LC08
 
 
 @pytest.fixture
 def world():
-    return World(
-        collections={
-            LC08: [
-                landsat_image(
-                    seed, f"2018-0{3 + seed}-02", shape=(400, 90), corner=(500010, 5510010)
-                )
-                for seed in (1, 2, 3)
-            ]
-        }
-    )
+    return three_dates()
 
 
 @pytest.fixture
@@ -51,24 +35,7 @@ def url(world):
 
 @pytest.fixture
 def run(url, tmp_path, capsys, monkeypatch):
-    """Run the command; give status, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(client.URL_VARIABLE, url)
-    monkeypatch.setattr(client.Patience, "__init__", _impatient(client.Patience.__init__))
-
-    def command(line):
-        status = _run(["composite", *shlex.split(line)])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return command
-
-
-def _impatient(init):
-    def quick(self, **given):
-        init(self, **({"first": 0.01, "tries": 6} | given))
-
-    return quick
+    return command_of(url, tmp_path, capsys, monkeypatch)
 
 
 def test_a_composite_and_its_labels_are_written_and_told(run, world, tmp_path):
@@ -109,12 +76,6 @@ def test_people_are_told_where_it_lies_and_how_many_images_went_in(run, tmp_path
     assert "EPSG:32633" in err
     assert f"{LC08}: 3 images" in out
     assert out.startswith("a.tif\n")
-
-
-def typed(line, url):
-    """Words of a process of its own."""
-    words = shlex.split(f"composite {line} --earth-engine-url {url}")
-    return [sys.executable, "-m", "geoseg", *words]
 
 
 def test_a_killed_run_goes_on_where_it_was_and_gives_the_same_bytes(run, url, world, tmp_path):

@@ -19,7 +19,8 @@ from geoseg.compositing.earthengine.client import Asker
 from geoseg.compositing.earthengine.expression import CLEAR, KNOWN, LABEL, fingerprint
 from geoseg.compositing.earthengine.fetch import Fetching, Request
 from geoseg.compositing.earthengine.labels import MOST
-from geoseg.compositing.earthengine.plan import Layer, window_side, windows
+from geoseg.compositing.earthengine.plan import Layer, check_size, windows
+from geoseg.compositing.earthengine.planned import described
 from geoseg.compositing.earthengine.settings import (
     EarthEngineResult,
     EarthEngineSettings,
@@ -84,7 +85,7 @@ def download(
     EarthEngineError
         The server knows nobody, cannot be reached, has no image, or refuses.
     OptionError, InputError
-        What is asked for makes no sense.
+        What is asked for makes no sense, or is too much.
     OutputError
         A file cannot be written, or there are windows of another run.
     """
@@ -96,13 +97,20 @@ def download(
     if (labels_output is None) != (settings.labels is None):
         raise OptionError("--labels-collection and --labels-output go together; give both")
     check_leftover(paths[0], resume=resume, overwrite=overwrite)
+    side = settings.window_side
+    check_size(place.grid, side)
     asked = ask_for(settings, place, asker)
     layers = _layers(asked)
-    side = window_side(layers, settings.side)
     parts = windows(place.grid, side, place.area, place.origin)
     report = _guarded(progress)
     report(len(layers) * (place.grid.window.area - sum(part.area for part in parts)))
-    plan = _plan(settings, place, asked, layers, side)
+    plan = described(
+        settings,
+        place,
+        asked,
+        side=side,
+        expressions={key: fingerprint(image) for key, image in _expressions(asked).items()},
+    )
     with ExitStack() as stack:
         store = stack.enter_context(Store(paths[0], plan, resume=resume, overwrite=overwrite))
         Fetching(
@@ -168,27 +176,6 @@ def pixel_grid(grid: Grid, window: Window) -> dict[str, Any]:
             "translateY": t.f,
         },
         "crsCode" if is_code else "crsWkt": text,
-    }
-
-
-def _plan(
-    settings: EarthEngineSettings, place: Place, asked: Asked, layers: Sequence[Layer], side: int
-) -> dict[str, Any]:
-    """Say what windows are parts of: two runs of one plan may share them."""
-    expressions = _expressions(asked)
-    grid = place.grid
-    return {
-        "format": 1,
-        **{f"--{name}": value for name, value in settings.words().items()},
-        "--earth-engine": ", ".join(one.id for one in settings.collections),
-        "--labels-collection": None if settings.labels is None else settings.labels.collection,
-        "grid": f"{grid.describe()}, from {grid.transform.c!r}, {grid.transform.f!r}",
-        "transform": list(grid.transform)[:6],
-        "region": None if place.area is None else place.area.fingerprint(),
-        "request size": side,
-        "images": {name: len(images) for name, images in asked.images.items()},
-        "names of images": list(asked.inputs().values()),
-        "layers": {one.key: fingerprint(expressions[one.key]) for one in layers},
     }
 
 

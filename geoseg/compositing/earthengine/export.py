@@ -14,6 +14,7 @@ from geoseg.compositing.earthengine.asking import Asked, ask_for
 from geoseg.compositing.earthengine.client import Asker
 from geoseg.compositing.earthengine.expression import CLEAR, KNOWN, LABEL
 from geoseg.compositing.earthengine.labels import MOST
+from geoseg.compositing.earthengine.plan import MOST_EXPORTED, check_exported
 from geoseg.compositing.earthengine.settings import EarthEngineSettings, ExportResult, Place
 from geoseg.errors import EarthEngineError, OptionError
 from geoseg.raster.grid import Grid
@@ -21,7 +22,6 @@ from geoseg.raster.placing import definition
 
 NODATA = -9999.0
 """Of exported composites: an export cannot say that NaN is none."""
-_MOST_PIXELS = 10_000_000_000_000
 _POLLS = (5.0, 60.0)
 """Seconds between questions for a task's state, at first and at most."""
 
@@ -94,8 +94,11 @@ def export(
     ------
     EarthEngineError
         The server refuses, or a task fails.
+    OptionError
+        The grid has more pixels than are exported.
     """
     asker = asker or Asker()
+    check_exported(place.grid)
     asked = ask_for(settings, place, asker)
     tasks = {}
     for name, task in _tasks(asked, place.grid, destination).items():
@@ -139,7 +142,7 @@ def _task(image: Any, nodata: float, grid: Grid, name: str, destination: Destina
         "crs": text,
         "crsTransform": list(grid.transform)[:6],
         "dimensions": f"{grid.width}x{grid.height}",
-        "maxPixels": _MOST_PIXELS,
+        "maxPixels": MOST_EXPORTED,
         "fileFormat": "GeoTIFF",
         "formatOptions": {"noData": nodata},
     }

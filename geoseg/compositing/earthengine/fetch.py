@@ -6,15 +6,16 @@ Does not know the client: what fetches one window is given.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.compositing.earthengine.client import Asker, RefusedError
+from geoseg.compositing.earthengine.crew import work_off
 from geoseg.compositing.earthengine.plan import LEAST_SIDE, Layer, quarters
 from geoseg.compositing.earthengine.store import Store
 from geoseg.errors import EarthEngineError
@@ -38,6 +39,9 @@ class Fetching:
     """Requests at once."""
     progress: Callable[[int], None]
     """Called with numbers of finished pixels, from any thread."""
+    _sound: set[str] = field(default_factory=set, init=False)
+    """Layers of which the server is known to compute a small window."""
+    _trying: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def fetch(self, jobs: Sequence[tuple[Layer, Window]]) -> None:
         """Fetch what the store lacks.
@@ -55,21 +59,15 @@ class Fetching:
         OutputError
             The disk is full.
         """
-        left = [job for job in jobs if self.store.missing(*job)]
+        left = []
         for layer, window in jobs:
-            done = window.area - self.store.missing(layer, window)
-            if done:
-                self.progress(done)
-        with ThreadPoolExecutor(self.workers, "geoseg-earthengine") as pool:
-            futures = [pool.submit(self._window, layer, window) for layer, window in left]
-            try:
-                done_ones, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                for future in done_ones:
-                    future.result()
-            except BaseException:
-                self.asker.stop.set()  # those that wait for another try shall not
-                pool.shutdown(cancel_futures=True)
-                raise
+            missing = self.store.missing(layer, window)
+            if missing:
+                left.append((layer, window))
+            if window.area > missing:
+                self.progress(window.area - missing)
+        stop = self.asker.stop  # those that wait for another try shall not
+        work_off(left, lambda job: self._window(*job), workers=self.workers, stop=stop)
 
     def _window(self, layer: Layer, window: Window) -> None:
         """Fetch a window, in parts where that was or turns out to be needed."""
@@ -78,18 +76,11 @@ class Fetching:
             return
         if not store.is_split(layer, window):
             try:
-                pixels = self.asker.ask(
-                    f"the {layer.key} at row {window.row}, column {window.col} "
-                    f"({window.width} × {window.height} px)",
-                    lambda: _pixels(self.requests[layer.key](window), layer, window),
-                )
+                pixels = self._ask(layer, window)
             except RefusedError as error:
-                # What is too much cannot be told from what is wrong; that is refused at any size.
                 if max(window.height, window.width) <= LEAST_SIDE:
-                    raise EarthEngineError(
-                        f"{error}; a smaller window was not tried: shorten the period, or choose "
-                        "fewer bands"
-                    ) from error
+                    raise _too_much(error) from error
+                self._try_small(layer, window)
                 store.mark_split(layer, window)
             else:
                 store.put(layer, window, pixels)
@@ -97,6 +88,47 @@ class Fetching:
                 return
         for part in quarters(window):
             self._window(layer, part)
+
+    def _ask(self, layer: Layer, window: Window) -> NDArray[Any]:
+        return self.asker.ask(
+            f"the {layer.key} at row {window.row}, column {window.col} "
+            f"({window.width} × {window.height} px)",
+            lambda: _pixels(self.requests[layer.key](window), layer, window),
+            step="windows",
+        )
+
+    def _try_small(self, layer: Layer, window: Window) -> None:
+        """Tell what is too much from what is wrong, which is refused at any size; once a layer.
+
+        Raises
+        ------
+        EarthEngineError
+            A small window is refused too.
+        """
+        with self._trying:
+            if layer.key in self._sound:
+                return
+            try:
+                self._ask(layer, _middle(window))
+            except RefusedError as error:
+                self.asker.stop.set()  # who waits for this answer shall not ask for one too
+                raise _too_much(error) from error
+            self._sound.add(layer.key)
+
+
+def _middle(window: Window) -> Window:
+    """Return the smallest window that is asked for, in the middle of another."""
+    height, width = min(window.height, LEAST_SIDE), min(window.width, LEAST_SIDE)
+    row = window.row + (window.height - height) // 2
+    col = window.col + (window.width - width) // 2
+    return Window(row, col, height, width)
+
+
+def _too_much(error: RefusedError) -> EarthEngineError:
+    return EarthEngineError(
+        f"{error}; smaller requests do not help: if it is too much, shorten the period, or choose "
+        "fewer bands"
+    )
 
 
 def _pixels(answer: bytes, layer: Layer, window: Window) -> NDArray[Any]:

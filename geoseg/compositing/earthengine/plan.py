@@ -25,6 +25,12 @@ LEAST_SIDE = 16
 """Windows are not split below; what is too much even then is no matter of size."""
 SIDE = 1_024
 """Of a window, by default: some MB, and few repeated pixels when one fails."""
+MOST_WINDOWS = 100_000
+"""Of a download: more take days, and as many files."""
+MOST_PIXELS = 20_000_000_000
+"""Of a download, 141,000 along a side: a composite of hundreds of GB."""
+MOST_EXPORTED = 10_000_000_000_000
+"""Pixels of an export, by Google's limit of `maxPixels`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +65,51 @@ def window_side(layers: Sequence[Layer], wanted: int | None = None) -> int:
     most = min(MOST_SIDE, math.isqrt(MOST_BYTES // pixel))
     side = min(SIDE if wanted is None else wanted, most)
     return max(LEAST_SIDE, side)
+
+
+def check_size(grid: Grid, side: int) -> None:
+    """Refuse a grid that is too large to be fetched, before anything is asked.
+
+    Parameters
+    ----------
+    grid
+        What is to be fetched.
+    side
+        Rows and columns of a window.
+
+    Raises
+    ------
+    OptionError
+        It has more than `MOST_PIXELS`, or takes more than `MOST_WINDOWS`.
+    """
+    number = math.ceil(grid.height / side) * math.ceil(grid.width / side)
+    if number <= MOST_WINDOWS and grid.window.area <= MOST_PIXELS:
+        return
+    what = (
+        f"{grid.width:,} × {grid.height:,} px are too many to fetch: they take {number:,} requests "
+        f"of {side} × {side} px"
+    )
+    if grid.window.area <= MOST_PIXELS:
+        raise OptionError(f"{what}, {MOST_WINDOWS:,} at most; choose a larger --request-size")
+    todo = "choose larger pixels (--scale), or a smaller --region"
+    if grid.window.area <= MOST_EXPORTED:
+        todo += "; or let --export write to Google Drive or Cloud Storage"
+    raise OptionError(f"{what}; {todo}")
+
+
+def check_exported(grid: Grid) -> None:
+    """Refuse a grid that is too large to be exported, before anything is asked.
+
+    Raises
+    ------
+    OptionError
+        It has more than `MOST_EXPORTED` pixels.
+    """
+    if grid.window.area > MOST_EXPORTED:
+        raise OptionError(
+            f"{grid.width:,} × {grid.height:,} px are more than Earth Engine exports "
+            f"({MOST_EXPORTED:,}); choose larger pixels (--scale), or a smaller --region"
+        )
 
 
 def windows(grid: Grid, side: int, area: Region | None, origin: tuple[int, int]) -> list[Window]:

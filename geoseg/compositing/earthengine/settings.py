@@ -8,8 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from geoseg.compositing.earthengine.collections import Collection, CollectionBand, common_bands
-from geoseg.compositing.earthengine.plan import LEAST_SIDE, MOST_AT_ONCE
+from geoseg.compositing.earthengine.plan import LEAST_SIDE, MOST_AT_ONCE, Layer, window_side
 from geoseg.compositing.masks import ClearRule
 from geoseg.compositing.reduce import Reduction
 from geoseg.compositing.settings import CompositeResult
@@ -121,6 +123,13 @@ class EarthEngineSettings:
     def chosen(self) -> list[tuple[CollectionBand, ...]]:
         """The bands in each collection, in the same order."""
         return common_bands(self.collections, self.bands)
+
+    @property
+    def window_side(self) -> int:
+        """Rows and columns of the windows that are fetched; all layers have the composite's."""
+        values = [(str(number), "<f4") for number in range(len(self.chosen[0]))]
+        whole = Layer(key="composite", dtype=np.dtype([*values, ("clear", "<u2")]))
+        return window_side([whole], self.side)  # labels have fewer bytes than any composite
 
     def words(self) -> dict[str, Any]:
         """Return what determines the result by the names of the command's options."""

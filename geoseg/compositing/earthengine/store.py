@@ -12,7 +12,9 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.compositing.earthengine.plan import Layer, quarters
+from geoseg.compositing.earthengine.planned import differences
 from geoseg.errors import OutputError
 from geoseg.raster.output import output_error
 from geoseg.raster.window import Window
@@ -29,11 +32,16 @@ _PLAN = "plan.json"
 _LOCK = "lock"
 
 
+class LeftoverError(OutputError):
+    """What another run left, or that it left nothing, does not go with what is asked."""
+
+
 class Store:
     """Fetched windows of one output.
 
     A context manager: while it is open no other run can use the folder. Leaving it keeps the
-    folder if there is a window in it; `remove` removes it.
+    folder if there is a window in it; `remove` removes it. Threads that come later with a window
+    find it closed.
 
     Parameters
     ----------
@@ -53,9 +61,11 @@ class Store:
 
     Raises
     ------
-    OutputError
+    LeftoverError
         A folder is there and neither was asked for, it is of another plan, there is none to go on
-        from, or it cannot be written; or another run uses it.
+        from, or another run uses it.
+    OutputError
+        It cannot be written.
     """
 
     def __init__(
@@ -67,6 +77,8 @@ class Store:
         self._resume = resume
         self._overwrite = overwrite
         self._lock: BinaryIO | None = None
+        self._writers = 0
+        self._change = threading.Condition()
 
     def __enter__(self) -> Self:
         try:
@@ -88,8 +100,11 @@ class Store:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._unlock()
-        if not _holds_windows(self.path):
+        with self._change:
+            while self._writers > 0:
+                self._change.wait()
+            self._unlock()
+        if not kept_windows(self.target):
             shutil.rmtree(self.path, ignore_errors=True)
 
     def _begin(self, found: bool) -> None:
@@ -109,23 +124,14 @@ class Store:
             before = json.loads((self.path / _PLAN).read_text(encoding="utf-8"))
         except ValueError:
             before = None
-        if before == self._plan:
-            return
         if not isinstance(before, dict):
-            raise OutputError(f"{self.path / _PLAN} is damaged; begin anew with --overwrite")
-        names = sorted(
-            key
-            for key in before.keys() | self._plan.keys()
-            if before.get(key) != self._plan.get(key)
-        )
-        told = "; ".join(
-            f"{name}: {_brief(before.get(name))} then, {_brief(self._plan.get(name))} now"
-            for name in names
-        )
-        raise OutputError(
-            f"{self.path} holds windows of a run with other settings ({told}); repeat that run's "
-            "settings, or begin anew with --overwrite"
-        )
+            raise LeftoverError(f"{self.path / _PLAN} is damaged; begin anew with --overwrite")
+        told = differences(before, self._plan)
+        if told:
+            raise LeftoverError(
+                f"{self.path} holds windows of a run with other settings ({'; '.join(told)}); "
+                "repeat that run’s settings with --resume, or begin anew with --overwrite"
+            )
 
     def has(self, layer: Layer, window: Window) -> bool:
         """Tell whether a window was fetched as a whole."""
@@ -143,10 +149,8 @@ class Store:
         OutputError
             The disk is full, or cannot be written.
         """
-        try:
+        with self._writing():
             self._write(f"{_name(layer, window)}.split", b"")
-        except OSError as error:
-            raise output_error(error, self.target) from error
 
     def put(self, layer: Layer, window: Window, pixels: NDArray[Any]) -> None:
         """Keep a window.
@@ -169,15 +173,13 @@ class Store:
         # By way of memory: NumPy itself writes to a file in C, and does not hand on why it failed.
         whole = io.BytesIO()
         np.save(whole, pixels, allow_pickle=False)
-        try:
+        with self._writing():
             part = self.path / f"{name}.new"
             with part.open("wb") as file:
                 file.write(whole.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path / name)
-        except OSError as error:
-            raise output_error(error, self.target) from error
 
     def pieces(self, layer: Layer, window: Window) -> Iterator[tuple[Window, Path]]:
         """Yield the parts of a window as they were fetched, and their files."""
@@ -200,6 +202,22 @@ class Store:
         self._unlock()
         shutil.rmtree(self.path, ignore_errors=True)
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write: only while the folder is this run's, which is not left meanwhile."""
+        with self._change:
+            if self._lock is None:
+                raise OutputError(f"{self.path} is closed; nothing more is kept in it")
+            self._writers += 1
+        try:
+            yield
+        except OSError as error:
+            raise output_error(error, self.target) from error
+        finally:
+            with self._change:
+                self._writers -= 1
+                self._change.notify_all()
+
     def _write(self, name: str, content: bytes) -> None:
         part = self.path / f"{name}.new"
         part.write_bytes(content)
@@ -214,7 +232,7 @@ class Store:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.close()
-                raise OutputError(
+                raise LeftoverError(
                     f"{self.target}: another run is fetching it; wait for that, or choose another "
                     "output"
                 ) from None
@@ -232,34 +250,30 @@ def folder_of(target: str | Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
+def kept_windows(target: str | Path) -> int:
+    """Count the windows, whole or in parts, that are kept for an output."""
+    return sum(1 for _ in folder_of(target).glob("*.npy"))
+
+
 def check_leftover(target: Path, *, resume: bool, overwrite: bool) -> bool:
     """Tell whether a run left windows of an output; early, before anything is asked.
 
     Raises
     ------
-    OutputError
+    LeftoverError
         It did and nobody said what to do with them, or it did not and they are wanted.
     """
     folder = folder_of(target)
     found = (folder / _PLAN).is_file()
     if resume and not found:
-        raise OutputError(f"{target}: there is nothing to --resume; run without it to begin")
-    if found and not resume and not overwrite and _holds_windows(folder):
-        raise OutputError(
+        raise LeftoverError(f"{target}: there is nothing to --resume; run without it to begin")
+    if found and not resume and not overwrite and kept_windows(target):
+        raise LeftoverError(
             f"{folder} holds windows of an unfinished run; go on with --resume, or begin anew with "
             "--overwrite"
         )
     return found
 
 
-def _holds_windows(folder: Path) -> bool:
-    return next(folder.glob("*.npy"), None) is not None
-
-
 def _name(layer: Layer, window: Window) -> str:
     return f"{layer.key}-{window.row}-{window.col}-{window.height}-{window.width}.npy"
-
-
-def _brief(value: object) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

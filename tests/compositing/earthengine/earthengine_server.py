@@ -22,6 +22,8 @@ import ee
 import numpy as np
 from earthengine_interpreter import PAD, Image, Interpreter, Made, PixelGrid, WrongError
 
+from geoseg.compositing.earthengine.transport import session
+
 MOST_BYTES = 50_331_648
 AT_ONCE = 40
 
@@ -270,8 +272,6 @@ def clean_client() -> Iterator[None]:
     try:
         yield
     finally:
-        session = ee.data._get_state().requests_session
-        if session is not None:
-            session.close()
+        session().close()
         ee.Reset()
         ee.deprecation.InitializeDeprecatedAssets = deprecated

@@ -327,22 +327,15 @@ def whole(world, url, tmp_path, **more):
     [
         Fault(503),
         Fault(429, "Too many requests.", headers={"Retry-After": "0"}),
-        Fault(500, body=b"<html>oops</html>"),
         Fault(drop=True),
         Fault(200, body=b"garbage"),
-        Fault(200, body=b""),
-        Fault(200, body=b"PK\x03\x04 no array"),
+        Fault(200, body=b"\x93NUMPY no array"),
     ],
 )
-def test_every_third_request_may_fail(world, url, tmp_path, fault):
+def test_every_third_window_may_fail(world, url, tmp_path, fault):
     expected = whole(world, url, tmp_path)
     numbers = itertools.count()
-
-    def every_third(path, _):
-        # The client itself asks several times to connect, and that is begun again as a whole.
-        return fault if ":compute" in path and next(numbers) % 3 == 2 else None
-
-    world.fault = every_third
+    world.fault = lambda path, _: fault if "Pixels" in path and next(numbers) % 3 == 2 else None
     patient = Asker(Patience(tries=12, first=0.01, most=0.05))
     run(asked(url), tmp_path / "a.tif", patient)
     assert (tmp_path / "a.tif").read_bytes() == expected
@@ -357,10 +350,34 @@ def test_windows_that_are_too_much_are_fetched_in_parts(world, url, asker, tmp_p
     assert max(sizes) <= 300
 
 
-def test_a_connection_is_tried_again(world, url, asker, tmp_path):
-    world.fault = lambda _, number: Fault(503) if number in (0, 2, 7) else None
-    run(asked(url), tmp_path / "a.tif", asker)
-    assert (tmp_path / "a.tif").is_file()
+def test_what_is_wrong_at_any_size_is_told_at_once(world, url, asker, tmp_path):
+    asked_for = []
+
+    def wrong(path, _):
+        if "Pixels" not in path:
+            return None
+        asked_for.append(path)
+        return Fault(400, "Wrong expression.")
+
+    world.fault = wrong
+    with pytest.raises(EarthEngineError, match=r"16 × 16 px\): Wrong expression \(status 400\)"):
+        run(asked(url, side=64, workers=1), tmp_path / "a.tif", asker)
+    assert len(asked_for) == 2
+
+
+def test_one_small_window_is_tried_however_many_are_too_much(world, url, asker, tmp_path):
+    world.memory_pixels = 300
+    run(asked(url, workers=4), tmp_path / "a.tif", asker)
+    covered = sum(g["dimensions"]["height"] * g["dimensions"]["width"] for g in world.pixels)
+    assert covered == 71 * 54 + 16 * 16
+
+
+def test_a_grid_that_is_too_large_is_refused_before_anything_is_asked(world, url, tmp_path):
+    settings = asked(url, side=None)
+    where = place(settings, scale=0.001)
+    with pytest.raises(OptionError, match=r"2,130,000 × 1,620,000 px .* 3,294,223 requests"):
+        run(settings, tmp_path / "a.tif", Asker(), where)
+    assert world.requests == 0
 
 
 def test_the_servers_limit_of_bytes_is_kept(world, url, asker, tmp_path, monkeypatch):
@@ -380,7 +397,7 @@ def test_what_is_refused_at_any_size_ends_with_the_servers_words(world, url, ask
     with pytest.raises(EarthEngineError, match=r"User memory limit exceeded \(status 400\)"):
         run(asked(url), tmp_path / "a.tif", asker)
     assert not (tmp_path / "a.tif").exists()
-    assert world.requests < 60  # and does not try every window
+    assert world.requests < 30  # and does not try every window
 
 
 def test_a_server_that_never_answers_is_given_up(world, url, tmp_path):
@@ -471,7 +488,7 @@ def test_parts_of_a_window_are_not_fetched_again_either(world, url, asker, tmp_p
     [
         ({"reduction": Reduction(method="mean")}, "--method: median then, mean now"),
         ({"bands": ("red", "blue")}, "--bands: blue,red then, red,blue now"),
-        ({"side": 16}, "request size: 32 then, 16 now"),
+        ({"side": 16}, "--request-size: 32 then, 16 now"),
         ({"rule": ClearRule(dilate=1)}, "--dilate: 0 then, 1 now"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from affine import Affine
@@ -10,7 +12,16 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from shapely import Polygon
 
-from geoseg.compositing.earthengine.plan import MOST_BYTES, Layer, quarters, window_side, windows
+from geoseg.compositing.earthengine.plan import (
+    MOST_BYTES,
+    MOST_EXPORTED,
+    Layer,
+    check_exported,
+    check_size,
+    quarters,
+    window_side,
+    windows,
+)
 from geoseg.errors import OptionError
 from geoseg.raster.grid import Grid
 from geoseg.raster.region import Region
@@ -67,3 +78,29 @@ def test_windows_without_a_pixel_of_the_area_are_left_out():
     part = whole.crop(Window(30, 30, 64, 64))
     found = windows(part, 16, area, (30, 30))
     assert {(w.row, w.col) for w in found} == {(r, c) for r in (0, 16) for c in (0, 16)}
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side", "words"),
+    [
+        (30_000, 30_000, 1024, None),
+        (30_000, 30_000, 128, None),
+        (100_000, 200_000, 1024, None),
+        (100_001, 200_000, 1024, r"200,000 × 100,001 px .*\(--scale\).*--export"),
+        (2_130_000, 11_520_000, 1024, r"requests of 1024 × 1024 px; .*a smaller --region$"),
+        (30_000, 30_000, 16, "3,515,625 requests of 16 × 16 px.*larger --request-size"),
+    ],
+)
+def test_a_large_job_passes_and_an_absurd_one_does_not(height, width, side, words):
+    if words is None:
+        check_size(grid(height, width), side)
+        return
+    with pytest.raises(OptionError, match=words):
+        check_size(grid(height, width), side)
+
+
+def test_an_export_may_be_much_larger():
+    side = math.isqrt(MOST_EXPORTED)
+    check_exported(grid(side, side))
+    with pytest.raises(OptionError, match="more than Earth Engine exports"):
+        check_exported(grid(side + 1, side + 1))

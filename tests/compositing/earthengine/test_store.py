@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from geoseg.compositing.earthengine.plan import Layer
-from geoseg.compositing.earthengine.store import Store, check_leftover, folder_of
+from geoseg.compositing.earthengine.store import Store, check_leftover, folder_of, kept_windows
 from geoseg.errors import OutputError
 from geoseg.raster.window import Window
 
@@ -132,3 +132,13 @@ def test_why_a_window_was_written_in_part_alone_is_told(tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert kept.has(LAYER, WINDOW)
         assert not kept.has(LAYER, other)
+
+
+def test_who_comes_late_with_a_window_finds_the_folder_closed(tmp_path):
+    with store(tmp_path / "a.tif") as kept:
+        kept.put(LAYER, WINDOW, pixels())
+    with pytest.raises(OutputError, match="is closed"):
+        kept.put(LAYER, Window(9, 9, 2, 2), pixels(Window(9, 9, 2, 2)))
+    with pytest.raises(OutputError, match="is closed"):
+        kept.mark_split(LAYER, Window(9, 9, 2, 2))
+    assert kept_windows(tmp_path / "a.tif") == 1
