@@ -257,6 +257,18 @@ def command(
                 rule=rule,
                 resampling=resampling,  # type: ignore[arg-type]
                 dtype=dtype,  # type: ignore[arg-type]
+                asked={
+                    "start": start,
+                    "end": end,
+                    "sensor": sensor,
+                    "band-names": None if band_names is None else ",".join(band_names),
+                    "quality": quality,
+                    "like": like,
+                    "crs": crs,
+                    "resolution": None if resolution is None else f"{resolution:.15g}",
+                    "extent": extent,
+                    "counts": counts,
+                },
             ),
             counts=counts,
             area=area,

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from geoseg.compositing.settings import CompositeResult
 
 
+_LARGE = 0.05
+"""Share of the readings from which on it is told what hides them."""
+_USELESS = ("cloud", "shadow")
+"""What hides the ground, so that keeping it is no advice."""
+
+
 def summary(result: CompositeResult) -> dict[str, object]:
     """Return what came of a run as plain JSON objects."""
     pixels = int(result.counts.sum())
@@ -24,6 +30,7 @@ def summary(result: CompositeResult) -> dict[str, object]:
         "pixels_by_clear_dates": [int(count) for count in result.counts],
         "mean_clear_dates": _mean(result),
         "clipped": result.clipped,
+        "hidden_by": dict(result.hidden_by),
         "seconds": round(result.seconds, 3),
         "megapixels_per_second": round(
             result.grid.height * result.grid.width / 1e6 / result.seconds, 3
@@ -57,7 +64,7 @@ def notes(result: CompositeResult, left_out: float) -> list[str]:
     if result.left_out:
         found.append(f"left out, for not all scenes have it: {_some(result.left_out)}")
     if not result.counts[1:].any():
-        found.append("no pixel is clear on any date: check --keep and --quality")
+        found.append(f"no pixel is clear on any date: {_why(result)}")
     if result.unmasked:
         found.append(
             f"without a cloud mask, so that every reading counts as clear: {_some(result.unmasked)}"
@@ -68,6 +75,19 @@ def notes(result: CompositeResult, left_out: float) -> list[str]:
             "nearest that does; --dtype float32 holds all"
         )
     return found
+
+
+def _why(result: CompositeResult) -> str:
+    large = {name: share for name, share in result.hidden_by.items() if share > _LARGE}
+    if not large:
+        return "check --keep and --quality"
+    shares = ", ".join(f"{100 * share:.0f} % {name}" for name, share in large.items())
+    usable = [name for name in large if name not in _USELESS]
+    advice = "give other dates"
+    if usable:
+        kept = ",".join(sorted({*result.keep, usable[0]}))
+        advice = f"--keep {kept} uses {usable[0]}, else give other dates"
+    return f"by the quality bands the readings are {shares}; {advice}"
 
 
 def _mean(result: CompositeResult) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from geoseg.cli.coverage_photographs import measure_photographs
@@ -163,7 +165,8 @@ def command(
         probabilities=from_probabilities,
     )
     threads = worker_count(workers)
-    read = [*source.scene.files, *([zones.partition("|layername=")[0]] if zones else [])]
+    tables = [given for given in (stages, classes) if given is not None and os.path.isfile(given)]
+    read = [*source.scene.files, *tables, *([zones.partition("|layername=")[0]] if zones else [])]
     if zones is not None:
         from geoseg.assessment.coverage.zones import (  # noqa: PLC0415
             coverage_by_zone,

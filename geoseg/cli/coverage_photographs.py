@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,10 @@ def measure_photographs(
     )
     from geoseg.assessment.stages import StageTable  # noqa: PLC0415
     from geoseg.raster.legend import Legend  # noqa: PLC0415
+    from geoseg.raster.output import refuse_inputs  # noqa: PLC0415
 
+    tables = [given for given in (stages, classes) if given is not None and os.path.isfile(given)]
+    refuse_inputs([output], tables)
     with progress(None, "coverage") as bar:
         found = coverage_of_photographs(
             maps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -244,7 +245,8 @@ def command(
         scene=scene,
         overwrite=overwrite,
     )
-    reports.check([*rasters, *([scene] if scene else [])])
+    named = [given for given in (scene, classes, stages, region) if given is not None]
+    reports.check([*rasters, *filter(os.path.exists, named)])
     asked = {
         "region": region,
         "ignore": list(ignore),

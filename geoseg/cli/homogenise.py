@@ -70,7 +70,9 @@ from geoseg.cli.progress import progress
     "--apply",
     "saved",
     metavar="FILE",
-    help="Bring the images to the colour of an earlier run: its colour.json.",
+    help="Bring the images to the colour of an earlier run: its colour.json. Images of that run get"
+    " what was found for them; others are brought there by mean and deviation (or histograms),"
+    " which takes other ground for another colour: better homogenise all images together.",
 )
 @bands_option
 @workers_option
@@ -102,9 +104,10 @@ def command(
     own type; nodata stays nodata and takes no part. Where nothing makes images agree better than
     they do, they stay as they are.
 
-    Beside the images the folder holds colour.json (the colour, for --apply, geoseg tile and geoseg
-    predict), seams.csv (how much images differ where they meet, before and after), seams.png (both
-    as pictures) and report.html.
+    Beside the images the folder holds a style for each (.qml), by which QGIS draws all with one
+    stretch; colour.json (the colour, for --apply, geoseg tile and geoseg predict), seams.csv (how
+    much images differ where they meet, before and after), seams.png (both as pictures) and
+    report.html.
 
     \b
     Examples:

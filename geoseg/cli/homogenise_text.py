@@ -22,6 +22,8 @@ def summary(result: HomogeniseResult) -> dict[str, object]:
         "kept": result.kept,
         "relative_before": result.relative_before,
         "relative_after": result.relative_after,
+        "median_before": result.median_before,
+        "median_after": result.median_after,
         "images": [
             {
                 "name": image.name,
@@ -45,6 +47,8 @@ def summary(result: HomogeniseResult) -> dict[str, object]:
                 "absolute_after": after.absolute,
                 "relative_before": before.relative,
                 "relative_after": after.relative,
+                "median_before": before.median,
+                "median_after": after.median,
             }
             for before, after in zip(result.before, result.after, strict=True)
         ],
@@ -65,6 +69,10 @@ def text(result: HomogeniseResult) -> str:
         lines.append(
             f"  where they meet they differ by {result.relative_before:.3g} standard deviations"
             f" before, {result.relative_after:.3g} after"
+        )
+        lines.append(
+            f"  in the middle (median: clouds hardly count) by {result.median_before:.3g} before,"
+            f" {result.median_after:.3g} after"
         )
         width = max(len(_pair(result, k)) for k in range(min(_MOST_LINES, len(result.before))))
         measured = list(zip(result.before, result.after, strict=True))

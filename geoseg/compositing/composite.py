@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from geoseg.raster.handles import Handles, small_block_cache
 from geoseg.raster.output import check_outputs, refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.region import Region
+from geoseg.raster.window import Window
 from geoseg.raster.writer import RasterWriter
 
 __all__ = ["CLEAR", "CompositeResult", "CompositeSettings", "composite"]
@@ -31,6 +33,10 @@ CLEAR = "clear"
 _CACHE_BYTES = 128 << 20
 _OPEN_FILES = 512
 """Over all threads; systems allow a process 1,024 or so."""
+_LOOK = 256
+"""Side in pixels of the windows that are looked at again where nothing is clear."""
+_LOOKED = 8
+"""Dates that are, about."""
 
 
 def composite(
@@ -122,7 +128,7 @@ def composite(
         workers=workers,
     )
     tags = _tags(dates, settings, area_name, workers)
-    keep_large_blocks()
+    keep_large_blocks(one_arena=False)  # each thread frees what it took
     with ExitStack() as stack:
         stack.callback(give_back)
         stack.callback(handles.close)
@@ -131,6 +137,7 @@ def composite(
         found = making.write(writers, progress or (lambda _: None))
         for writer in writers:
             writer.make()
+        hidden = {} if found.counts[1:].any() else _hidden_by(dates, grid)
     return CompositeResult(
         outputs=tuple(outputs),
         grid=grid,
@@ -141,8 +148,28 @@ def composite(
         unmasked=tuple(date.name for date in dates if date.quality is None),
         counts=found.counts,
         clipped=found.clipped,
+        keep=settings.rule.keep,
+        hidden_by=hidden,
         seconds=time.perf_counter() - began,
     )
+
+
+def _hidden_by(dates: Sequence[Date], grid: Grid) -> dict[str, float]:
+    """Find what hides readings, from some windows of some dates; see `CompositeResult`."""
+    readings, flags = 0, Counter[str]()
+    rows, cols = (
+        [max(0, min(size - _LOOK, size * k // 6 - _LOOK // 2)) for k in (1, 3, 5)]
+        for size in (grid.height, grid.width)
+    )
+    places = sorted({(row, col) for row in rows for col in cols})
+    for date in dates[:: max(1, len(dates) // _LOOKED)]:
+        for row, col in places:
+            window = Window(row, col, _LOOK, _LOOK).intersection(grid.window)
+            if window is not None:
+                found, flagged = date.flags(window)
+                readings += found
+                flags.update(flagged)
+    return {name: count / readings for name, count in flags.most_common()}
 
 
 def _check_units(dates: Sequence[Date]) -> None:
@@ -204,7 +231,7 @@ def _tags(
     options = settings.words() | {"bands": ",".join(band.name for band in dates[0].bands)}
     if area_name is not None:
         options["region"] = area_name
-    command = ["geoseg", "composite", *(date.name for date in dates), *option_words(options)]
+    command = ["geoseg", "composite", *(date.word for date in dates), *option_words(options)]
     with ThreadPoolExecutor(workers) as pool:
         digests = list(pool.map(Date.fingerprint, dates))
     inputs: dict[str, str] = {}

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.compositing.masks import ClearRule, clear
+from geoseg.compositing.masks import ClearRule, clear, flagged
 from geoseg.compositing.product import Product, ProductBand
 from geoseg.compositing.reduce import TYPES
-from geoseg.errors import BandError
+from geoseg.errors import BandError, GridError
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import Handles
@@ -89,6 +89,8 @@ class Date:
     """Code of the quality bands; see `geoseg.compositing.masks`."""
     rule: ClearRule
     """What counts as clear."""
+    word: str = ""
+    """What names it on a command line; see `Product.word`."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -152,6 +154,22 @@ class Date:
                 _convert(band, self.bands[place], reading.dtype, out[place])
         return valid
 
+    def flags(self, window: Window) -> tuple[int, dict[str, int]]:
+        """Count what the quality bands say of a window of the grid.
+
+        Returns
+        -------
+        readings, flagged
+            Pixels that are no fill; and of these, how many carry each flag that hides them.
+        """
+        if self.quality is None:
+            return 0, {}
+        reach = self.rule.reach
+        there = Window(window.row + reach, window.col + reach, window.height, window.width)
+        pixels = self.quality.read(there)
+        codes = dict(zip(self.quality.band_names, pixels.data, strict=True))
+        return flagged(self.kind, codes, self.rule, pixels.valid)
+
     def _place(self, name: str) -> int:
         return next(i for i, band in enumerate(self.bands) if band.name == name)
 
@@ -195,6 +213,17 @@ def common_reading(dates: Sequence[Date]) -> Reading:
         scales=(1.0,) * len(bands[0]),
         offsets=(0.0,) * len(bands[0]),
     )
+
+
+def _check_placed(scenes: Sequence[Scene], grid: Grid) -> None:
+    """Refuse scenes of which it cannot be known where they lie on a grid."""
+    for scene in scenes:
+        if (scene.grid.crs is None) != (grid.crs is None):
+            which = "it has" if scene.grid.crs is None else "the composite's grid has"
+            raise GridError(
+                f"{scene.paths[0]}: {which} no coordinate system, so where it lies is not known; "
+                "give it one (gdal_edit -a_srs), or leave it out"
+            )
 
 
 @heads_kept()
@@ -244,6 +273,7 @@ def bring_together(
     for product in products:
         bands = tuple(product.band(name) for name in names)
         scenes = product.scenes([band.name for band in bands])
+        _check_placed(scenes, grid)
         if not all(overlap(scene.grid, grid) for scene in scenes):
             outside.append(product.name)
             continue
@@ -252,6 +282,7 @@ def bring_together(
         quality = None if quality is None else quality.opened_by(handles)
         date = Date(
             name=product.name,
+            word=product.word,
             scenes=tuple(scene.on_grid(wide) for scene in scenes),
             bands=bands,
             quality=None if quality is None else quality.on_grid(wide),

@@ -13,7 +13,7 @@ ESA, Sentinel-2 Level-2A scene classification.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OptionError
 
-__all__ = ["CLASSES", "CONFIDENCES", "KINDS", "ClearRule", "band_of", "clear", "dilated"]
+__all__ = ["CLASSES", "CONFIDENCES", "KINDS", "ClearRule", "band_of", "clear", "dilated", "flagged"]
 
 Mask = NDArray[np.bool_]
 Codes = Mapping[str, NDArray[Any]]
@@ -131,6 +131,29 @@ def clear(kind: str, codes: Codes, rule: ClearRule, valid: Mask | None = None) -
     masked &= ~fill
     hidden: Mask = fill | dilated(masked, rule.dilate)
     return ~hidden
+
+
+def flagged(
+    kind: str, codes: Codes, rule: ClearRule, valid: Mask | None = None
+) -> tuple[int, dict[str, int]]:
+    """Count which flags hide pixels; parameters as of `clear`.
+
+    Returns
+    -------
+    readings, flagged
+        Pixels that are no fill; and by name of what the rule does not keep, how many of these are
+        hidden by it. A pixel may be hidden by several; names that hide none are left out.
+    """
+    every = frozenset(CLASSES)
+    readings = clear(kind, codes, replace(rule, keep=every, dilate=0), valid)
+    counts = {}
+    for name in CLASSES:
+        if name not in rule.keep:
+            alone = replace(rule, keep=every - {name}, dilate=0)
+            hidden = readings & ~clear(kind, codes, alone, valid)
+            if found := int(np.count_nonzero(hidden)):
+                counts[name] = found
+    return int(np.count_nonzero(readings)), counts
 
 
 def dilated(mask: Mask, pixels: int) -> Mask:

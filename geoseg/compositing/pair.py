@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from geoseg.compositing.sensors import SENSORS, sensor
 from geoseg.errors import BandError, GridError, OptionError
 from geoseg.raster.average import Areas
 from geoseg.raster.grid import Grid
+from geoseg.raster.handles import is_local_file
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 
@@ -46,6 +48,10 @@ class Pair:
     """Where the bands' pixels lie in the panchromatic band's."""
     window: Window
     """Part of the panchromatic band that lies on the bands."""
+    words: tuple[str, ...] = ()
+    """What names the two on a command line, without folders."""
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """How they were asked to be opened, by the names of the command's options."""
 
     @property
     def grid(self) -> Grid:
@@ -105,6 +111,11 @@ def open_pair(
         raise BandError(f"{product.name}: {PAN} is what the others are sharpened by; leave it out")
     scene = product.scene([band.name for band in chosen])
     areas, window = _overlap(scene, panchromatic)
+    asked = {
+        "sensor": sensor_name,
+        "band-names": None if band_names is None else ",".join(band_names),
+        "pan-band": pan_band,
+    }
     nodata = next((band.nodata for band in scene.bands if band.nodata is not None), None)
     return Pair(
         name=product.name,
@@ -116,7 +127,13 @@ def open_pair(
         pan=panchromatic,
         areas=areas,
         window=window,
+        words=(product.word, *([] if pan is None else [_word(pan)])),
+        asked={name: value for name, value in asked.items() if value is not None},
     )
+
+
+def _word(path: str) -> str:
+    return Path(path).name if is_local_file(path) else path
 
 
 def _default_bands(product: Product) -> tuple[str, ...]:

@@ -179,8 +179,9 @@ def _tags(pair: Pair, settings: PansharpenSettings) -> dict[str, str]:
     }
     if settings.dtype is not None:
         options["dtype"] = settings.dtype
+    options |= pair.asked
     named = {pair.name: pair.bands.fingerprint(), pair.pan.paths[0]: pair.pan.fingerprint()}
-    command = ["geoseg", "pansharpen", *named, *option_words(options)]
+    command = ["geoseg", "pansharpen", *(pair.words or named), *option_words(options)]
     return provenance(command, named, options=options)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from geoseg.compositing.sensors import Sensor
 from geoseg.errors import BandError, GridError, RasterReadError
 from geoseg.raster.grid import Grid
+from geoseg.raster.handles import is_local_file
 from geoseg.raster.heads import heads_kept, read_head
 from geoseg.raster.scene import Scene
 
@@ -72,6 +74,13 @@ class Product:
     opened: Scene | None = None
     """The scene, where all bands and quality bands are one already (a raster), under their names
     here."""
+
+    @property
+    def word(self) -> str:
+        """What names it on a command line, without folders: a raster's file name, else its name."""
+        if self.opened is None:
+            return self.name
+        return (Path(self.source).name or self.name) if is_local_file(self.source) else self.source
 
     @property
     def band_names(self) -> tuple[str, ...]:

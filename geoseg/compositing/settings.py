@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,9 +32,12 @@ class CompositeSettings:
     """How readings of other grids come to the composite's; see `geoseg.compositing.dates`."""
     dtype: StoredType = "float32"
     """Type in the file; whole numbers are stored with scale and offset."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What else was asked for, by the names of the command's options: how scenes were opened and
+    where the grid lies. It changes nothing; metadata tell it. None stands for not asked."""
 
     def words(self) -> dict[str, Any]:
-        """Return the settings by the names of the command's options."""
+        """Return the settings, and what else was asked for, by the names of the options."""
         words: dict[str, Any] = {"method": self.reduction.method}
         if self.reduction.percentile is not None:
             words["percentile"] = self.reduction.percentile
@@ -44,7 +48,7 @@ class CompositeSettings:
             "resampling": self.resampling,
             "dtype": self.dtype,
         }
-        return words
+        return words | {name: value for name, value in self.asked.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,5 +73,10 @@ class CompositeResult:
     """(dates + 1,) pixels by their number of clear dates; of the region, if there is one."""
     clipped: int
     """Values that whole numbers could not hold."""
+    keep: frozenset[str] = frozenset()
+    """What counted as clear besides clear land."""
+    hidden_by: Mapping[str, float] = field(default_factory=dict)
+    """Where no pixel is clear on any date: flag → share of the readings that it hides, of some
+    windows of some dates, the largest first. A reading may be hidden by several."""
     seconds: float
     """How long it took."""

@@ -58,7 +58,13 @@ def target_grid(
                 "--like takes the whole grid of a raster; leave out --crs, --resolution, --extent"
             )
         with Scene.open(like) as scene:
-            return Target(grid=scene.grid, left_out=0.0)
+            grid = scene.grid
+        if grid.crs is None and products and _finest(products[0], names).crs is not None:
+            raise GridError(
+                f"{like}: has no coordinate system, so where the composite would lie is not known; "
+                "give it one (gdal_edit -a_srs), or say the grid by --crs and --resolution"
+            )
+        return Target(grid=grid, left_out=0.0)
     if not products:
         raise OptionError("there is no scene to make a composite of")
     grids = [_finest(product, names) for product in products]
@@ -67,7 +73,7 @@ def target_grid(
     if extent is None:
         try:
             union = common_grid(grids, crs=crs, resolution=resolution, extent="union")
-        except GridError:  # some scene has no place; who brings it to the grid says so
+        except (GridError, OptionError):  # some scene has no place, or one far from all others
             union = grid
         left_out = 1 - (grid.height * grid.width) / (union.height * union.width)
     return Target(grid=grid, left_out=left_out)

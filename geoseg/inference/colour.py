@@ -126,7 +126,7 @@ def in_colour(
     if wanted.standard is None:
         return scene, wanted.notes
     # Imported here: most models have no colour, and it brings numba's loops.
-    from geoseg.compositing.homogenise.bring import bring  # noqa: PLC0415
+    from geoseg.compositing.homogenise.bring import advice, bring  # noqa: PLC0415
 
     names = list({name.casefold(): name for card in cards for name in card.bands}.values())
     chosen = scene.select(names).renamed(names)
@@ -134,5 +134,9 @@ def in_colour(
     if brought.how == "already":
         said = f"{scene.name} has the colours of {wanted.whose} already"
     else:
-        said = f"colours of {scene.name} are brought to those of {wanted.whose} by {brought.method}"
+        said = f"colours of {scene.name} are brought to those of {wanted.whose} "
+        if brought.how == "measured" and wanted.standard.images:
+            said += f"{advice(wanted.standard)}; it is none of the images that they were made from"
+        else:
+            said += f"by {brought.method}"
     return brought.scene, (*wanted.notes, said)

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import cast
 
-from geoseg.compositing.homogenise.bring import bring, carries
+from geoseg.compositing.homogenise.bring import bring, carries, strange
 from geoseg.compositing.homogenise.fit import group_target
 from geoseg.compositing.homogenise.group import fit_group
 from geoseg.compositing.homogenise.measure import measure
@@ -57,6 +57,10 @@ def _as_a_group(inputs: Inputs, settings: TileSettings, say: Say) -> None:
         )
     method = cast("Method", settings.homogenise)
     if len(scenes) == 1:
+        say(
+            "one scene has nothing to agree with, and stays as it is: the colour of"
+            f" {scenes[0].name} becomes the one that others are brought to"
+        )
         inputs.colour = SetColour(standard=_of_one(scenes[0], method, settings), seams=None)
         return
     say(f"bringing {len(scenes):,} scenes to one colour")
@@ -102,6 +106,7 @@ def _of_one(scene: Scene, method: Method, settings: TileSettings) -> Standard:
         fingerprint=scene.fingerprint(),
         gains=(1.0,) * len(scene.bands),
         offsets=(0.0,) * len(scene.bands),
+        readings=image.digests,
     )
     return Standard(method=method, bands=group_target([image]), images=(same,))
 
@@ -112,7 +117,7 @@ def _to(standard: Standard, path: str, inputs: Inputs, settings: TileSettings, s
     known = {name.casefold() for name in standard.names}
     names = [a if a.casefold() in known else b for a, b in zip(own, inputs.bands, strict=True)]
     wanted = standard.select(names).renamed(inputs.bands)
-    already, before = [], []
+    already, before, unknown = [], [], []
     for job in list(inputs.jobs):
         scene = job.scene.renamed(inputs.bands)
         try:
@@ -125,10 +130,14 @@ def _to(standard: Standard, path: str, inputs: Inputs, settings: TileSettings, s
             already.append(job.name)
         elif carries(scene):
             before.append(job.name)
+        elif brought.how == "measured":
+            unknown.append(job.name)
     if already:
         say(f"of the colour of {Path(path).name} already, and not changed: {_first(already)}")
     if before:
         say(f"brought to another colour before, and now to this one: {_first(before)}")
+    for note in strange(unknown, wanted):
+        say(note)
     inputs.colour = SetColour(standard=wanted, seams=None)
 
 

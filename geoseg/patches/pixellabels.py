@@ -12,7 +12,7 @@ from geoseg.raster.heads import expand
 from geoseg.raster.labelme import annotations_in
 from geoseg.raster.laying import lay_labels
 from geoseg.raster.legend import Legend
-from geoseg.raster.pairing import pair_by_stem
+from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.scene import Scene
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ def _by_name(
     found = pair_by_stem([scene.paths[0] for scene in scenes], paths)
     partners = dict(found.pairs)
     if partners and (left := pair_by_stem(given, paths).second_alone):
-        more = ", …" if len(left) > 5 else ""
-        shown = ", ".join(Path(path).name for path in left[:5])
-        say(f"{len(left):,} files of {kind} have no photograph of their name: {shown}{more}")
+        say(f"{len(left):,} files of {kind} have no photograph of their name: {file_names(left)}")
     return {
         id(scene): _open_labels(partners[scene.paths[0]])
         for scene in scenes

@@ -20,10 +20,16 @@ _GIBIBYTE = 1 << 30
 _LARGEST_OF_OLD_GLIBC = 32 << 20
 
 
-def keep_large_blocks() -> bool:
+def keep_large_blocks(*, one_arena: bool = True) -> bool:
     """Tell the allocator to keep freed blocks for reuse; True where it understood (glibc).
 
     To be called before the threads are started that shall share an arena.
+
+    Parameters
+    ----------
+    one_arena
+        Whether threads share an arena. Blocks that one thread fills and another frees ask for it;
+        threads that free what they took are faster with arenas of their own.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -36,7 +42,8 @@ def keep_large_blocks() -> bool:
     kept = mallopt(_M_MMAP_THRESHOLD, _GIBIBYTE) or mallopt(
         _M_MMAP_THRESHOLD, _LARGEST_OF_OLD_GLIBC
     )
-    mallopt(_M_ARENA_MAX, 1)
+    if one_arena:
+        mallopt(_M_ARENA_MAX, 1)
     return bool(kept and mallopt(_M_TRIM_THRESHOLD, 2 * _GIBIBYTE - 1))
 
 

@@ -20,6 +20,9 @@ from geoseg.raster.grid import Grid, crs_text
 _SIZE = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z°]*)\s*")
 _METRES = {"m": 1.0, "km": 1000.0, "ft": 0.3048}
 _DEGREES = ("deg", "degree", "degrees", "°")
+_UNITS = ("", "px", "deg", *_METRES)
+_LARGEST = 1e9
+"""Sides beyond this are slips; places on such cells would be lost in rounding."""
 _FINE = 2.0**30
 """Places are rounded to this part of a pixel: below the rounding of coordinates nothing is known,
 and borders that should meet do."""
@@ -51,7 +54,7 @@ class CellSize:
         found = _SIZE.fullmatch(text)
         unit = found[2].lower() if found else ""
         unit = "deg" if unit in _DEGREES else unit
-        if not found or float(found[1]) <= 0 or unit not in ("", "px", "deg", *_METRES):
+        if not found or not 0 < float(found[1]) < _LARGEST or unit not in _UNITS:
             raise OptionError(
                 f"a cell of {text!r} has no size: write 300m, 1km, 0.01deg or 10px (or a number of"
                 " units of the raster's coordinate system)"
@@ -171,8 +174,8 @@ class Pieces:
     """(pieces,) row or column of cells."""
     lengths: NDArray[np.float64]
     """(pieces,) share of the pixel that lies in the cell, over 0 to 1."""
-    cell_length: float
-    """Length of a whole cell in pixels."""
+    cell_lengths: NDArray[np.float64]
+    """(cells,) length of each whole cell in pixels, its borders rounded as those of pieces are."""
 
 
 def pieces(grid: Grid, cells: Grid) -> tuple[Pieces, Pieces]:
@@ -202,5 +205,5 @@ def _pieces(length: float, start: float, count: int, size: int) -> Pieces:
         pixels=np.floor(middle).astype(np.int64),
         cells=(cell if order > 0 else count - 1 - cell).astype(np.int64),
         lengths=np.diff(cuts),
-        cell_length=abs(length),
+        cell_lengths=np.abs(np.diff(borders)),
     )

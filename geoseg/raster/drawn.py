@@ -86,7 +86,7 @@ class Count:
 
 def said_by(annotation: Annotation) -> list[str | None]:
     """Return what shapes are said to be; None where that is nothing."""
-    return [None if label in IGNORE_LABELS else label for label in annotation.labels]
+    return [label or None for label in annotation.labels]
 
 
 def of_labelme(annotation: Annotation) -> Drawn:
@@ -156,7 +156,7 @@ def legend_of(
     """Classes as they were given, or those of the values."""
     if settings.classes is not None:
         return Legend.parse(settings.classes), []
-    names = sorted({v for v in values if v is not None} - BACKGROUND_LABELS)
+    names = sorted({v for v in values if v is not None} - BACKGROUND_LABELS - IGNORE_LABELS)
     if not names and settings.background is None:
         raise LabelError("no polygon says what it is; name the classes with --classes")
     if len(names) > _MOST_CLASSES:
@@ -190,6 +190,8 @@ def codes_of(
             plain = legend.find("background")
             found[place] = background if plain is None else plain
             continue
+        if index is None and value in IGNORE_LABELS:
+            continue  # wanted so, and nothing to be told
         if index is None:
             count.no_class[value or ""] += 1
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from affine import Affine
 
 from geoseg.errors import GridError, RasterReadError
 from geoseg.raster.bands import Source
+from geoseg.raster.exif import exif_tags
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import environment, is_local_file, open_dataset
 from geoseg.raster.orientation import Orientation
@@ -27,6 +28,7 @@ RASTER_SUFFIXES = frozenset(
 
 _COLOURS = frozenset({"red", "green", "blue"})
 _DECODED_FROM_THE_TOP = frozenset({"PNG", "JPEG", "GIF", "WEBP"})
+_EXIF_UNREAD = frozenset({"PNG", "WEBP"})
 _PICTURES = _DECODED_FROM_THE_TOP | {"BMP", "HEIF", "AVIF", "JPEGXL"}
 
 
@@ -154,7 +156,10 @@ def _read_head(path: str, alpha_is_band: bool) -> FileHead:
         indexes = [i for i in dataset.indexes if i != alpha]
         grid, block_shape = Grid.of(dataset), tuple(dataset.block_shapes[0])
         photograph = dataset.driver in _PICTURES and not grid.is_georeferenced
-        turned = _turned(dataset, grid) if photograph else None
+        tags = dict(dataset.tags())
+        if photograph and dataset.driver in _EXIF_UNREAD:
+            tags |= exif_tags(path)
+        turned = _turned(tags, grid) if photograph else None
         if turned is not None:
             grid = replace(grid, height=turned.height, width=turned.width)
             # Rows of it run down or back through the file, so it is decoded whole, and kept.
@@ -170,13 +175,13 @@ def _read_head(path: str, alpha_is_band: bool) -> FileHead:
             turned=turned,
             photograph=photograph,
             palette=dataset.colorinterp[0].name == "palette",
-            tags=dict(dataset.tags()),
+            tags=tags,
         )
 
 
-def _turned(dataset: Any, grid: Grid) -> Orientation | None:
+def _turned(tags: Mapping[str, str], grid: Grid) -> Orientation | None:
     found = Orientation.of_tag(
-        dataset.tags().get("EXIF_Orientation"), stored_height=grid.height, stored_width=grid.width
+        tags.get("EXIF_Orientation"), stored_height=grid.height, stored_width=grid.width
     )
     return found if found.is_turned else None
 

@@ -50,3 +50,10 @@ def pair_by_stem(first: Sequence[str], second: Sequence[str]) -> Paired:
         pairs.append((path, found[0]))
     left = (path for stem, paths in by_stem.items() if stem not in taken for path in paths)
     return Paired(pairs=tuple(pairs), first_alone=tuple(alone), second_alone=tuple(left))
+
+
+def file_names(paths: Sequence[str], *, most: int = 5) -> str:
+    """Name files without their folders, for a sentence; not all if there are many."""
+    return ", ".join(Path(path).name for path in paths[:most]) + (
+        ", …" if len(paths) > most else ""
+    )

@@ -37,7 +37,7 @@ from geoseg.raster.output import (
     output_error,
     refuse_inputs,
 )
-from geoseg.raster.pairing import pair_by_stem
+from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
 from geoseg.raster.style import is_folder_of_maps
@@ -116,7 +116,8 @@ def rasterise(
     source = str(labels)
     files = [source.partition("|layername=")[0]]
     with Scene.open(like if isinstance(like, str | Path) else list(like)) as scene:
-        refuse_inputs([target], [*scene.files, *files])
+        named = [c for c in (settings.classes,) if c is not None and os.path.isfile(c)]
+        refuse_inputs([target], [*scene.files, *files, *named])
         grid, name = scene.grid, Path(scene.paths[0]).name
     if is_labelme(source):
         no_field(settings)
@@ -213,8 +214,7 @@ def _pairs(
         (found.second_alone, "pictures without an annotation get no raster"),
     ):
         if paths:
-            names = listed([Path(path).name for path in paths], 5)
-            notes.append(f"{len(paths):,} {what}: {names}")
+            notes.append(f"{len(paths):,} {what}: {file_names(paths)}")
     return [(Path(one), other) for one, other in found.pairs], notes
 
 

@@ -178,8 +178,15 @@ def reproject(shapes: NDArray[Any], crs: str, grid: Grid, *, source: str) -> NDA
         longest = max(xmax - xmin, ymax - ymin) / 200
         bent = shapely.segmentize(near, longest) if longest > 0 else near
 
+        west, _, east, _ = grid.bounds()
+
         def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+            x, y = transformer.transform(xy[:, 0], xy[:, 1])
+            if there.is_geographic and not here.is_geographic:
+                # PROJ begins anew at the 180th meridian, and polygons would go around the world.
+                middle = (west + east) / 2
+                x = np.where(np.abs(x - middle) <= 180, x, (x - middle + 180) % 360 - 180 + middle)
+            return np.column_stack([x, y])
 
         moved: NDArray[Any] = shapely.transform(bent, move)
     except ProjError as error:
@@ -191,6 +198,32 @@ def reproject(shapes: NDArray[Any], crs: str, grid: Grid, *, source: str) -> NDA
             "is defined; clip it to the scene first"
         )
     return moved
+
+
+def all_around(shapes: NDArray[Any], grid: Grid) -> NDArray[Any]:
+    """Move parts of geometries by whole turns to where a grid in degrees has them.
+
+    Longitudes go from −180 to 180 in one file, from 0 to 360 in another, and on beyond 180 where a
+    grid lies across that meridian. What a grid has at both of its ends is there twice. On all other
+    grids geometries stay as they are.
+    """
+    west, south, east, north = grid.bounds()
+    if grid.crs is None or not grid.crs.is_geographic or (west >= -180 and east <= 180):
+        return shapes
+    frame = shapely.box(west, south, east, north)
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    found = []
+    for turn in (0.0, -360.0, 360.0):
+        moved = shapely.set_coordinates(
+            parts.copy(), shapely.get_coordinates(parts) + np.array([turn, 0.0])
+        )
+        found.append((moved, shapely.intersects(moved, frame)))
+    shapes = shapes.copy()
+    for place in np.unique(owner[found[1][1] | found[2][1]]).tolist():
+        own = owner == place
+        kept = np.concatenate([moved[own & on_grid] for moved, on_grid in found])
+        shapes[place] = shapely.union_all(kept)
+    return shapes
 
 
 def _near(shapes: NDArray[Any], transformer: pyproj.Transformer, grid: Grid) -> NDArray[Any]:

@@ -27,6 +27,10 @@ Extent = Literal["first", "union"]
 _SNAP = 1e-3
 """A border this near to one of the lattice, in pixels, lies on it."""
 _SIDE = np.linspace(0, 1, 33)
+_LEAST = 1e-100
+"""Smaller sides give areas that are no numbers; so do larger ones than its inverse."""
+_MOST_PIXELS = 1 << 40
+"""Of a grid; as bytes a terabyte a band."""
 
 
 def common_grid(
@@ -60,11 +64,14 @@ def common_grid(
         A grid has no coordinate system where one is needed, or does not lie where the coordinate
         system is defined.
     OptionError
-        The coordinate system is not known, or the resolution is not above 0.
+        The coordinate system is not known; or the resolution is not above 0, larger than what is
+        to be covered, or so small that no file could hold the pixels.
     """
     first = grids[0]
     if resolution is not None and not (math.isfinite(resolution) and resolution > 0):
         raise OptionError(f"a resolution of {resolution:g} gives pixels no area; give one above 0")
+    if resolution is not None and not _LEAST < resolution < 1 / _LEAST:
+        raise OptionError(f"a resolution of {resolution:g} is beyond all measure; check it")
     system = first.crs if crs is None else parse_crs(crs)
     covered = [first] if extent == "first" else list(grids)
     if system != first.crs:
@@ -78,6 +85,8 @@ def common_grid(
     outlines = [_outline(grid, lattice) for grid in covered]
     low = np.min([outline.min(axis=1) for outline in outlines], axis=0)
     high = np.max([outline.max(axis=1) for outline in outlines], axis=0)
+    if resolution is not None:
+        _check_resolution(resolution, system, *(high - low).tolist())
     row, col = (math.floor(value + _SNAP) for value in low)
     row_stop, col_stop = (math.ceil(value - _SNAP) for value in high)
     t = lattice.transform
@@ -89,6 +98,47 @@ def common_grid(
         height=max(1, row_stop - row),
         width=max(1, col_stop - col),
     )
+
+
+def _check_resolution(side: float, crs: CRS | None, height: float, width: float) -> None:
+    """Refuse pixels larger than what they are to cover, and more of them than can be.
+
+    Parameters
+    ----------
+    side
+        Of a pixel, in units of the coordinate system.
+    crs
+        The coordinate system.
+    height, width
+        What is to be covered, in such pixels.
+
+    Raises
+    ------
+    OptionError
+        Either is so.
+    """
+    units = _units(crs)
+    there = "the coordinate system" if crs is None else crs_text(crs)
+    if max(height, width) < 1 - _SNAP:
+        raise OptionError(
+            f"a pixel of {side:g} {units} is larger than all that is to be covered "
+            f"({width * side:.3g} × {height * side:.3g} {units}); give a resolution in units of "
+            f"{there}"
+        )
+    if height * width > _MOST_PIXELS:
+        raise OptionError(
+            f"pixels of {side:g} {units} would be {width:.3g} × {height:.3g}, and there may be "
+            f"{_MOST_PIXELS:.1e}; give a larger resolution, in units of {there}"
+        )
+
+
+def _units(crs: CRS | None) -> str:
+    """Name the units of a coordinate system, several of them."""
+    if crs is None:
+        return "units"
+    name: str = crs.units_factor[0] if crs.is_geographic else crs.linear_units
+    known = {"metre": "metres", "meter": "metres", "degree": "degrees", "unknown": "units"}
+    return known.get(name, name)
 
 
 def parse_crs(text: str) -> CRS:

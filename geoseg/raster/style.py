@@ -115,6 +115,44 @@ def ramp_qml(ramp: Ramp, *, band: int = 1) -> str:
     return _finish_pipe(root, pipe)
 
 
+def stretch_qml(bands: Sequence[int], limits: Sequence[tuple[float, float]]) -> str:
+    """QGIS style of an image: three bands in colour, or one in grey, between fixed limits.
+
+    Left alone, QGIS stretches each layer to its own readings, so that images of one colour do not
+    look it; with the same limits they do.
+
+    Parameters
+    ----------
+    bands
+        Numbers of the bands shown as red, green and blue, counted from 1; or of one.
+    limits
+        What is drawn black and full, a band; in units of the readings times the band's scale plus
+        its offset, which is what QGIS shows.
+    """
+    root, pipe = _raster_qml()
+    grey = len(bands) == 1
+    renderer = _add(
+        pipe,
+        "rasterrenderer",
+        type="singlebandgray" if grey else "multibandcolor",
+        opacity=1,
+        alphaBand=-1,
+        nodataColor="",
+    )
+    colours = ("gray",) if grey else ("red", "green", "blue")
+    for colour, band in zip(colours, bands, strict=True):
+        renderer.set(f"{colour}Band", str(band))
+    if grey:
+        renderer.set("gradient", "BlackToWhite")
+    _add(_add(renderer, "minMaxOrigin"), "limits", "None")  # as given, whatever is in view
+    for colour, (low, high) in zip(colours, limits, strict=True):
+        stretch = _add(renderer, "contrastEnhancement" if grey else f"{colour}ContrastEnhancement")
+        _add(stretch, "minValue", repr(float(low)))
+        _add(stretch, "maxValue", repr(float(high)))
+        _add(stretch, "algorithm", "StretchToMinimumMaximum")
+    return _finish_pipe(root, pipe)
+
+
 def _ramp_element(ramp: Ramp) -> ET.Element:
     """Describe the ramp itself, so that QGIS shows and edits it as one."""
     element = ET.Element("colorramp", {"name": "[source]", "type": "gradient"})

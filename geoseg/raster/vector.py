@@ -7,6 +7,7 @@ hand.
 from __future__ import annotations
 
 import re
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,8 +26,9 @@ from shapely.errors import GEOSException
 from geoseg.errors import OutputError, VectorError
 from geoseg.raster.cog import crs_definition
 from geoseg.raster.grid import Grid
+from geoseg.raster.layerstyle import is_of_raster, put_inside
 from geoseg.raster.output import TemporaryFolder, check_output, no_space
-from geoseg.raster.region import Region, polygonal, polygons_of, reproject, valid
+from geoseg.raster.region import Region, all_around, polygonal, polygons_of, reproject, valid
 
 __all__ = ["Features", "Purpose", "Region", "read_features", "read_region", "write_footprints"]
 
@@ -84,14 +86,19 @@ class Features:
             One of the two has no coordinate system, or they cannot be brought together.
         """
         if (self.crs is None) != (grid.crs is None):
-            which = self.source if self.crs is None else "the scene"
+            which = (
+                f"{self.source} has no coordinate system"
+                if self.crs is None
+                else f"{self.source} has a coordinate system and the scene has no coordinate system"
+            )
             raise VectorError(
-                f"{which} has no coordinate system, so nobody knows where on the other it lies"
+                f"{which}, so nobody knows where one lies on the other: give it one (ogr2ogr"
+                " -a_srs, gdal_edit -a_srs)"
             )
         if self.crs is None:
             return self.shapes
         moved = reproject(self.shapes, self.crs, grid, source=self.source)
-        return polygonal(valid(moved))
+        return polygonal(all_around(polygonal(valid(moved)), grid))
 
 
 def crs_of(features: Features) -> CRS | None:
@@ -231,7 +238,8 @@ def write_footprints(
     Parameters
     ----------
     path
-        Target, ``.gpkg``. A style goes beside it as ``.qml``, which QGIS applies on opening.
+        Target, ``.gpkg``. A style goes beside it as ``.qml``, which QGIS applies on opening; where
+        that is the style of a raster, which stays, it goes into the file.
     layer
         Name of the layer.
     columns
@@ -262,16 +270,20 @@ def write_footprints(
         made = folder.path / target.name
         # SQLite's words for a full disk are many and obscure; so is it known beforehand.
         tight = folder.free_bytes() < (4 << 20) + 1000 * len(shapes)
+        style = target.with_suffix(".qml")
+        is_inside = is_of_raster(style)
         try:
             _write_layer(made, layer, shapes, fields, masks, crs, metadata)
-        except (DataSourceError, DataLayerError, RuntimeError, OSError) as error:
+            if style_qml is not None and is_inside:
+                put_inside(made, layer, style_qml)
+        except (DataSourceError, DataLayerError, RuntimeError, OSError, sqlite3.Error) as error:
             if tight:
                 raise no_space(target) from error
             words = " ".join(str(error).split())
             raise OutputError(f"{target} cannot be written: {words}") from error
         sidecars: dict[Path, str | bytes] = dict(beside or {})
-        if style_qml is not None:
-            sidecars[target.with_suffix(".qml")] = style_qml
+        if style_qml is not None and not is_inside:
+            sidecars[style] = style_qml
         # An old file's journal would be played into the new one.
         stale = [target.with_name(target.name + s) for s in ("-wal", "-shm", "-journal")]
         folder.publish(made, sidecars, overwrite=overwrite, stale=stale)

@@ -85,6 +85,7 @@ def homogenise_page(
     notes: Sequence[str],
     mosaics: Mosaics,
     options: Mapping[str, Any],
+    middle: tuple[float, float] = (math.nan, math.nan),
 ) -> str:
     """Write the report as one self-contained HTML page.
 
@@ -106,6 +107,8 @@ def homogenise_page(
         Pictures.
     options
         What was asked for, by name.
+    middle
+        Median difference over all seams in deviations, before and after; NaN to say nothing of it.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def homogenise_page(
         The same arguments give the same text.
     """
     sections = [
-        Section("In short", _summary(overall, kept, notes, images)),
+        Section("In short", _summary(overall, middle, kept, notes, images)),
         Section("Before and after", _pictures(mosaics)),
     ]
     if seams:
@@ -135,7 +138,11 @@ def homogenise_page(
 
 
 def _summary(
-    overall: tuple[float, float], kept: bool, notes: Sequence[str], images: Sequence[ImageRow]
+    overall: tuple[float, float],
+    middle: tuple[float, float],
+    kept: bool,
+    notes: Sequence[str],
+    images: Sequence[ImageRow],
 ) -> tuple[Block, ...]:
     before, after = overall
     facts = [
@@ -144,6 +151,9 @@ def _summary(
     ]
     if before > 0 and math.isfinite(before) and math.isfinite(after) and not kept:
         facts.append(Fact("Smaller by", times(before, after), "seams before ÷ after"))
+    if math.isfinite(middle[0]) and math.isfinite(middle[1]):
+        told = f"{_number(middle[0])} → {_number(middle[1])}"
+        facts.append(Fact("Middle pixel", told, "median difference: clouds hardly count"))
     worst = max((image.clipped or 0.0 for image in images), default=0.0)
     facts.append(
         Fact("Most clipped", percent(worst), "of an image's readings did not fit into its type")

@@ -272,8 +272,71 @@ def test_bands_that_a_scene_lacks_are_named(year, run, tmp_path):
     assert "left out, for not all scenes have it: nir" in errors
 
 
-def test_an_empty_composite_is_told(tmp_path, run):
-    product = write_product(tmp_path, 1, [[9000] * 3] * 2, [[CLOUD] * 3] * 2)
-    status, _, errors = run(product)
+def test_an_empty_composite_is_told_with_what_hides_it(tmp_path, run):
+    one = write_product(tmp_path, 1, [[9000] * 3] * 2, [[SNOW, SNOW, CLOUD], [SNOW, 1, 1]])
+    status, out, errors = run(one, "--json")
     assert status == 0
+    assert "no pixel is clear on any date: by the quality bands the readings are" in errors
+    assert "are 75 % snow, 25 % cloud; --keep snow,water uses snow" in errors
+    assert json.loads(out)["hidden_by"] == {"snow": 0.75, "cloud": 0.25}
+    status, _, errors = run(one, "--keep", "snow", out="kept.tif")
+    assert status == 0
+    assert "no pixel is clear" not in errors
+    fill = write_product(tmp_path, 2, [[0] * 3] * 2, [[1] * 3] * 2)
+    status, out, errors = run(fill, "--json", out="fill.tif")
     assert "no pixel is clear on any date: check --keep and --quality" in errors
+    assert json.loads(out)["hidden_by"] == {}
+    cloudy = write_product(tmp_path, 3, [[9000] * 3] * 2, [[CLOUD] * 3] * 2)
+    assert "are 100 % cloud; give other dates" in run(cloudy, out="cloudy.tif")[2]
+
+
+def test_metadata_hold_names_and_options_as_typed(tmp_path, run):
+    for name in ("may.tif", "june.tif"):
+        write(tmp_path / "in" / name, np.full((6, 2, 3), 9000))
+    grid = tmp_path / "in" / "may.tif"
+    words = ["--sensor", "landsat-8-c2-l2", "--band-names", "blue,green,red,nir,swir1,swir2"]
+    status, _, errors = run(
+        tmp_path / "in" / "may.tif", tmp_path / "in" / "june.tif", *words, "--like", grid,
+        "--quality", "none", "--counts", tmp_path / "n.tif",
+    )  # fmt: skip
+    assert status == 0, errors
+    with rasterio.open(tmp_path / "out.tif") as dataset:
+        tags = dataset.tags()
+    typed = shlex.split(tags["GEOSEG_COMMAND"])
+    assert typed[:4] == ["geoseg", "composite", "may.tif", "june.tif"]
+    options = dict(zip(typed[4::2], typed[5::2], strict=True))
+    wanted = {
+        "--sensor": "landsat-8-c2-l2", "--quality": "none", "--like": "may.tif",
+        "--band-names": "blue,green,red,nir,swir1,swir2", "--counts": "n.tif",
+    }  # fmt: skip
+    assert wanted.items() <= options.items()
+    assert "None" not in tags["GEOSEG_COMMAND"]
+    assert str(tmp_path) not in json.dumps(tags)
+    assert json.loads(tags["GEOSEG_OPTIONS"])["sensor"] == "landsat-8-c2-l2"
+
+
+def test_a_grid_that_makes_no_sense_is_refused_in_a_line(year, run, tmp_path):
+    for words, said in (
+        (["--resolution", "1e9"], "a pixel of 1e+09 metres is larger than all"),
+        (["--crs", "EPSG:4326", "--resolution", "30"], "in units of EPSG:4326"),
+        (["--resolution", "1e-9"], "9e+10 × 6e+10, and there may be"),
+    ):
+        status, _, errors = run(year, *words)
+        assert status in {1, 2}
+        assert said in errors
+        assert errors.count("\n") == 1
+        assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_scene_or_grid_without_a_place_is_told_without_options_that_are_not_there(
+    year, run, tmp_path
+):
+    write(tmp_path / "nowhere.tif", np.full((2, 2, 3), 9000), names=("red", "nir"))
+    with rasterio.open(tmp_path / "nowhere.tif", "r+") as dataset:
+        dataset.crs = rasterio.crs.CRS()
+    for words in ((year, "--like", tmp_path / "nowhere.tif"), (year, tmp_path / "nowhere.tif")):
+        status, _, errors = run(*words, "--bands", "red,nir")
+        assert status == 1
+        assert "nowhere.tif: " in errors
+        assert "gdal_edit -a_srs" in errors
+        assert "--assume-aligned" not in errors

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,31 @@ def test_inputs_are_not_written_over(
     assert call("coverage", map_, "-o", map_, *words, "--cell", "60m") == 1
     assert call("coverage", map_, "-o", zones, *words, "--zones", zones) == 1
     assert capsys.readouterr().err.count("is an input of this very run") == 2
+
+
+def test_a_table_of_stages_is_not_written_over_by_that_of_zones(
+    map_: Path, zones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = tmp_path / "o.csv"
+    stages.write_text("name,low,high\nall,0,100\n")
+    words = ["--target", "forest", "--overwrite", "--stages", stages]
+    assert call("coverage", map_, "-o", tmp_path / "o.gpkg", *words, "--zones", zones) == 1
+    assert call("coverage", tmp_path, "-o", stages, *words) == 1
+    assert capsys.readouterr().err.count("is an input of this very run") == 2
+    assert stages.read_text().startswith("name,low,high")
+
+
+def test_the_style_of_a_map_stays_beside_zones_of_its_name(map_: Path, zones: Path) -> None:
+    style = map_.with_suffix(".qml")
+    before = style.read_text()
+    output = map_.with_suffix(".gpkg")
+    assert call("coverage", map_, "-o", output, "--target", "forest", "--zones", zones) == 0
+    assert style.read_text() == before
+    with closing(sqlite3.connect(output)) as file:
+        (layer, qml), *_ = file.execute("SELECT f_table_name, styleQML FROM layer_styles")
+    assert layer == "coverage"
+    assert "categorizedSymbol" in qml
+    assert geopandas.read_file(output, layer="coverage")["zone"].tolist() == [1, 2]
 
 
 def test_outputs_name_their_kind(

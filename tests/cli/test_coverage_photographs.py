@@ -150,12 +150,13 @@ def test_wrong_usage_of_tables_is_one_line(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--previews", "p"]])
 def test_a_photograph_of_another_size_than_its_map_is_refused(
-    mapped: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mapped: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
 ) -> None:
     maps, images = mapped
     put_map(maps, "half", [[0, 1]])
-    words = ["--target", "plant", "--images", images, "--previews", tmp_path / "p"]
+    words = ["--target", "plant", "--images", images, *more]
     assert call("coverage", maps, *words, "-o", tmp_path / "c.csv") == 1
     assert "they do not belong together" in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "maps"]

@@ -270,3 +270,16 @@ def test_what_cannot_be_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_table_of_classes_is_not_written_over(
+    maps: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "classes.json"
+    table.write_text('[{"id": 0, "name": "a"}, {"id": 1, "name": "b"}, {"id": 2, "name": "c"}]')
+    before = table.read_text()
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", *maps, "--classes", str(table), "-o", str(table), "--overwrite"])
+    assert ended.value.code == 1
+    assert "is an input of this very run" in capsys.readouterr().err
+    assert table.read_text() == before

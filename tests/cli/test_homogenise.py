@@ -80,7 +80,8 @@ def test_two_images_become_one(pair, run, tmp_path):
     assert (status, err) == (0, "")
     folder = tmp_path / "out"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "colour.json", "east.tif", "report.html", "seams.csv", "seams.png", "west.tif",
+        "colour.json", "east.qml", "east.tif", "report.html", "seams.csv", "seams.png",
+        "west.qml", "west.tif",
     ]  # fmt: skip
     west, east = read(folder / "west.tif").astype(float), read(folder / "east.tif").astype(float)
     assert np.abs(west[:, 12:, 40:] - east[:, 12:, :40]).max() <= 1

@@ -67,7 +67,9 @@ def test_beijing_2_is_sharpened_and_told(pair, run, tmp_path):
         assert dataset.dtypes == ("uint16",) * 4
         assert (dataset.width, dataset.res) == (32, (0.8, 0.8))
         assert dataset.nodata == 0
-        assert "--method gsa" in dataset.tags()["GEOSEG_COMMAND"]
+        command = dataset.tags()["GEOSEG_COMMAND"]
+    assert command.startswith("geoseg pansharpen ms.tif pan.tif --method gsa")
+    assert command.endswith("--sensor beijing-2")
 
 
 def test_text_and_notes_tell_what_a_user_should_know(pair, run, tmp_path):

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from geoseg.compositing.masks import CLASSES, CONFIDENCES, KINDS, ClearRule, clear, dilated
+from geoseg.compositing.masks import (
+    CLASSES,
+    CONFIDENCES,
+    KINDS,
+    ClearRule,
+    clear,
+    dilated,
+    flagged,
+)
 from geoseg.errors import OptionError
 
 ALL = ClearRule(keep=frozenset(CLASSES))
@@ -271,3 +279,26 @@ def test_what_makes_no_sense_is_refused(make: object, message: str) -> None:
 
 def test_every_kind_is_tested_here() -> None:
     assert set(KINDS) == {"qa_pixel", "bqa", "bqa-tm", "fmask", "python-fmask", "scl"}
+
+
+def test_what_hides_pixels_is_counted_by_its_name() -> None:
+    # SCL: snow, snow, cloud, water, fill, land without a reading.
+    codes = {"scl": np.array([[11, 11, 9, 6, 0, 4]], np.uint8)}
+    valid = np.array([[True] * 5 + [False]])
+    assert flagged("scl", codes, ClearRule(dilate=3), valid) == (4, {"snow": 2, "cloud": 1})
+    nothing = ClearRule(keep=frozenset())
+    assert flagged("scl", codes, nothing, valid)[1] == {"water": 1, "snow": 2, "cloud": 1}
+    every = ClearRule(keep=frozenset(CLASSES))
+    assert flagged("scl", codes, every) == (5, {})
+
+
+@given(st.integers(0, 2**32), st.sampled_from(KINDS))
+@settings(max_examples=30, deadline=None)
+def test_a_pixel_that_is_not_clear_is_fill_or_hidden_by_some_flag(seed: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    names = {"qa_pixel": "qa_pixel", "bqa-tm": "bqa", "python-fmask": "fmask"}
+    rule = ClearRule()
+    for code in rng.integers(0, 1 << 16 if "a" in kind[1:3] else 12, 8):
+        codes = {names.get(kind, kind): np.array([[code]], np.uint16)}
+        readings, flags = flagged(kind, codes, rule)
+        assert bool(clear(kind, codes, rule)[0, 0]) == (readings == 1 and not flags)

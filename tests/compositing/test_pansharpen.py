@@ -194,7 +194,9 @@ def test_a_scene_is_sharpened_as_worked_out_by_numpy(write, tmp_path):
         assert made.transform == given.transform
         assert made.dtypes == ("float64", "float64")
         assert np.isnan(made.nodata)
-        assert made.tags()["GEOSEG_COMMAND"].startswith("geoseg pansharpen ms pan.tif --method gsa")
+        assert made.tags()["GEOSEG_COMMAND"].startswith(
+            "geoseg pansharpen ms.tif pan.tif --method gsa"
+        )
         assert set(json.loads(made.tags()["GEOSEG_INPUTS"])) == {"ms", "pan.tif"}
 
 

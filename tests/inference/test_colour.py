@@ -205,3 +205,13 @@ def test_workers_change_no_byte(write_scene, model, tmp_path):
             predict(scene, out, models=[model], device="cpu", workers=workers)
         made.append(out.read_bytes())
     assert made[0] == made[1]
+
+
+def test_a_scene_that_the_colour_was_not_made_from_is_told(write_scene, model, tmp_path):
+    line = ImageLine(name="x", fingerprint="00", gains=(1.0, 1.0), offsets=(0.0, 0.0))
+    file = tmp_path / "colour.json"
+    file.write_text(json.dumps(replace(COLOUR, images=(line,)).to_json()))
+    result = run(write_scene(CAST), tmp_path / "o.tif", [model], homogenise=str(file))
+    (said,) = (note for note in result.notes if "are brought to those of colour.json" in note)
+    assert "which takes other ground for another colour" in said
+    assert said.endswith("it is none of the images that they were made from")

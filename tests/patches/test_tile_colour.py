@@ -293,3 +293,18 @@ def test_workers_change_no_byte(two: list[Path], tmp_path: Path) -> None:
         tile(two, folder / "set", homogenise="histogram", workers=workers, size=8)
         made.append({f.name: f.read_bytes() for f in sorted((folder / "set").rglob("*.*"))})
     assert made[0] == made[1]
+
+
+def test_a_single_scene_is_told_to_become_the_colour(two: list[Path], tmp_path: Path) -> None:
+    said: list[str] = []
+    tile([two[0]], tmp_path / "set", homogenise="overlap", say=said.append, **WHOLE)
+    assert any("one scene has nothing to agree with" in line for line in said)
+    assert any("the colour of a becomes" in line for line in said)
+
+
+def test_scenes_that_a_colour_was_not_made_from_are_told(two: list[Path], tmp_path: Path) -> None:
+    line = ImageLine(name="x", fingerprint="00", gains=(1.0, 1.0), offsets=(0.0, 0.0))
+    colour = saved(tmp_path / "c.json", replace(middle(), images=(line,)))
+    said: list[str] = []
+    tile(two, tmp_path / "set", homogenise=colour, say=said.append, **WHOLE)
+    assert any(text.startswith("a, b: not of the images that the colour was") for text in said)

@@ -37,7 +37,7 @@ def test_sizes_are_read(text: str, value: float, unit: str) -> None:
     assert CellSize.parse(text) == CellSize(value=value, unit=unit)
 
 
-@pytest.mark.parametrize("text", ["", "m", "-3m", "0px", "3 acres", "3m2"])
+@pytest.mark.parametrize("text", ["", "m", "-3m", "0px", "3 acres", "3m2", "1e300m", "1e999px"])
 def test_what_is_no_size_is_told(text: str) -> None:
     with pytest.raises(OptionError, match="write 300m"):
         CellSize.parse(text)
@@ -106,6 +106,7 @@ def test_pixels_cut_in_the_middle_belong_to_both_cells() -> None:
     assert along.pixels.tolist()[:5] == [0, 1, 1, 2, 3]
     assert along.cells.tolist()[:5] == [0, 0, 1, 1, 1]
     assert along.lengths.tolist()[:5] == [1, 0.5, 0.5, 1, 0.5]
+    assert along.cell_lengths.tolist() == [2] * 7
     assert down.cells.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 

@@ -85,7 +85,7 @@ def test_without_a_resolution_a_pixel_covers_as_much_ground_as_before():
         max_size=4,
     ),
     st.sampled_from([None, "EPSG:32633", "EPSG:3035"]),
-    st.sampled_from([None, 20.0, 333.0]),
+    st.sampled_from([None, 20.0, 133.0]),
 )
 def test_a_union_covers_all_and_no_row_or_column_in_vain(places, crs, resolution):
     grids = [grid(x=x, y=y, pixel=pixel) for x, y, pixel in places]
@@ -140,3 +140,29 @@ def test_overlap_means_shared_ground():
     assert overlap(grid(), geographic)
     # Where it cannot be known, whoever brings the one to the other says why not.
     assert overlap(grid(), grid(crs=None))
+
+
+def test_pixels_larger_than_the_scene_are_refused_in_its_units():
+    # 600 m by 300 m, of which 600 m still cover one whole side.
+    assert common_grid([grid()], resolution=600.0) == grid(pixel=600.0, height=1, width=1)
+    with pytest.raises(OptionError) as told:
+        common_grid([grid()], resolution=601.0)
+    assert "a pixel of 601 metres is larger than all that is to be covered (600 × 300 m" in str(
+        told.value
+    )
+    assert "units of EPSG:32633" in str(told.value)
+    with pytest.raises(OptionError, match=r"of 30 degrees is larger .* in units of EPSG:4326"):
+        common_grid([grid()], crs="EPSG:4326", resolution=30.0)
+    # Two scenes far apart are more to cover than one.
+    far = grid(x=10_000)
+    assert common_grid([grid(), far], resolution=601.0, extent="union").width == 18
+    with pytest.raises(OptionError, match="of 99 units is larger"):
+        common_grid([grid(crs=None, pixel=1.0)], resolution=99.0)
+
+
+def test_more_pixels_than_a_file_holds_are_refused_with_their_number():
+    with pytest.raises(OptionError, match=r"pixels of 1e-09 metres would be 6e\+11 × 3e\+11"):
+        common_grid([grid()], resolution=1e-9)
+    for bad in (1e-200, 1e-320, 1e200):
+        with pytest.raises(OptionError, match="beyond all measure"):
+            common_grid([grid()], resolution=bad)

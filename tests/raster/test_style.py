@@ -16,6 +16,7 @@ from geoseg.raster.style import (
     is_own_style,
     parse_xml,
     ramp_qml,
+    stretch_qml,
 )
 
 ODD = Legend(
@@ -134,3 +135,22 @@ def test_xml_that_could_do_harm_or_is_none_is_refused(text: str) -> None:
 def test_styles_are_plain_utf8_xml() -> None:
     for text in (class_qml(ODD), class_aux_xml(ODD), ramp_qml(Ramp("magma", 0, 1))):
         ET.fromstring(text.split("'SYSTEM'>\n")[-1])
+
+
+def test_images_have_fixed_limits_in_three_bands_or_in_grey() -> None:
+    root = ET.fromstring(stretch_qml([3, 2, 1], [(0.5, 9), (1, 8), (2, 7)]))
+    (renderer,) = root.iter("rasterrenderer")
+    assert renderer.get("type") == "multibandcolor"
+    assert [renderer.get(f"{c}Band") for c in ("red", "green", "blue")] == ["3", "2", "1"]
+    assert renderer.findtext("minMaxOrigin/limits") == "None"
+    found = [
+        [renderer.findtext(f"{c}ContrastEnhancement/{end}Value") for end in ("min", "max")]
+        for c in ("red", "green", "blue")
+    ]
+    assert found == [["0.5", "9.0"], ["1.0", "8.0"], ["2.0", "7.0"]]
+    assert renderer.findtext("redContrastEnhancement/algorithm") == "StretchToMinimumMaximum"
+    (renderer,) = ET.fromstring(stretch_qml([1], [(0, 1)])).iter("rasterrenderer")
+    assert (renderer.get("type"), renderer.get("grayBand")) == ("singlebandgray", "1")
+    assert renderer.findtext("contrastEnhancement/maxValue") == "1.0"
+    with pytest.raises(ValueError, match="zip"):
+        stretch_qml([1, 2], [(0, 1), (0, 1)])

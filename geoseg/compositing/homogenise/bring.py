@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from geoseg.compositing.homogenise.fit import fit_image
+from geoseg.compositing.homogenise.fit import recognise
 from geoseg.compositing.homogenise.standard import COLOUR_TAG, Standard
 from geoseg.raster.scene import Scene
 
@@ -53,12 +54,46 @@ def bring(scene: Scene, standard: Standard, *, workers: int = 4) -> Brought:
     """
     if carries(scene, standard):
         return Brought(scene=scene, how="already", method="nothing")
-    known = standard.line(scene.fingerprint()) is not None
+    colour, known = recognise(standard, scene, workers=workers)
     return Brought(
-        scene=scene.recoloured(fit_image(standard, scene, workers=workers)),
+        scene=scene.recoloured(colour),
         how="known" if known else "measured",
         method="what was found for it then" if known else _BY[standard.method],
     )
+
+
+def advice(standard: Standard) -> str:
+    """Say what it means that a scene is none of those that a colour was made from."""
+    return (
+        f"by {_BY[standard.method]}, which takes other ground for another colour; surer is geoseg "
+        "homogenise of all images together (--method overlap or histogram)"
+    )
+
+
+def strange(names: Sequence[str], standard: Standard) -> list[str]:
+    """Say of scenes that had to be measured what that means.
+
+    Parameters
+    ----------
+    names
+        Of the scenes; may be none.
+    standard
+        The colour that they were brought to. One by histograms does not know its images, so that
+        nothing can be said.
+
+    Returns
+    -------
+    notes
+        A sentence without its full stop, or none.
+    """
+    if not names or not standard.images:
+        return []
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    one = "one " if len(names) == 1 else ""
+    return [
+        f"{shown}: not {one}of the images that the colour was made from, and brought to it "
+        f"{advice(standard)}"
+    ]
 
 
 def carries(scene: Scene, standard: Standard | None = None) -> bool:

@@ -13,7 +13,7 @@ from geoseg.compositing.homogenise.standard import BandTarget, Standard
 from geoseg.errors import ColourError
 from geoseg.raster.scene import Scene
 
-__all__ = ["fit_image", "fit_measured", "group_target", "reference_target"]
+__all__ = ["fit_image", "fit_measured", "group_target", "recognise", "reference_target"]
 
 
 def group_target(images: Sequence[ImageStatistics]) -> tuple[BandTarget, ...]:
@@ -75,11 +75,12 @@ def reference_target(image: ImageStatistics) -> tuple[BandTarget, ...]:
 def fit_image(standard: Standard, scene: Scene, *, workers: int = 4) -> Colour:
     """Return what brings a scene to a colour.
 
-    A scene of the group that the colour was made from is known by its fingerprint, and gets what
-    was found for it. Any other is brought there by its own statistics, by histograms where that is
-    the method and else by mean and deviation; haze and cast need not be looked at again, because
-    either would undo them. A scene without a valid pixel is left as it is. Local adjustment, if the
-    standard has one, is always from the scene itself.
+    A scene of the group that the colour was made from is known by its fingerprint, or, where its
+    file changed, by what is measured of its readings, and gets what was found for it. Any other is
+    brought there by its own statistics, by histograms where that is the method and else by mean and
+    deviation; haze and cast need not be looked at again, because either would undo them. A scene
+    without a valid pixel is left as it is. Local adjustment, if the standard has one, is always
+    from the scene itself.
 
     Parameters
     ----------
@@ -101,16 +102,25 @@ def fit_image(standard: Standard, scene: Scene, *, workers: int = 4) -> Colour:
     RasterReadError
         A file cannot be read.
     """
+    return recognise(standard, scene, workers=workers)[0]
+
+
+def recognise(standard: Standard, scene: Scene, *, workers: int = 4) -> tuple[Colour, bool]:
+    """Return what `fit_image` does, and whether the scene is one that the colour was made from."""
     standard = standard.select(scene.band_names)
     known = standard.line(scene.fingerprint()) if standard.images else None
+    if known is not None and standard.dodge is None:
+        return Colour.linear(scene, known.gains, known.offsets), True
+    cell = None if standard.dodge is None else standard.dodge.cell
+    image = measure(scene, workers=workers, cell=cell)
+    known = known or standard.line_of_readings(image.digests)
     if known is None:
-        cell = None if standard.dodge is None else standard.dodge.cell
-        return fit_measured(standard, scene, measure(scene, workers=workers, cell=cell))
+        return fit_measured(standard, scene, image), False
     if standard.dodge is None:
-        return Colour.linear(scene, known.gains, known.offsets)
-    image = measure(scene, workers=workers, cell=standard.dodge.cell)
+        return Colour.linear(scene, known.gains, known.offsets), True
     pairs = zip(known.gains, known.offsets, strict=True)
-    return _coloured(standard, scene, image, tuple(Line(gain=g, offset=o) for g, o in pairs))
+    lines = tuple(Line(gain=g, offset=o) for g, o in pairs)
+    return _coloured(standard, scene, image, lines), True
 
 
 def fit_measured(standard: Standard, scene: Scene, image: ImageStatistics) -> Colour:

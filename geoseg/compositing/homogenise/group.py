@@ -14,7 +14,7 @@ from geoseg.compositing.homogenise.colour import Colour, Line
 from geoseg.compositing.homogenise.dodge import dodged
 from geoseg.compositing.homogenise.fit import fit_measured, group_target, reference_target
 from geoseg.compositing.homogenise.haze import prepare
-from geoseg.compositing.homogenise.images import check_group, check_placed
+from geoseg.compositing.homogenise.images import check_group, check_placed, unplaced
 from geoseg.compositing.homogenise.measure import ImageStatistics, measure
 from geoseg.compositing.homogenise.moments import moment_lines
 from geoseg.compositing.homogenise.pairs import Pair, find_pairs
@@ -222,6 +222,7 @@ class _Fit:
         empty = [image.name for image in self.found if not image.count]
         if empty:
             self.notes.append(f"without a valid pixel, and left as they are: {_some(empty)}")
+        self.notes += unplaced(self.everything)
         ahead = prepare(self.found, haze=settings.haze, cast=settings.cast)
         ready = [
             image.brought([b.gain for b in lines], [b.offset for b in lines])
@@ -272,12 +273,14 @@ class _Fit:
 
     def _image_lines(self, lines: Sequence[Sequence[Line]]) -> tuple[ImageLine, ...]:
         known: dict[str, ImageLine] = {}
-        for scene, mark, line in zip(self.scenes, self.marks, lines, strict=False):
+        parts = zip(self.scenes, self.marks, lines, self.found, strict=False)
+        for scene, mark, line, image in parts:
             made = ImageLine(
                 name=scene.name,
                 fingerprint=mark,
                 gains=tuple(band.gain for band in line),
                 offsets=tuple(band.offset for band in line),
+                readings=image.digests,
             )
             known.setdefault(mark, made)
         return tuple(known.values())

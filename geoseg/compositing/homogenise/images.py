@@ -14,7 +14,7 @@ from geoseg.raster.grouping import group_scenes
 from geoseg.raster.handles import Handles
 from geoseg.raster.scene import Scene
 
-__all__ = ["Images", "check_group", "check_placed", "dodge_of", "open_images"]
+__all__ = ["Images", "check_group", "check_placed", "dodge_of", "open_images", "unplaced"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +147,24 @@ def check_group(scenes: Sequence[Scene]) -> None:
                 f"{scene.paths[0]} holds {scene.dtype} and {first.paths[0]} {first.dtype}: their "
                 "readings mean different things; bring them to one type and scale first"
             )
+
+
+def unplaced(scenes: Sequence[Scene]) -> list[str]:
+    """Say which images have no place while others have one, so that nothing can be compared.
+
+    Returns
+    -------
+    notes
+        A sentence without its full stop, or none.
+    """
+    names = [scene.name for scene in scenes if scene.grid.crs is None]
+    if not names or len(names) == len(scenes):
+        return []  # of photographs nobody expects it
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    return [
+        f"without a coordinate system, so that what is shared with other images is not known: "
+        f"{shown} (gdal_edit -a_srs gives one)"
+    ]
 
 
 def check_placed(scenes: Sequence[Scene], settings: HomogeniseSettings) -> None:

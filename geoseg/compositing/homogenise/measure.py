@@ -6,6 +6,7 @@ file is cut for reading.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -100,6 +101,14 @@ class ImageStatistics:
         """Names of the bands."""
         return tuple(band.name for band in self.bands)
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Digest of the readings of each band, by what was measured of them; none without any.
+
+        Of count, mean, deviation and quantiles: not of where the readings lie, nor of the file.
+        """
+        return tuple(_digest(self.count, band) for band in self.bands) if self.count else ()
+
     def brought(self, gains: Sequence[float], offsets: Sequence[float]) -> ImageStatistics:
         """Return what they are once each reading has become reading × gain + offset, a band."""
         parts = zip(self.bands, gains, offsets, strict=True)
@@ -108,6 +117,13 @@ class ImageStatistics:
             g, o = (np.array(x, np.float64)[:, None, None] for x in (gains, offsets))
             local = replace(local, means=local.means * g + o, deviations=local.deviations * g)
         return replace(self, bands=tuple(b.brought(g, o) for b, g, o in parts), local=local)
+
+
+def _digest(count: int, band: BandMeasure) -> str:
+    numbers = (band.mean, band.deviation, *band.quantiles)
+    # Twelve digits: the last bits of a float may differ from one processor to another.
+    text = " ".join([str(count), *(f"{number:.12g}" for number in numbers)])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def measure(

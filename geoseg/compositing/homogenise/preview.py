@@ -23,6 +23,10 @@ __all__ = ["Sheet", "Thumb"]
 
 _SIDE = 720
 """Pixels of the picture's longer side."""
+_FEWEST = 128
+"""Pixels of an image's longer side that are picked at least, if it has as many."""
+_DRAWN = (2, 98)
+"""Percentiles of an image that are drawn black and full."""
 
 
 class Thumb:
@@ -91,9 +95,19 @@ class Sheet:
             shape = (self._side * -(-len(grids) // self._columns), self._side * self._columns)
         else:
             canvas = self._canvas
-            steps = [max(1, int(min(Lookup(source=g, target=canvas).scale()))) for g in grids]
+            steps = [
+                max(
+                    1,
+                    min(
+                        int(min(Lookup(source=g, target=canvas).scale())),
+                        max(g.height, g.width) // _FEWEST,
+                    ),
+                )
+                for g in grids
+            ]
             shape = (canvas.height, canvas.width)
         self._steps = steps
+        self._ranges: list[NDArray[np.float64]] = []
         self.pixels = np.full((2, 3, *shape), np.nan)
         """(2, 3, rows, cols): before and after; NaN where there is nothing."""
 
@@ -101,8 +115,37 @@ class Sheet:
         """Return what picks the pixels of an image."""
         return Thumb(grid, self._steps[number], self.bands)
 
+    def limits(self, *, after_alone: bool = False) -> NDArray[np.float64]:
+        """Return the readings to draw black and full: one stretch for all images.
+
+        In the middle between what each image needs, so that a few with clouds do not darken all.
+
+        Parameters
+        ----------
+        after_alone
+            Whether the images as they were do not count.
+
+        Returns
+        -------
+        limits
+            (3, 2) for red, green and blue, of the images laid so far; the second is above the
+            first, also where readings never vary.
+        """
+        if not self._ranges:
+            return np.tile([0.0, 1.0], (3, 1))
+        ranges = np.array(self._ranges)[:, 1 if after_alone else 0 :]
+        middle: NDArray[np.float64] = np.median(ranges.reshape(-1, 3, 2), axis=0)
+        flat = ~(middle[:, 1] > middle[:, 0])
+        middle[flat] = middle[flat, :1] + [-0.5, 0.5]
+        return middle
+
     def lay(self, number: int, thumb: Thumb) -> None:
         """Lay an image under those that lie there already."""
+        there = np.isfinite(thumb.pixels).all(axis=(0, 1))
+        if there.any():
+            # (before and after, bands, low and high)
+            found = np.percentile(thumb.pixels[:, :, there], _DRAWN, axis=2)
+            self._ranges.append(np.moveaxis(found, 0, -1))
         if self._canvas is None:
             row, col = (self._side * place for place in divmod(number, self._columns))
             height, width = thumb.grid.height, thumb.grid.width

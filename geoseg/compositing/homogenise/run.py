@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from geoseg.compositing.homogenise.bring import carries
+from geoseg.compositing.homogenise.bring import carries, strange
 from geoseg.compositing.homogenise.colour import Colour
-from geoseg.compositing.homogenise.fit import fit_image
+from geoseg.compositing.homogenise.fit import recognise
 from geoseg.compositing.homogenise.group import FittedGroup, fit_group, seams_after
-from geoseg.compositing.homogenise.images import Images
+from geoseg.compositing.homogenise.images import Images, unplaced
 from geoseg.compositing.homogenise.pairs import find_pairs
 from geoseg.compositing.homogenise.seams import read_pairs
 from geoseg.compositing.homogenise.settings import HomogeniseResult, HomogeniseSettings
@@ -48,7 +48,8 @@ def homogenise(
         Of `geoseg.compositing.homogenise.images.open_images`.
     output
         Folder to make. Nothing is there until all of it is: a raster for each image, on the same
-        grid and in the same type; colour.json, seams.csv, seams.png and report.html.
+        grid and in the same type, with a style by which QGIS draws all alike; colour.json,
+        seams.csv, seams.png and report.html.
     settings
         How; by default as good as it goes.
     standard
@@ -182,14 +183,16 @@ def _applied(
 ) -> FittedGroup:
     """Bring images to a colour that is there."""
     standard = standard.select(scenes[0].band_names)
-    notes = []
+    notes, unknown = [], []
     colours = []
     for scene in scenes:
         if carries(scene, standard):
             colours.append(Colour.identity(scene))
             notes.append(f"{scene.name} has this colour already, and stays as it is")
         else:
-            colours.append(fit_image(standard, scene, workers=workers))
+            colour, known = recognise(standard, scene, workers=workers)
+            colours.append(colour)
+            unknown += [] if known else [scene.name]
         count(scene.grid.window.area)
     pairs = find_pairs([scene.grid for scene in scenes])
     before, _ = read_pairs(scenes, pairs, workers=workers, progress=count)
@@ -200,5 +203,5 @@ def _applied(
         seams_before=tuple(before),
         seams_after=tuple(seams_after(scenes, colours, before, workers=workers, progress=count)),
         kept=False,
-        notes=tuple(notes),
+        notes=(*notes, *strange(unknown, standard), *unplaced(scenes)),
     )

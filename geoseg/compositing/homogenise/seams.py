@@ -19,10 +19,11 @@ from geoseg.compositing.homogenise._pair_kernels import KINDS, add_pixels
 from geoseg.compositing.homogenise.pairs import Pair
 from geoseg.errors import GridError
 from geoseg.raster.scene import Pixels, Scene
+from geoseg.raster.statistics import statistics_for
 from geoseg.raster.strips import read_strips
 from geoseg.raster.window import Window
 
-__all__ = ["Samples", "Seam", "overall", "read_pairs"]
+__all__ = ["Samples", "Seam", "overall", "overall_median", "read_pairs"]
 
 SAMPLES = 1 << 20
 """Readings (cells × bands) of both images that all pairs share; so memory is bounded whatever their
@@ -33,6 +34,8 @@ _LEAST_FILLED = 0.5
 """Share of a cell's pixels that must be valid in both images."""
 _ROUNDING = 1 / 12
 """Variance of what rounding to whole numbers takes away."""
+_LEAST = float(np.finfo(np.float32).tiny)
+"""Less is nothing: quantiles of floats are told from within a bin, also that around 0."""
 _SMALL_PIXELS = 1 << 18
 """Pairs up to this size are read at once, several side by side; larger ones in strips."""
 
@@ -53,10 +56,19 @@ class Seam:
     """Pooled standard deviation of both sides, √((s₁² + s₂²) / 2); of whole numbers not below that
     of rounding."""
 
+    median: tuple[float, ...]
+    """Median of |first − second|: that of the pixel in the middle, so that clouds which only one
+    image has do not count. Exact for 8 and 16 bits, else to within 0.012 %."""
+
     @property
     def relative(self) -> tuple[float, ...]:
         """`absolute` in units of `deviation`: changing both images' contrast leaves it alone."""
         return tuple(map(_ratio, self.absolute, self.deviation))
+
+    @property
+    def relative_median(self) -> tuple[float, ...]:
+        """`median` in the same units."""
+        return tuple(map(_ratio, self.median, self.deviation))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +97,14 @@ def overall(seams: Sequence[Seam]) -> float:
         return math.nan
     parts = [s.pixels * sum(s.relative) / len(s.relative) for s in seams if s.pixels]
     return sum(parts) / total
+
+
+def overall_median(seams: Sequence[Seam]) -> float:
+    """Return the mean over all seams and bands of the relative median, by pixels; NaN of none."""
+    found = [seam for seam in seams if seam.pixels]
+    total = sum(seam.pixels for seam in found)
+    parts = [s.pixels * sum(s.relative_median) / len(s.relative_median) for s in found]
+    return sum(parts) / total if total else math.nan
 
 
 def read_pairs(
@@ -157,6 +177,7 @@ class _Sums:
         self.scenes, self.pair = (one, other), pair
         bands, grid = len(one.bands), pair.grid
         self.count = 0
+        self.medians: tuple[float, ...] = ()
         self.shifts, self.sums = np.zeros((bands, 2)), np.zeros((bands, 6))
         wanted = cells if pair.kind == "overlap" else 0
         side = math.ceil(math.sqrt(grid.height * grid.width / wanted)) if wanted else 0
@@ -177,16 +198,23 @@ class _Sums:
 
     def read(self, workers: int) -> None:
         """Read the pair from top to bottom."""
-        for row, a, b, valid in self._parts(workers):
+        # By the type of the readings: of whole ones differences are whole, and have no sign.
+        bits = {"u": self.dtype, "i": np.dtype(f"u{self.dtype.itemsize}")}
+        kind = bits.get(self.dtype.kind, self.dtype)
+        sizes = statistics_for(kind, len(self.sums))
+        for row, *pixels, valid in self._parts(workers):
             if not valid.any():
                 continue
+            a, b = (one.astype(self.dtype, copy=False) for one in pixels)
             if self.count == 0:
                 row_at, col_at = divmod(int(valid.argmax()), valid.shape[1])
                 self.shifts[:, 0] = a[:, row_at, col_at]
                 self.shifts[:, 1] = b[:, row_at, col_at]
+            size = (np.maximum(a, b) - np.minimum(a, b)).view(kind).reshape(len(a), -1)
+            sizes.add([sizes.measure(size, valid.reshape(-1))])
             self.count += add_pixels(
-                a.astype(self.dtype, copy=False),
-                b.astype(self.dtype, copy=False),
+                a,
+                b,
                 valid,
                 row,
                 self.tall,
@@ -197,6 +225,9 @@ class _Sums:
                 self.cells,
                 self.filled,
             )
+        if self.count:
+            found = (band[0] for band in sizes.quantiles((1,), 2))
+            self.medians = tuple(value if value >= _LEAST else 0.0 for value in found)
 
     def _parts(
         self, workers: int
@@ -240,7 +271,12 @@ class _Sums:
         if n == 0:
             nothing = (math.nan,) * bands
             return Seam(
-                pair=self.pair, pixels=0, difference=nothing, absolute=nothing, deviation=nothing
+                pair=self.pair,
+                pixels=0,
+                difference=nothing,
+                absolute=nothing,
+                deviation=nothing,
+                median=nothing,
             )
         means = self.sums / n
         variance = (means[:, [1, 3]] - means[:, [0, 2]] ** 2).clip(min=0)
@@ -254,6 +290,7 @@ class _Sums:
             difference=tuple(means[:, 5].tolist()),
             absolute=tuple(means[:, 4].tolist()),
             deviation=tuple(np.sqrt(pooled).tolist()),
+            median=self.medians,
         )
 
     def samples(self) -> Samples:

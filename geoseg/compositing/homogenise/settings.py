@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.compositing.homogenise.seams import Seam, overall
+from geoseg.compositing.homogenise.seams import Seam, overall, overall_median
 from geoseg.compositing.homogenise.standard import Cast, Dodge, Haze, Method, Standard
 
 __all__ = ["DODGE", "HomogeniseResult", "HomogeniseSettings", "ImageResult"]
@@ -92,3 +92,13 @@ class HomogeniseResult:
     def relative_after(self) -> float:
         """The same after."""
         return overall(self.after)
+
+    @property
+    def median_before(self) -> float:
+        """Difference of the pixel in the middle over all seams, in deviations; NaN if none is."""
+        return overall_median(self.before)
+
+    @property
+    def median_after(self) -> float:
+        """The same after."""
+        return overall_median(self.after)

@@ -102,6 +102,9 @@ class ImageLine:
     """One a band, above 0."""
     offsets: tuple[float, ...]
     """One a band, in units of the readings."""
+    readings: tuple[str, ...] = ()
+    """Digest of what was measured of each band's readings; by them it is known again in files that
+    changed: compressed otherwise, say. Empty if older versions saved it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +163,12 @@ class Standard:
         """Return what was found for an image, if it is one of the group."""
         return next((i for i in self.images if i.fingerprint == fingerprint), None)
 
+    def line_of_readings(self, readings: Sequence[str]) -> ImageLine | None:
+        """Return what was found for an image of these readings; None if that differs, too."""
+        found = [i for i in self.images if i.readings and i.readings == tuple(readings)]
+        lines = {(line.gains, line.offsets) for line in found}
+        return found[0] if len(lines) == 1 else None
+
     def select(self, names: Sequence[str]) -> Standard:
         """Return the standard for these bands, in this order.
 
@@ -181,6 +190,7 @@ class Standard:
                 line,
                 gains=tuple(line.gains[i] for i in order),
                 offsets=tuple(line.offsets[i] for i in order),
+                readings=tuple(line.readings[i] for i in order if line.readings),
             )
             for line in self.images
         )
@@ -229,6 +239,7 @@ class Standard:
                     "fingerprint": line.fingerprint,
                     "gains": list(line.gains),
                     "offsets": list(line.offsets),
+                    **({"readings": list(line.readings)} if line.readings else {}),
                 }
                 for line in self.images
             ],
@@ -379,4 +390,11 @@ class _Reader:
             fingerprint=self.text(obj, "fingerprint"),
             gains=gains,
             offsets=self.numbers(obj, "offsets", bands),
+            readings=self.digests(obj, "readings", bands),
         )
+
+    def digests(self, obj: Mapping[str, Any], key: str, count: int) -> tuple[str, ...]:
+        found = self.listing(obj, key) if key in obj else []
+        if len(found) not in (0, count) or not all(isinstance(text, str) for text in found):
+            self.fail(f"{key!r} does not hold {count} texts")
+        return tuple(found)

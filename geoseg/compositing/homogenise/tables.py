@@ -24,14 +24,19 @@ def seams_csv(result: HomogeniseResult) -> str:
 
     Columns: the names of both images, "overlap" or "border", the band, how many pixels; then,
     before and after, mean of first − second, mean of |first − second|, and that divided by the
-    standard deviation of both sides. Fields without a number are empty.
+    standard deviation of both sides; at last, before and after, the median of |first − second|.
+    Fields without a number are empty.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     measures = [f"{measure}_{when}" for when in ("before", "after") for measure in _MEASURES]
+    measures += ["median_before", "median_after"]
     writer.writerow(["first", "second", "kind", "band", "pixels", *measures])
-    for row in _rows(result):
-        numbers = [f"{v:.9g}" if math.isfinite(v) else "" for v in (*row.before, *row.after)]
+    both = zip(result.before, result.after, strict=True)
+    medians = [pair for one, two in both for pair in zip(one.median, two.median, strict=True)]
+    for row, middle in zip(_rows(result), medians, strict=True):
+        values = (*row.before, *row.after, *middle)
+        numbers = [f"{v:.9g}" if math.isfinite(v) else "" for v in values]
         writer.writerow([row.first, row.second, row.kind, row.band, row.pixels, *numbers])
     return out.getvalue()
 
@@ -105,6 +110,7 @@ def page_of(
         seams=_rows(result),
         bars=bars_of(result),
         overall=(result.relative_before, result.relative_after),
+        middle=(result.median_before, result.median_after),
         kept=result.kept,
         notes=result.notes,
         mosaics=Mosaics(before=before, after=after, limits=limits, bands=(red, green, blue)),

@@ -21,11 +21,12 @@ from geoseg.compositing.homogenise.tables import bars_of, page_of, seams_csv
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import read_strips
+from geoseg.raster.style import stretch_qml
 from geoseg.raster.window import Window
 from geoseg.raster.writer import RasterWriter
 from geoseg.report.homogenise import colours as stretched
 from geoseg.report.homogenise import seam_picture
-from geoseg.report.pictures import show_bands, stretch_limits
+from geoseg.report.pictures import show_bands
 
 __all__ = ["RECORDS", "Writing"]
 
@@ -115,13 +116,26 @@ class Writing:
         """Write all but the rasters."""
         text = json.dumps(result.standard.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
         self._text("colour.json", text + "\n")
+        self._styles()
         self._text("seams.csv", seams_csv(result))
         before, after = self.sheet.pixels
-        limits = stretch_limits([before, after], (0, 1, 2))
+        limits = self.sheet.limits()
         bars = bars_of(result)
         png = seam_picture(stretched(before, limits), stretched(after, limits), bars)
         (self.folder / "seams.png").write_bytes(png)
         self._text("report.html", page_of(result, before, after, limits, self.sheet.bands))
+
+    def _styles(self) -> None:
+        """Give all images one stretch in QGIS, which else stretches each by itself."""
+        places = list(dict.fromkeys(self.sheet.bands))
+        limits = self.sheet.limits(after_alone=True)[: len(places)].tolist()
+        for name, scene in zip(self.names, self.scenes, strict=True):
+            bands = [scene.bands[place] for place in places]
+            shown = [
+                (low * band.scale + band.offset, high * band.scale + band.offset)
+                for band, (low, high) in zip(bands, limits, strict=True)
+            ]
+            self._text(f"{name}.qml", stretch_qml([place + 1 for place in places], shown))
 
     def _text(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8", newline="\n")

@@ -19,7 +19,7 @@ import math
 import sqlite3
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
@@ -35,6 +35,7 @@ from pyproj.exceptions import ProjError
 from geoseg.errors import GridError, OptionError, OutputError
 from geoseg.raster.cog import crs_definition
 from geoseg.raster.grid import Grid
+from geoseg.raster.layerstyle import is_of_raster, put_inside
 from geoseg.raster.output import TemporaryFolder, check_output, no_space, output_error
 from geoseg.raster.polygons.stream import Polygons
 from geoseg.raster.vector import configured
@@ -182,7 +183,7 @@ class PolygonFile:
         sidecars: dict[Path, str | bytes] = {}
         style = self.target.with_suffix(".qml")
         try:
-            is_taken = _is_of_raster(style)
+            is_taken = is_of_raster(style)
             self._sink.finish(style_qml if is_taken else None)
             if style_qml is not None and not is_taken:
                 sidecars[style] = style_qml
@@ -200,14 +201,6 @@ class PolygonFile:
         if isinstance(error, OSError):
             return output_error(error, self.target)
         return OutputError(f"{self.target} cannot be written: {' '.join(str(error).split())}")
-
-
-def _is_of_raster(style: Path) -> bool:
-    """Tell whether a style is there that draws a raster."""
-    if not style.is_file():
-        return False
-    with style.open("rb") as file:
-        return b"<rasterrenderer" in file.read(1 << 20)
 
 
 class _Sink(Protocol):
@@ -253,27 +246,9 @@ class _GeoPackage:
             )
 
     def finish(self, style_qml: str | None) -> None:
-        """Put the style where QGIS looks for it, in a table of its own making."""
-        if style_qml is None:
-            return
-        with closing(sqlite3.connect(self._made)) as file, file:
-            file.execute(
-                "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,"
-                " f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256),"
-                " f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,"
-                " useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),"
-                " update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))"
-            )
-            file.execute(
-                "INSERT INTO layer_styles VALUES (1, '', '', ?, 'geom', 'classes', ?, '', 1, '',"
-                " '', NULL, ?)",
-                (self._layer, style_qml, _NO_DATE),
-            )
-            file.execute(
-                "INSERT INTO gpkg_contents (table_name, data_type, identifier, description,"
-                " last_change) VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
-                (_NO_DATE,),
-            )
+        """Put the style into the file."""
+        if style_qml is not None:
+            put_inside(self._made, self._layer, style_qml)
 
     def close(self) -> None:
         """Nothing: every batch closes the file."""

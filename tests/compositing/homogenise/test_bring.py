@@ -11,8 +11,10 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geoseg.compositing.homogenise.bring import bring, carries
+from geoseg.compositing.homogenise.bring import bring, carries, strange
+from geoseg.compositing.homogenise.measure import measure
 from geoseg.compositing.homogenise.standard import COLOUR_TAG, Dodge, ImageLine, Standard
+from geoseg.errors import ColourError
 from geoseg.raster.scene import Scene
 from geoseg.testing.colours import even_standard
 
@@ -101,3 +103,64 @@ def test_a_scene_is_measured_known_or_there_already(path: Path) -> None:
     assert not bring(there, known).scene.is_recoloured
     assert bring(there.select(["nir"]), known.select(["nir"])).how == "already"
     assert bring(there, COLOUR).how == "measured"
+
+
+def test_a_scene_of_other_files_is_known_by_its_readings(path: Path, tmp_path: Path) -> None:
+    readings = measure(Scene.open(path)).digests
+    assert len(set(readings)) == 2
+    known = replace(COLOUR, images=(replace(LINE, readings=readings),))
+    known = Standard.from_json(json.loads(json.dumps(known.to_json())))
+    again = tmp_path / "again.tif"
+    with (
+        rasterio.open(path) as file,
+        rasterio.open(
+            again, "w", **(file.profile | {"compress": "deflate", "predictor": 2})
+        ) as made,
+    ):
+        made.write(file.read())
+        made.descriptions = file.descriptions
+    scene = Scene.open(again)
+    assert scene.fingerprint() != Scene.open(path).fingerprint()
+    brought = bring(scene, known)
+    assert brought.how == "known"
+    window = scene.grid.window
+    given = Scene.open(path).read(window).data
+    assert np.array_equal(brought.scene.read(window).data, given * [[[1]], [[2]]] + [[[3]], [[4]]])
+    turned = scene.select(["nir"])
+    assert bring(turned, known.select(["nir"])).how == "known"
+    assert bring(turned, known).how == "known"
+    # One reading more or less is another image.
+    with rasterio.open(again, "r+") as file:
+        data = file.read()
+        data[0, 0, 0] += 1
+        file.write(data)
+    assert bring(Scene.open(again), known).how == "measured"
+
+
+def test_images_of_the_same_readings_and_different_lines_are_not_guessed_at(path: Path) -> None:
+    scene = Scene.open(path)
+    line = replace(LINE, readings=measure(scene).digests)
+    twin = replace(line, fingerprint="01")
+    assert bring(scene, replace(COLOUR, images=(line, twin))).how == "known"
+    other = replace(twin, gains=(1.0, 3.0))
+    assert bring(scene, replace(COLOUR, images=(line, other))).how == "measured"
+
+
+def test_readings_in_json_are_texts_or_not_there() -> None:
+    assert "readings" not in COLOUR.to_json()["images"][0]
+    told = COLOUR.to_json()
+    for bad in ("ab", ["a"], [1, 2]):
+        told["images"][0]["readings"] = bad
+        with pytest.raises(ColourError, match="readings"):
+            Standard.from_json(told)
+
+
+def test_unknown_scenes_are_told_by_name_and_what_is_surer() -> None:
+    (said,) = strange(["a"], COLOUR)
+    assert said.startswith("a: not one of the images that the colour was made from")
+    assert "by mean and deviation, which takes other ground for another colour" in said
+    assert "--method overlap or histogram" in said
+    assert strange(["a", "b", "c", "d"], COLOUR)[0].startswith("a, b, c and 1 more: not of the")
+    assert strange([], COLOUR) == []
+    # A colour by histograms does not keep its images, so nobody knows whether they are unknown.
+    assert strange(["a"], replace(COLOUR, images=())) == []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from geoseg.compositing.homogenise.pairs import find_pairs
-from geoseg.compositing.homogenise.seams import overall, read_pairs
+from geoseg.compositing.homogenise.seams import overall, overall_median, read_pairs
 from geoseg.raster.scene import Scene
 
 CORNER = (600_000.0, 5_000_000.0)
@@ -117,3 +117,38 @@ def test_images_on_other_grids_are_compared_by_the_pixels_in_which_centres_lie(w
     assert (seam.pair.first, seam.pair.second) == (1, 0)
     b = fine[[[2, 2], [6, 6]], [[2, 6], [2, 6]]]
     assert seam.difference == (np.mean(np.array([[50, 60], [70, 80]]) - b),)
+
+
+def test_a_cloud_of_one_image_alone_does_not_count_in_the_median(write):
+    one = np.full((10, 10), 100)
+    other = one + 1
+    other[:4] = 60000  # 40 of 100 pixels
+    other[4, 0] = 103
+    scenes = [Scene.open(write("a.tif", one)), Scene.open(write("b.tif", other))]
+    (seam,), _ = survey(scenes)
+    assert seam.absolute[0] > 20000
+    assert seam.median == (1,)
+    assert seam.relative_median == pytest.approx((1 / seam.deviation[0],))
+    assert overall_median([seam]) == pytest.approx(seam.relative_median[0])
+    assert math.isnan(overall_median([]))
+
+
+@pytest.mark.parametrize(("dtype", "low"), [("uint8", 0), ("int16", -32768), ("float32", -500)])
+def test_the_median_is_that_of_numpy(write, dtype, low):
+    rng = np.random.default_rng(4)
+    high = 255 if dtype == "uint8" else 32767
+    a, b = rng.integers(low, high, (2, 600, 500))
+    paths = [write(f"{k}.tif", data, dtype=dtype) for k, data in enumerate((a, b))]
+    (seam,), _ = survey([Scene.open(path) for path in paths], workers=3)
+    wanted = np.median(np.abs(a - b))
+    assert seam.median[0] == pytest.approx(wanted, rel=3e-4 if dtype == "float32" else 0)
+
+
+def test_floats_that_agree_differ_by_nothing_in_the_middle(write):
+    data = np.linspace(0, 1, 100).reshape(10, 10)
+    other = data.copy()
+    other[:4] += 1
+    scenes = [
+        Scene.open(write(f"{k}.tif", d, dtype="float32")) for k, d in enumerate((data, other))
+    ]
+    assert survey(scenes)[0][0].median == (0,)
