@@ -28,7 +28,7 @@ from geoseg.errors import InputError, LabelError, OptionError
 from geoseg.raster.heads import RASTER_SUFFIXES, rasters_in, read_head
 from geoseg.raster.labelme import annotations_in
 from geoseg.raster.legend import Legend
-from geoseg.raster.pairing import pair_by_stem
+from geoseg.raster.pairing import file_names, pair_by_stem
 
 
 def are_folders(sources: Sequence[str]) -> bool:
@@ -84,6 +84,8 @@ class FolderJob:
             Something that only maps of ground have.
         LabelError
             A class of the stages is none.
+        RasterReadError
+            The folder of photographs is none, or holds none.
         """
         if self.reports.errors is not None or self.wanted.seams is not None:
             raise OptionError("--errors and --seams are of one map, not of folders of photographs")
@@ -92,6 +94,8 @@ class FolderJob:
             if stages.cell is not None:
                 raise OptionError("a photograph has one stage: leave out --cell")
             stages.indices(self.legend)
+        if self.reports.scene is not None:
+            rasters_in(Path(self.reports.scene))  # told before any pixel is read
         if self.wanted.boundary is not None:
             grid = self.sides[0].comparisons[0].prediction.grid
             check_distance(min(pixels_of(self.wanted.boundary, grid, self.names[0])))
@@ -131,8 +135,7 @@ class FolderJob:
         if len(kept) == len(found) or not kept:
             return self, found
         gone = [stem for i, stem in enumerate(self.stems) if i not in set(kept)]
-        more = ", …" if len(gone) > 5 else ""
-        note = f"{len(gone):,} photographs hold nothing to score: {', '.join(gone[:5])}{more}"
+        note = f"{len(gone):,} photographs hold nothing to score: {file_names(gone)}"
         job = replace(
             self,
             stems=tuple(self.stems[i] for i in kept),
@@ -343,8 +346,7 @@ def compare_folders(
             (paired.second_alone, f"masks without a map in {folder} are left out"),
         ):
             if alone:
-                first = ", ".join(Path(path).name for path in alone[:5])
-                notes.append(f"{len(alone):,} {what}: {first}{', …' if len(alone) > 5 else ''}")
+                notes.append(f"{len(alone):,} {what}: {file_names(alone)}")
     whole = {s: paths for s, paths in sorted(by_stem.items()) if len(paths) == len(names)}
     if not whole:
         raise InputError(f"{names[-1]} holds no mask of the name of a map in {names[0]}")

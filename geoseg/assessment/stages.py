@@ -189,7 +189,10 @@ def integer_percent(
 
 
 def _of_csv(content: str, source: str) -> tuple[Stage, ...]:
-    rows = list(csv.reader(io.StringIO(content)))
+    try:
+        rows = list(csv.reader(io.StringIO(content)))
+    except csv.Error as error:
+        raise LabelError(f"{source}: is no table ({error})") from None
     numbered = [(n, row) for n, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
     header = [cell.strip().casefold() for cell in numbered[0][1]] if numbered else []
     missing = [key for key in ("name", "low", "high") if key not in header]

@@ -143,7 +143,12 @@ def vectorise(
     legend = Legend.of_raster(scene.paths[0])
     ground = _Ground(grid)
     notes = [*ground.notes]
-    if grid.crs is not None and target.suffix.lower() in (".geojson", ".json"):
+    if target.suffix.lower() in (".geojson", ".json"):
+        if grid.crs is None:
+            raise GridError(
+                f"{source} has no coordinate system, and GeoJSON is in longitude and latitude"
+                " alone; name the output *.gpkg"
+            )
         notes.append("GeoJSON is in longitude and latitude (WGS 84): coordinates are reprojected")
     ids = _Ids(str(source), legend, settings.classes)
     tally = Tally()

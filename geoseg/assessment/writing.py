@@ -18,6 +18,8 @@ from geoseg.raster.output import TemporaryFolder, check_output, output_error
 SCORES, PAGE = "scores.json", "report.html"
 """Names of the files that every folder of an evaluation holds."""
 
+_TABLES = ("classes.csv", "confusion.csv", "stages.csv", "photographs.csv", "cells.csv")
+
 
 def is_folder(path: str | Path) -> bool:
     """Whether an output's name is that of a folder: one without an ending."""
@@ -43,10 +45,16 @@ def check_report(path: str | Path, *, overwrite: bool) -> Path:
         return check_output(target, overwrite=overwrite)
     if not overwrite:
         raise OutputError(f"{target} is there already; replace it with --overwrite")
-    if not ((target / SCORES).is_file() and (target / PAGE).is_file()):
+    names = {path.name for path in target.iterdir()}
+    if not {SCORES, PAGE} <= names:
         raise OutputError(
             f"{target} is there and holds no evaluation, so it is not replaced; remove it or choose"
             " another folder"
+        )
+    if others := sorted(names - {SCORES, PAGE, *_TABLES}):
+        raise OutputError(
+            f"{target} holds {others[0]}, which is no part of an evaluation, so it is not replaced;"
+            " move that, or choose another folder"
         )
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise OutputError(f"{target}: the folder {target.parent} cannot be written to")

@@ -219,6 +219,9 @@ def test_folder_of_something_else_is_not_replaced(maps: dict[str, Path], tmp_pat
         Reports(report=folder, overwrite=True).check([])
     evaluate([maps["good"]], maps["truth"], reports=Reports(report=tmp_path / "ours"))
     Reports(report=tmp_path / "ours", overwrite=True).check([])
+    (tmp_path / "ours" / "notes.txt").write_text("what I think of it")
+    with pytest.raises(OutputError, match=r"holds notes\.txt, which is no part of an evaluation"):
+        Reports(report=tmp_path / "ours", overwrite=True).check([])
 
 
 @pytest.mark.parametrize(

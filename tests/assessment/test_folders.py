@@ -15,7 +15,7 @@ from geoseg.assessment.findings import StagesWanted, Wanted
 from geoseg.assessment.findings_text import words
 from geoseg.assessment.folders import FolderJob, are_folders, compare_folders
 from geoseg.assessment.stages import StageTable
-from geoseg.errors import GridError, InputError, LabelError, OptionError
+from geoseg.errors import GridError, InputError, LabelError, OptionError, RasterReadError
 from geoseg.raster.cells import CellSize
 from geoseg.raster.legend import Legend
 
@@ -204,3 +204,18 @@ def test_what_only_maps_have_is_refused(
 ) -> None:
     with pytest.raises((OptionError, GridError), match=message):
         evaluate(folders, Wanted(**wanted))
+
+
+def test_photographs_to_show_are_looked_for_before_any_pixel_is_read(
+    folders: list[str], tmp_path: Path
+) -> None:
+    empty = tmp_path / "images"
+    empty.mkdir()
+    job = compare_folders(
+        folders,
+        wanted=Wanted(),
+        classes=Legend.parse(CLASSES),
+        reports=Reports(report=tmp_path / "page.html", scene=str(empty)),
+    )
+    with pytest.raises(RasterReadError, match="holds no rasters"):
+        job.check()

@@ -101,6 +101,7 @@ def test_table_takes_colours(tmp_path: Path) -> None:
         ("name,low,high\na,0,20\nA,21,30\n", "'a' must be given, and once"),
         ("name,low,high\nother,0,20\n", "is what belongs to no stage"),
         ("name,low,high,color\na,0,20,red\n", "line 2: 'red' is no colour"),
+        ("name,low,high\n" + "x" * 200_000 + ",0,20\n", "is no table"),
     ],
 )
 def test_table_that_makes_no_sense_is_told_in_one_line(

@@ -140,14 +140,17 @@ def test_geojson_is_in_degrees_with_outer_rings_counter_clockwise(tmp_path: Path
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_without_a_coordinate_system_coordinates_are_as_they_are(tmp_path: Path) -> None:
     raster = write(tmp_path / "photo.tif", PIXELS, crs=None, transform=None, names=NAMES)
-    for name in ("out.gpkg", "out.geojson"):
-        found = vectorise(raster, tmp_path / name)
-        table = geopandas.read_file(tmp_path / name)
-        assert table.total_bounds.tolist() == [0, 0, 5, 4]
-        assert "area_ha" not in table
-        assert table["pixels"].sum() == 19
-        assert found.left_out.hectares is None
-        assert any("areas are in pixels alone" in note for note in found.notes)
+    found = vectorise(raster, tmp_path / "out.gpkg")
+    table = geopandas.read_file(tmp_path / "out.gpkg")
+    assert table.total_bounds.tolist() == [0, 0, 5, 4]
+    assert "area_ha" not in table
+    assert table["pixels"].sum() == 19
+    assert found.left_out.hectares is None
+    assert any("areas are in pixels alone" in note for note in found.notes)
+    # GeoJSON is in degrees by definition: QGIS would take pixels for them.
+    with pytest.raises(GridError, match=r"photo\.tif has no coordinate system.*\*\.gpkg"):
+        vectorise(raster, tmp_path / "out.geojson")
+    assert not (tmp_path / "out.geojson").exists()
 
 
 def test_in_degrees_areas_follow_the_latitude(tmp_path: Path) -> None:

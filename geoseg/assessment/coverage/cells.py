@@ -118,7 +118,7 @@ def coverage_by_cell(
     tags = tags_of(source, {**how, "hectares": hectares}, stages, {})
     with _Maps(
         outputs, cells, layout, source, tags, stages, hectares=hectares, overwrite=overwrite,
-        cell_pixels=down.cell_length * along.cell_length,
+        cell_sides=(down.cell_lengths, along.cell_lengths),
     ) as maps:  # fmt: skip
         rows = _Rows(layout, down, along, maps)
         for strip in reader.strips(source.scene.grid.window, workers):
@@ -202,7 +202,7 @@ class _Maps:
         *,
         hectares: bool,
         overwrite: bool,
-        cell_pixels: float,
+        cell_sides: tuple[NDArray[np.float64], NDArray[np.float64]],
     ) -> None:
         self.cells = cells
         self.counts, self.areas = np.zeros(layout.size), np.zeros(layout.size)
@@ -210,7 +210,7 @@ class _Maps:
         self.stages = np.zeros(0 if stages is None else len(stages.names), np.int64)
         self._layout, self._source, self._table = layout, source, stages
         self._hectares = hectares and source.areas is not None
-        self._cell_pixels = cell_pixels
+        self._cell_rows, self._cell_cols = cell_sides
         self._seen = np.zeros(cells.height, bool)
         more = ["target_ha"] if self._hectares else []
         self._coverage = RasterWriter(
@@ -250,7 +250,7 @@ class _Maps:
         """Write one row of cells from sums (cells, size) of pixels and of square metres."""
         layout = self._layout
         shares = layout.shares(counts if self._source.counts_pixels else areas)
-        missing = 100 - 100 * layout.valid(counts) / self._cell_pixels
+        missing = 100 - 100 * layout.valid(counts) / (self._cell_rows[row] * self._cell_cols)
         missing[np.abs(missing) < _ROUNDING] = 0
         some = shares.whole > 0
         bands = [shares.percent, missing]

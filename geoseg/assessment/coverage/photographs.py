@@ -6,7 +6,7 @@ Pixels of a photograph have no area on the ground: coverage is a share of pixels
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ from geoseg.assessment.coverage.share import coverage_of_counts
 from geoseg.assessment.coverage.source import Source, open_source
 from geoseg.assessment.coverage.table import csv_of, free_name, style_of
 from geoseg.assessment.stages import StageTable
-from geoseg.errors import InputError, LabelError, OptionError
-from geoseg.raster.heads import expand
+from geoseg.errors import InputError, LabelError, OptionError, RasterReadError
+from geoseg.raster.heads import expand, read_head
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.output import (
     TemporaryFolder,
@@ -29,11 +29,11 @@ from geoseg.raster.output import (
     output_error,
     refuse_inputs,
 )
-from geoseg.raster.pairing import pair_by_stem
+from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.photographs import place_of
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
-from geoseg.raster.strips import read_strips
+from geoseg.raster.strips import Strip, read_strips
 
 _ROWS = 256
 
@@ -144,6 +144,9 @@ def coverage_of_photographs(
         check_output(points, overwrite=overwrite)
     refuse_inputs([table, points], [*paths, *partners.values()])
     sources = _open(paths, target, excluded, classes)
+    for path, source in zip(paths, sources, strict=True):
+        if path in partners:
+            _check_size(source, partners[path])
     with ExitStack() as stack:
         hidden = None
         if previews is not None:
@@ -207,9 +210,7 @@ def _partners(paths: Sequence[str], images: str | Path | None) -> tuple[dict[str
         (found.second_alone, "photographs have no map of their name"),
     ):
         if alone:
-            more = ", …" if len(alone) > 5 else ""
-            shown = ", ".join(Path(path).name for path in alone[:5])
-            notes.append(f"{len(alone):,} {what}: {shown}{more}")
+            notes.append(f"{len(alone):,} {what}: {file_names(alone)}")
     return dict(found.pairs), notes
 
 
@@ -230,6 +231,20 @@ def _open(
             raise LabelError(f"{path}: has other classes than {paths[0]}; measure them apart")
         sources.append(source)
     return sources
+
+
+def _check_size(source: Source, picture: str) -> None:
+    """Refuse a photograph of another size than its map."""
+    try:
+        shown = read_head(picture).grid
+    except InputError as error:
+        raise RasterReadError(str(error)) from error
+    grid = source.scene.grid
+    if (shown.height, shown.width) != (grid.height, grid.width):
+        raise InputError(
+            f"{picture}: has {shown.width} × {shown.height} px and its map"
+            f" {grid.width} × {grid.height}: they do not belong together"
+        )
 
 
 def _measure(
@@ -322,19 +337,15 @@ def _preview(source: Source, picture: str, one: Photograph, workers: int) -> byt
 
     grid, legend = source.scene.grid, source.legend
     with Scene.open(picture) as scene:
-        if (scene.grid.height, scene.grid.width) != (grid.height, grid.width):
-            raise InputError(
-                f"{picture}: has {scene.grid.width} × {scene.grid.height} px and its map"
-                f" {grid.width} × {grid.height}: they do not belong together"
-            )
         step = -(-max(grid.height, grid.width) // MOST_SIDE)
         names = [scene.band_names[place] for place in show_bands(scene.band_names)]
         # Grey is shown as three bands alike.
         one_of_each = list(dict.fromkeys(names))
-        pixels = _reduced(scene.select(one_of_each), step, workers)
+        strips = read_strips([scene.select(one_of_each)], target_rows=_ROWS, workers=workers)
+        pixels = _reduced(strips, step)
         pixels = pixels[[one_of_each.index(name) for name in names]]
     with source.scene:
-        values = _reduced(source.scene, step, workers)[0]
+        index = _reduced(source.strips(grid.window, workers), step)
     if legend is None:
         raise ValueError("maps without classes are refused before")
     if pixels.dtype != np.uint8:
@@ -344,7 +355,7 @@ def _preview(source: Source, picture: str, one: Photograph, workers: int) -> byt
     stage = "" if one.stage is None else f", stage {one.stage}"
     return preview(
         np.ascontiguousarray(pixels.transpose(1, 2, 0)),
-        legend.lookup(values),
+        index,
         legend,
         target=source.target,
         excluded=source.excluded,
@@ -352,10 +363,7 @@ def _preview(source: Source, picture: str, one: Photograph, workers: int) -> byt
     )
 
 
-def _reduced(scene: Scene, step: int, workers: int) -> NDArray[Any]:
-    """(bands, rows, cols): every so many-th pixel, strip by strip."""
-    parts = [
-        strip.arrays[0][:, -strip.row % step :: step, ::step].copy()
-        for strip in read_strips([scene], target_rows=_ROWS, workers=workers)
-    ]
-    return np.concatenate(parts, axis=1)
+def _reduced(strips: Iterable[Strip], step: int) -> NDArray[Any]:
+    """(…, rows, cols): every so many-th pixel, strip by strip."""
+    parts = [strip.arrays[0][..., -strip.row % step :: step, ::step].copy() for strip in strips]
+    return np.concatenate(parts, axis=-2)

@@ -54,8 +54,8 @@ def coverage_of_counts(
 
     Notes
     -----
-    Cvg = A_target / (A_all − A_excluded), eq. 7 of "Automatic grassland degradation estimation
-    using deep learning" with any classes in the place of its own.
+    Cvg = A_target / (A_all − A_excluded), eq. 7 of agde ("Automatic grassland degradation
+    estimation") with any classes in the place of its own.
     """
     both = set(target) & set(excluded)
     if both:

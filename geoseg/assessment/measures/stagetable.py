@@ -18,8 +18,8 @@ from geoseg.assessment.stages import StageTable
 class StageScores:
     """Stages of units (cells, zones, photographs) against those of the labels.
 
-    The layout of Table 5 of "Automatic grassland degradation estimation using deep learning", with
-    "other" as a stage: a row a true stage, whose success rate is N_correct / N_total and whose
+    The layout of Table 5 of agde ("Automatic grassland degradation estimation"), with "other" as a
+    stage: a row a true stage, whose success rate is N_correct / N_total and whose
     error rates are N_wrong_as_j / (N_total − N_correct). NaN where there is nothing to divide by.
     """
 
@@ -83,6 +83,7 @@ class UnitStages:
     found: NDArray[np.uint8]
     """(units,) stage by the prediction."""
     scores: StageScores
+    """Of the units with a pixel that is scored; nothing is known of the others."""
 
     @property
     def mean_error(self) -> float:
@@ -110,10 +111,12 @@ def stages_of_units(
     found = coverage_of_counts(counts[:, PREDICTED], target, excluded)
     true_stage = table.index(true.part, true.whole)
     found_stage = table.index(found.part, found.whole)
+    # Where nothing was predicted both sides are empty, and empty is "other": no success.
+    seen = true_counts.sum(axis=-1) > 0
     return UnitStages(
         true_percent=true.percent,
         found_percent=found.percent,
         true=true_stage,
         found=found_stage,
-        scores=stage_scores(true_stage, found_stage, table),
+        scores=stage_scores(true_stage[seen], found_stage[seen], table),
     )

@@ -70,3 +70,21 @@ def test_stages_of_units_are_of_scored_pixels() -> None:
     # With what was not predicted, 50 of 130 are SC.
     got = stages_of_units(units, AGDE, [1], [2], unpredicted_is_wrong=True)
     assert got.true_percent[0] == pytest.approx(100 * 50 / 130)
+
+
+def test_units_without_a_prediction_are_no_success_of_other() -> None:
+    units = np.array(
+        [
+            [[80, 20, 0], [0, 0, 0], [80, 20, 0], [80, 20, 0]],
+            [[0, 0, 0], [60, 40, 0], [0, 0, 0], [0, 0, 0]],  # nothing predicted
+        ]
+    )
+    got = stages_of_units(units, AGDE, [1], [2], unpredicted_is_wrong=False)
+    assert [NAMES[i] for i in got.true] == ["II", "other"]
+    assert got.scores.totals.tolist() == [0, 1, 0, 0, 0, 0]
+    got = stages_of_units(units, AGDE, [1], [2], unpredicted_is_wrong=True)
+    assert got.scores.totals.tolist() == [0, 1, 1, 0, 0, 0]
+    assert got.scores.overall == 0.5
+    nothing = stages_of_units(units[1:], AGDE, [1], [2], unpredicted_is_wrong=False)
+    assert nothing.scores.totals.sum() == 0
+    assert np.isnan(nothing.scores.overall)
