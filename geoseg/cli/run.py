@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from geoseg.cli.launch import WORDS
 from geoseg.cli.options import common_options, emit, json_option, note
-from geoseg.errors import OutputError, RecipeError
+from geoseg.cli.recipe_steps import CommandsOfClick
+from geoseg.errors import RecipeError
+
+if TYPE_CHECKING:
+    from geoseg.recipe.planning import Planner, Verdict
+    from geoseg.recipe.results import Line
+    from geoseg.recipe.running import Outcome
+
+_WILL = {
+    "run": "would run",
+    "redo": "would run again",
+    "resume": "would go on with",
+    "done": "done already",
+    "foreign": "not of this recipe",
+}
+_DOES = {
+    "run": "running",
+    "redo": "running again",
+    "resume": "going on with",
+    "done": "done already",
+}
 
 
 @click.command()
@@ -19,58 +38,142 @@ from geoseg.errors import OutputError, RecipeError
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of the results; made if it is not there.",
+    help="Folder of the results, made if it is not there [default: NAME-results in this folder,"
+    " after the recipe].",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Override what the recipe says: a value of its [set], epochs=2, or an option of a step,"
+    " train.epochs=2. May be repeated.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="STEP",
+    help="Look at this step alone. May be repeated.",
+)
+@click.option("--from", "start", metavar="STEP", help="Leave out the steps before this one.")
+@click.option("--again", is_flag=True, help="Run chosen steps again that are done.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take results as done that are there and that no run made, or that were changed since.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and what is done already.")
 @json_option
 @common_options
 @click.pass_context
 def command(
-    ctx: click.Context, recipe: str, data: Path, output: Path, dry_run: bool, as_json: bool
+    ctx: click.Context,
+    recipe: str,
+    data: Path,
+    output: Path | None,
+    overrides: tuple[str, ...],
+    only: tuple[str, ...],
+    start: str | None,
+    again: bool,
+    adopt: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Run the steps of a recipe in order, those done already skipped.
 
-    Every step is checked for unknown commands and options before the first one starts. A step that
-    failed or was interrupted left nothing behind and is run again by the same command.
+    The whole recipe is checked before the first step starts. A step is done where what it makes is
+    there, and was made by the same words of the same files; one whose words or files have changed
+    is run again. An interrupted run goes on by the same command, training from its checkpoint.
+
+    At the end OUTPUT holds report.html and report.json: the steps, their times, and the paper's
+    numbers beside ours.
 
     \b
-    Example:
+    Examples:
       geoseg run pipelines/landsat-zion/recipe.toml --data zion -o zion-results
+      geoseg run pipelines/deepglobe/recipe.toml --data deepglobe -o try --set epochs=2 --dry-run
     """
-    from geoseg.recipe import read_recipe  # noqa: PLC0415 — only here
+    from geoseg.recipe.form import Places  # noqa: PLC0415 — only here
+    from geoseg.recipe.page import DOCUMENT, PAGE, document, json_text, page  # noqa: PLC0415
+    from geoseg.recipe.planning import Planner, choose  # noqa: PLC0415
+    from geoseg.recipe.reading import read_recipe  # noqa: PLC0415
+    from geoseg.recipe.record import Record, alone, write_text  # noqa: PLC0415
+    from geoseg.recipe.results import compare  # noqa: PLC0415
+    from geoseg.recipe.running import missing_inputs, plan, run  # noqa: PLC0415
+    from geoseg.recipe.wiring import wire  # noqa: PLC0415
 
-    plan = read_recipe(recipe, data=data, out=output)
-    parent = ctx.parent
-    if parent is None or not isinstance(parent.command, click.Group):
-        raise RuntimeError("the command runs inside the geoseg group")
-    commands = []
-    for number, step in enumerate(plan.steps, start=1):
-        found = parent.command.get_command(parent, step.run)
-        if found is None:
-            raise RecipeError(f"recipe {recipe}, step {number}: there is no command '{step.run}'")
-        try:
-            found.make_context(step.run, list(step.words), parent=parent)
-        except click.UsageError as error:
-            raise RecipeError(
-                f"recipe {recipe}, step {number} ({step.run}): {error.format_message()}"
-            ) from error
-        commands.append(found)
-    if not dry_run:
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{output} cannot be made: {error.strerror}") from error
-    steps = []
-    for step, found in zip(plan.steps, commands, strict=True):
-        words = shlex.join(["geoseg", step.run, *step.words])
-        done = step.output.exists()
-        steps.append({"command": words, "output": str(step.output), "was_done": done})
-        note(f"{'done already' if done else 'would run' if dry_run else 'running'}: {words}")
-        if not done and not dry_run:
-            with found.make_context(step.run, list(step.words), parent=parent) as inner:
-                inner.meta[WORDS] = (step.run, *step.words)
-                found.invoke(inner)
-    ran = sum(not step["was_done"] for step in steps)
-    text = f"{plan.title}: {ran} of {len(steps)} steps {'to run' if dry_run else 'run'}"
-    emit({"title": plan.title, "steps": steps, "dry_run": dry_run}, text, as_json=as_json)
+    read = read_recipe(recipe, overrides=overrides)
+    commands = CommandsOfClick(ctx, quiet_results=as_json)
+    commands.check(read)
+    wired = wire(read, commands.outputs_of)
+    chosen = choose(read, wired, only=only, start=start)
+    output = output or _folder_for(read.document.path)
+    places = Places(data=data, out=output, recipe=read.document.path.parent)
+    planner = Planner(places=places, record=Record.read(output), neutral=commands.neutral)
+    if dry_run:
+        outcome = plan(planner, wired, chosen, adopt=adopt, again=again)
+        for number, verdict in enumerate(outcome.verdicts, start=1):
+            _say(_WILL, number, len(wired), verdict, planner)
+        for text in missing_inputs(planner, chosen, outcome):
+            note(f"Missing: {text}")
+        lines: tuple[Line, ...] = ()
+    else:
+        # What cannot end well shall not begin, and leaves nothing.
+        planned = plan(planner, wired, chosen, adopt=adopt, again=again)
+        missing = missing_inputs(planner, chosen, planned)
+        if missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            where = "; the recipe says where data come from and how they lie" if read.data else ""
+            raise RecipeError(f"{missing[0]}{more}{where}")
+        with alone(output):
+            try:
+                outcome = run(
+                    planner,
+                    wired,
+                    chosen,
+                    commands,
+                    tell=lambda number, verdict: _say(_DOES, number, len(wired), verdict, planner),
+                    adopt=adopt,
+                    again=again,
+                )
+            except (KeyboardInterrupt, SystemExit, click.Abort, click.exceptions.Exit):
+                note("The same geoseg run goes on from here.")
+                raise
+            lines = compare(read.expected, places)
+            write_text(output / DOCUMENT, json_text(document(read, outcome, lines, places)))
+            write_text(output / PAGE, page(read, outcome, lines, places))
+    summary = document(read, outcome, lines, places) | {"dry_run": dry_run}
+    emit(summary, _text(read.title, outcome, lines, output, dry_run=dry_run), as_json=as_json)
+
+
+def _folder_for(recipe: Path) -> Path:
+    """Name a folder of results after a recipe, or after its folder where all are called alike."""
+    own = recipe.stem if recipe.name != "recipe.toml" else recipe.absolute().parent.name
+    return Path(f"{own}-results")
+
+
+def _say(
+    words: dict[str, str], number: int, steps: int, verdict: Verdict, planner: Planner
+) -> None:
+    """Tell of one step on standard error."""
+    from geoseg.recipe.page import command as typed  # noqa: PLC0415
+
+    if verdict.action == "left out":
+        return
+    step = verdict.wired.step
+    reason = f" ({verdict.reason})" if verdict.reason else ""
+    line = typed(step.run, step.words(), planner.places)
+    note(f"[{number}/{steps}] {step.name}{reason}, {words[verdict.action]}: {line}")
+
+
+def _text(
+    title: str, outcome: Outcome, lines: tuple[Line, ...], output: Path, *, dry_run: bool
+) -> str:
+    text = (
+        f"{title}: {outcome.ran} of {len(outcome.verdicts)} steps {'to run' if dry_run else 'run'}"
+    )
+    for line in lines:
+        ours = "–" if line.ours is None else f"{line.ours:.3f}"
+        theirs = "–" if line.expected.published is None else f"{line.expected.published:.3f}"
+        text += f"\n  {line.expected.of}, {line.expected.score}: {ours} (published: {theirs})"
+    return text if dry_run else f"{text}\nReport: {output / 'report.html'}"

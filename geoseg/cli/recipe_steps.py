@@ -1,0 +1,149 @@
+"""Steps of recipes as commands: checked against their options, and run."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from geoseg.cli.launch import WORDS
+from geoseg.cli.recipe_learning import check_learning
+from geoseg.errors import GeosegError, OptionError
+
+if TYPE_CHECKING:
+    from geoseg.recipe.form import Recipe, Step
+
+OUTPUTS: dict[str, frozenset[str]] = {
+    "composite": frozenset({"counts", "labels-output"}),
+    "train": frozenset({"tensorboard"}),
+    "predict": frozenset({"probabilities", "confidence"}),
+    "cam": frozenset({"weak-labels", "confidence", "fitted-model", "report"}),
+    "coverage": frozenset({"previews"}),
+    "evaluate": frozenset({"errors"}),
+}
+"""Options that name files to write, besides ``--output``."""
+_OURS = ("output", "overwrite", "resume", "json", "help")
+"""Options that a step does not give."""
+_NOT_IN_RECIPES = ("run", "demo", "info")
+
+
+class CommandsOfClick:
+    """The commands of the command line, for `geoseg.recipe.running`."""
+
+    neutral: Collection[str] = ("workers", "jobs", "quiet", "verbose", "debug")
+    """Options that decide nothing about a result."""
+
+    def __init__(self, ctx: click.Context, *, quiet_results: bool) -> None:
+        """Take the commands of the group that runs; `quiet_results` keeps standard output free."""
+        parent = ctx.parent
+        if parent is None or not isinstance(parent.command, click.Group):
+            raise RuntimeError("the command runs inside the geoseg group")
+        self._parent, self._group = parent, parent.command
+        self._quiet_results = quiet_results
+
+    def outputs_of(self, run: str) -> Collection[str]:
+        """Options of a command that name files to write."""
+        return OUTPUTS.get(run, frozenset())
+
+    def check(self, recipe: Recipe) -> None:
+        """Check every step without running anything.
+
+        Raises
+        ------
+        RecipeError
+            A command or option is unknown, or a value is none for its option; with file and line.
+        """
+        from geoseg.recipe.lines import suggestion  # noqa: PLC0415 — a recipe is being read
+
+        for step in recipe.steps:
+            known = [n for n in self._group.list_commands(self._parent) if n not in _NOT_IN_RECIPES]
+            found = self._group.get_command(self._parent, step.run)
+            if found is None or step.run in _NOT_IN_RECIPES:
+                raise recipe.document.error(
+                    step.place("run"),
+                    f"there is no command '{step.run}' for steps{suggestion(step.run, known)}",
+                )
+            for key, values in step.options.items():
+                try:
+                    self._check_option(step.run, found, key, values)
+                except (click.UsageError, GeosegError) as error:
+                    raise recipe.document.error(
+                        step.place("options", key), f"step {step.name}: {_words(error)}"
+                    ) from error
+            try:
+                found.make_context(step.run, list(step.words()), parent=self._parent)
+            except (click.UsageError, GeosegError) as error:
+                at = "arguments" if isinstance(error, click.MissingParameter) else "run"
+                raise recipe.document.error(
+                    step.place(at), f"step {step.name} ({step.run}): {_words(error)}"
+                ) from error
+
+    def _check_option(
+        self, run: str, found: click.Command, key: str, values: Sequence[str | bool]
+    ) -> None:
+        from geoseg.recipe.lines import suggestion  # noqa: PLC0415
+
+        options = {
+            name.removeprefix("--"): option
+            for option in found.params
+            if isinstance(option, click.Option)
+            for name in option.opts
+            if name.startswith("--")
+        }
+        if key in _OURS:
+            raise OptionError(f"'{key}' is not for steps: geoseg run sees to it")
+        if key not in options:
+            known = [name for name in options if name not in _OURS]
+            raise OptionError(f"{run} has no option '{key}'{suggestion(key, known)}")
+        option = options[key]
+        if len(values) > 1 and not option.multiple:
+            raise OptionError(f"'{key}' takes one value, not {len(values)}")
+        for value in values:
+            if isinstance(value, bool) != option.is_flag:
+                wanted = "is true or false" if option.is_flag else "takes a value"
+                raise OptionError(f"'{key}' {wanted}")
+        if not option.is_flag:
+            if run == "train":
+                for value in values:
+                    check_learning(key, str(value))
+            ctx = click.Context(found, info_name=run, parent=self._parent)
+            option.process_value(ctx, tuple(values) if option.multiple else values[0])
+
+    def run(self, step: Step, words: Sequence[str], *, resume: bool, replace: bool) -> None:
+        """Run a step; see `geoseg.recipe.running.Commands`."""
+        found = self._group.get_command(self._parent, step.run)
+        if found is None:
+            raise RuntimeError(f"no command {step.run}")
+        names = {name for option in found.params for name in option.opts}
+        typed = list(words)
+        # Of composites, only parts fetched from Earth Engine can be gone on with.
+        if (
+            resume
+            and "--resume" in names
+            and (step.run != "composite" or "earth-engine" in step.options)
+        ):
+            typed.append("--resume")
+        elif replace or resume:
+            typed += ["--overwrite"] if "--overwrite" in names else []
+        with (
+            self._results(),
+            found.make_context(step.run, list(typed), parent=self._parent) as inner,
+        ):
+            inner.meta[WORDS] = (step.run, *typed)
+            found.invoke(inner)
+
+    @contextlib.contextmanager
+    def _results(self) -> Iterator[None]:
+        """Let steps print their summaries where they do not come between ours."""
+        if not self._quiet_results:
+            yield
+            return
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+
+
+def _words(error: click.UsageError | GeosegError) -> str:
+    return error.format_message() if isinstance(error, click.UsageError) else str(error)

@@ -1,0 +1,239 @@
+"""What a run of a recipe came to: a page for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import geoseg
+from geoseg.recipe.form import Places, Recipe
+from geoseg.recipe.results import Line
+from geoseg.recipe.running import Outcome
+from geoseg.report.numbers import NONE, duration, score, setting, signed
+from geoseg.report.page import (
+    Block,
+    Fact,
+    Facts,
+    Folded,
+    Heading,
+    Paragraph,
+    Points,
+    Row,
+    Section,
+    Table,
+    make_page,
+)
+
+PAGE, DOCUMENT = "report.html", "report.json"
+"""Names of both in the folder of the results."""
+
+_SAID = {
+    "done": "done before",
+    "run": "run",
+    "redo": "run again",
+    "resume": "gone on with",
+    "foreign": "not of this run",
+    "left out": "left out",
+}
+
+
+def document(
+    recipe: Recipe, outcome: Outcome, lines: Sequence[Line], places: Places
+) -> dict[str, Any]:
+    """Return everything as plain JSON objects."""
+    return {
+        "title": recipe.title,
+        **recipe.header,
+        "recipe": recipe.document.path.name,
+        "set": dict(recipe.values),
+        "overrides": list(recipe.overrides),
+        "steps": steps(outcome, places),
+        "expected": [
+            {
+                "table": line.expected.table,
+                "of": line.expected.of,
+                "score": line.expected.score,
+                "published": line.expected.published,
+                "ours": line.ours,
+                "difference": line.difference,
+                "problem": line.problem or None,
+            }
+            for line in lines
+        ],
+        "geoseg": geoseg.__version__,
+    }
+
+
+def steps(outcome: Outcome, places: Places) -> list[dict[str, Any]]:
+    """Return steps as plain JSON objects."""
+    return [
+        {
+            "name": one.wired.step.name,
+            "command": command(one.wired.step.run, one.wired.step.words(), places),
+            "output": places.fill(one.wired.step.output),
+            "action": one.action,
+            "reason": one.reason or None,
+            "was_done": one.action == "done",
+            "seconds": outcome.seconds.get(one.wired.step.output),
+        }
+        for one in outcome.verdicts
+    ]
+
+
+def command(run: str, words: Sequence[str], places: Places) -> str:
+    """Write a step as it is typed."""
+    return shlex.join(["geoseg", run, *map(places.fill, words)])
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """Write `document` as the text of a file."""
+    return json.dumps(content, ensure_ascii=False, indent=2, default=str) + "\n"
+
+
+def page(recipe: Recipe, outcome: Outcome, lines: Sequence[Line], places: Places) -> str:
+    """Write the page: the paper's numbers beside ours, the steps, and what was decided."""
+    total = sum(outcome.seconds.get(one.wired.step.output, 0.0) for one in outcome.verdicts)
+    there = sum(one.action not in ("left out", "foreign") for one in outcome.verdicts)
+    facts = [
+        Fact("Steps done", f"{there} of {len(outcome.verdicts)}", f"{outcome.ran} in this run"),
+        Fact("Time", duration(total), "of the steps that are there"),
+    ]
+    facts += [
+        Fact(
+            f"{line.expected.score}, {line.expected.of}",
+            score(line.ours),
+            f"published: {score(line.expected.published)}",
+        )
+        for line in lines
+        if line.expected.headline
+    ]
+    sections = [Section("In short", (Facts(tuple(facts)),))]
+    if lines:
+        sections.append(Section("The paper and ours", _tables(lines)))
+    sections.append(Section("Steps", _steps(outcome, places)))
+    said = _about(recipe)
+    if said:
+        sections.append(Section("What this is", said))
+    return make_page(
+        recipe.title,
+        sections,
+        lead=recipe.header.get("paper", ""),
+        foot=f"geoseg {geoseg.__version__}, {recipe.document.path.name}",
+    )
+
+
+def _tables(lines: Sequence[Line]) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    for name in dict.fromkeys(line.expected.table for line in lines):
+        own = [line for line in lines if line.expected.table == name]
+        if name:
+            blocks.append(Heading(name))
+        scores = list(dict.fromkeys(line.expected.score for line in own))
+        blocks.append(_list(own) if len(scores) == 1 else _grid(own, scores))
+    problems = tuple(dict.fromkeys(line.problem for line in lines if line.problem))
+    if problems:
+        blocks.append(Folded("Why some of ours are missing", (Points(problems),)))
+    blocks.append(
+        Paragraph(
+            "Published numbers are of the paper's own data and split; ours are of the data that"
+            " this run was given."
+        )
+    )
+    return tuple(blocks)
+
+
+def _list(lines: Sequence[Line]) -> Table:
+    """Lay out a table of one score: a row a thing."""
+    return Table(
+        ("", lines[0].expected.score + ", published", "ours", "difference"),
+        tuple(
+            (
+                line.expected.of,
+                score(line.expected.published),
+                score(line.ours),
+                signed(line.difference),
+            )
+            for line in lines
+        ),
+        (False, True, True, True),
+    )
+
+
+def _grid(lines: Sequence[Line], scores: Sequence[str]) -> Table:
+    """Lay out a table as papers do, a column a score: two rows a thing, theirs and ours."""
+    rows: list[Row] = []
+    for of in dict.fromkeys(line.expected.of for line in lines):
+        own = {line.expected.score: line for line in lines if line.expected.of == of}
+        found = [own.get(name) for name in scores]
+        published = [line.expected.published if line else None for line in found]
+        if any(value is not None for value in published):
+            rows.append((of, "published", *map(score, published)))
+        rows.append((of, "ours", *(score(line.ours if line else None) for line in found)))
+    return Table(("", "", *scores), tuple(rows), (False, False, *[True] * len(scores)))
+
+
+def _steps(outcome: Outcome, places: Places) -> tuple[Block, ...]:
+    rows = []
+    for one in outcome.verdicts:
+        seconds = outcome.seconds.get(one.wired.step.output)
+        rows.append(
+            (
+                one.wired.step.name,
+                _SAID[one.action],
+                NONE if seconds is None else duration(seconds),
+                _in_results(one.wired.step.output),
+            )
+        )
+    commands = tuple(
+        command(one.wired.step.run, one.wired.step.words(), places) for one in outcome.verdicts
+    )
+    found = tuple(path for one in outcome.verdicts for path in _pages(one.wired.makes, places))
+    pages = (Folded("Pages of single steps, beside this one", (Points(found),)),) if found else ()
+    return (
+        Table(("step", "in this run", "time", "made"), tuple(rows), (False, False, True, False)),
+        Folded("The commands", (Points(commands),)),
+        *pages,
+    )
+
+
+def _pages(makes: Sequence[str], places: Places) -> list[str]:
+    """List the pages that a step made, as paths from the folder of the results."""
+    found = []
+    for template in makes:
+        path = Path(places.fill(template))
+        beside = (path / PAGE, path.with_suffix(f".{PAGE}"), path)
+        found += [
+            page.relative_to(places.out).as_posix()
+            for page in beside
+            if page.suffix == ".html" and page.is_file()
+        ]
+    return found
+
+
+def _in_results(template: str) -> str:
+    return template.removeprefix("{out}/")
+
+
+def _one_line(text: str) -> str:
+    """Join lines for a cell of a table."""
+    return "; ".join(" ".join(line.split()).rstrip(";") for line in text.splitlines())
+
+
+def _about(recipe: Recipe) -> tuple[Block, ...]:
+    pairs = [(key, recipe.header[key]) for key in recipe.header if key != "paper"]
+    pairs += [(f"data: {key}", _one_line(text)) for key, text in recipe.data.items()]
+    blocks: list[Block] = []
+    if recipe.decisions:
+        blocks.append(Paragraph("What the paper leaves open, and what was chosen here:"))
+        blocks.append(Points(recipe.decisions))
+    if recipe.values:
+        rows = tuple((name, setting(value)) for name, value in recipe.values.items())
+        blocks.append(Table(("value", "in this run"), rows, (False, False)))
+    if recipe.overrides:
+        blocks.append(Paragraph(f"Overridden: {'; '.join(recipe.overrides)}."))
+    if pairs:
+        blocks.append(Table(("", ""), tuple(pairs), (False, False)))
+    return tuple(blocks)
