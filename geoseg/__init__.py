@@ -1,7 +1,45 @@
 """geoseg turns satellite and aerial scenes into maps.
 
-Importing the package costs nothing: torch, rasterio and geopandas are imported by the modules that
-use them.
+The functions named in `__all__` do what the commands of the same names do. Importing the package
+costs nothing: a function's module is imported when the function is first asked for, and torch,
+rasterio and geopandas when it runs. What type checkers read stands in ``__init__.pyi``.
 """
 
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "cam": "geoseg.api.maps",
+    "composite": "geoseg.api.scenes",
+    "coverage": "geoseg.api.measures",
+    "evaluate": "geoseg.api.measures",
+    "homogenise": "geoseg.api.scenes",
+    "load_model": "geoseg.api.learning",
+    "open_patches": "geoseg.api.learning",
+    "open_scene": "geoseg.api.scenes",
+    "pansharpen": "geoseg.api.scenes",
+    "predict": "geoseg.api.maps",
+    "predict_array": "geoseg.api.arrays",
+    "rasterise": "geoseg.api.scenes",
+    "tile": "geoseg.api.learning",
+    "train": "geoseg.api.learning",
+    "vectorise": "geoseg.api.measures",
+}
+"""Name of each function → module that holds it."""
+
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 — names, all of them
+
+
+def __getattr__(name: str) -> Any:
+    """Import a function when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

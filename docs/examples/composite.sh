@@ -1,0 +1,1 @@
+geoseg composite may.tif june.tif july.tif --bands red,nir -o summer.tif

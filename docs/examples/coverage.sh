@@ -1,0 +1,1 @@
+geoseg coverage labels.tif --target forest --cell 600m -o forest.tif

@@ -1,0 +1,2 @@
+geoseg predict scene.tif --model model.safetensors -o predicted.tif
+geoseg evaluate predicted.tif labels.tif

@@ -1,0 +1,1 @@
+geoseg homogenise 'flights/*.tif' --method overlap -o even

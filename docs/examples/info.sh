@@ -1,0 +1,1 @@
+geoseg info scene.tif model.safetensors

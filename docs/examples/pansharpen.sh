@@ -1,0 +1,1 @@
+geoseg pansharpen ms.tif pan.tif -o sharp.tif

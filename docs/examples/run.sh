@@ -1,0 +1,1 @@
+geoseg run recipe.toml --data . -o results

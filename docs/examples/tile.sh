@@ -1,0 +1,1 @@
+geoseg tile scene.tif --labels labels.tif --size 32 -o patches

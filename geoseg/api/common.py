@@ -1,0 +1,87 @@
+"""What the functions share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geoseg.models.bundle import ModelBundle
+    from geoseg.raster.grid import Grid
+    from geoseg.raster.region import Region
+    from geoseg.raster.scene import Scene
+
+PathLike = str | Path
+"""A path, or anything else that GDAL reads: an address, a pattern, a folder."""
+
+
+def threads(workers: int | None) -> int:
+    """Return how many threads to use: as asked, else one a processor this process may use."""
+    if workers is not None:
+        return workers
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def texts(sources: PathLike | Sequence[PathLike]) -> list[str]:
+    """Return what a person named, one or several, as a list of texts."""
+    return [str(s) for s in ([sources] if isinstance(sources, str | Path) else sources)]
+
+
+def names(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return names as a tuple."""
+    return None if given is None else tuple(given)
+
+
+@contextmanager
+def opened(
+    scene: Scene | PathLike | Sequence[PathLike],
+    *,
+    bands: Sequence[str] | None = None,
+    band_names: Sequence[str] | None = None,
+) -> Iterator[Scene]:
+    """Open a scene, and close it in the end; one that is open already is left open."""
+    from geoseg.raster.scene import Scene  # noqa: PLC0415 — pixels cost imports
+
+    if isinstance(scene, Scene):
+        named = scene if band_names is None else scene.renamed(band_names)
+        yield named if bands is None else named.select(bands)
+        return
+    with Scene.open(scene, band_names=band_names) as found:
+        yield found if bands is None else found.select(bands)
+
+
+def area_of(region: PathLike | None, grid: Grid) -> Region | None:
+    """Read where to work; None is everywhere."""
+    if region is None:
+        return None
+    from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
+
+    return read_region(region, grid)
+
+
+def load_models(
+    model: ModelBundle | PathLike | Sequence[ModelBundle | PathLike] | None, scene: Scene | None
+) -> list[ModelBundle]:
+    """Load what is not loaded yet; where none is named, what is chosen for the scene.
+
+    Raises
+    ------
+    OptionError, ModelError
+        No model is named, and there is no scene to choose one for; one cannot be loaded.
+    """
+    from geoseg.errors import OptionError  # noqa: PLC0415
+    from geoseg.models.builtin import choose_models  # noqa: PLC0415 — imports torch
+    from geoseg.models.bundle import ModelBundle, load_bundle  # noqa: PLC0415
+
+    if model is None and scene is not None:
+        return choose_models((), scene)
+    if isinstance(model, ModelBundle | str | Path):
+        model = [model]
+    if not model:
+        raise OptionError("a prediction needs at least one model")
+    return [m if isinstance(m, ModelBundle) else load_bundle(m) for m in model]

@@ -1,0 +1,210 @@
+"""Data sets of patches, and models that learn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from geoseg.api.common import PathLike
+
+if TYPE_CHECKING:
+    from geoseg.models.bundle import ModelBundle
+    from geoseg.patches.dataset import PatchDataset
+    from geoseg.patches.settings import TileOptions
+    from geoseg.patches.tile import TileResult
+    from geoseg.training.outputs import Fitted
+    from geoseg.training.records import EpochRecord
+
+
+class TrainOptions(TypedDict, total=False):
+    """Settings of `train`; `geoseg.training.settings.Settings` says what each means."""
+
+    model: str
+    model_options: Mapping[str, Any]
+    weights: str | None
+    loss: str | None
+    present: float | None
+    confidence: Literal["weight", "none"] | float | None
+    optimizer: str
+    lr: float | None
+    weight_decay: float | None
+    momentum: float
+    schedule: str
+    epochs: int
+    swa: str | None
+    batch_size: int
+    accumulate: int
+    sampler: str
+    max_class_share: str | None
+    downscale: int
+    augment: str
+    keep: Literal["best", "last"]
+    best_by: Literal["miou", "accuracy", "loss"]
+    patience: int | None
+    seed: int
+    precision: str
+
+
+def tile(
+    scenes: PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    labels: PathLike | Sequence[PathLike] = (),
+    confidence: PathLike | Sequence[PathLike] = (),
+    label_table: PathLike | None = None,
+    overwrite: bool = False,
+    say: Callable[[str], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+    **options: Unpack[TileOptions],
+) -> TileResult:
+    """Cut scenes and their labels into a data set of patches.
+
+    Parameters
+    ----------
+    scenes
+        Files, folders or patterns.
+    output
+        Folder to make: index.gpkg, dataset.json and the pixels of each split.
+    labels
+        A raster of class codes for each scene, in their order, or one for all. On another grid they
+        are brought to the scene's, nearest.
+    confidence
+        How sure labels are, from 0 to 1: as many rasters as of labels.
+    label_table
+        Classes of whole patches in place of `labels`: a CSV or a vector file.
+    overwrite
+        Whether a data set that is there may be replaced.
+    say
+        Told, in a sentence each, what a person should know.
+    progress
+        Called with numbers of finished pixels.
+    options
+        As of `geoseg.patches.settings.TileOptions`: ``size=256`` (px), ``stride``, ``bands``,
+        ``max_nodata=0.5``, ``split=(0.8, 0.1, 0.1)``, ``classes``, ``seed=0`` and more.
+
+    Returns
+    -------
+    The folder and a summary; its `open` gives what `open_patches` gives.
+
+    Raises
+    ------
+    OptionError, InputError, OutputError
+        Settings without meaning, nothing to cut, or a folder that cannot be written.
+    """
+    from geoseg.patches.tile import tile as make  # noqa: PLC0415 — pixels cost imports
+
+    return make(
+        scenes,
+        output,
+        labels=labels,
+        confidence=confidence,
+        label_table=label_table,
+        overwrite=overwrite,
+        say=say,
+        progress=progress,
+        **options,
+    )
+
+
+def open_patches(folder: PathLike) -> PatchDataset:
+    """Open a data set that `tile` made.
+
+    Its ``split("train")`` gives arrays mapped from disk: (patches, bands, rows, cols) readings and
+    (patches, rows, cols) class indices, 255 for unlabelled; so a DataLoader of any library can
+    learn from them.
+
+    Raises
+    ------
+    InputError
+        The folder holds no such data set.
+    """
+    from geoseg.patches.dataset import PatchDataset  # noqa: PLC0415 — pixels cost imports
+
+    return PatchDataset.open(folder)
+
+
+def train(
+    patches: PatchDataset | PathLike,
+    output: PathLike,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    workers: int = 2,
+    description: str | None = None,
+    stored_as: Literal["float32", "float16"] = "float32",
+    tensorboard: PathLike | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    **options: Unpack[TrainOptions],
+) -> Fitted:
+    """Train a network on a data set of patches and write it as one model file.
+
+    Parameters
+    ----------
+    patches
+        The data set or its folder, with labels.
+    output
+        The model, ``NAME.safetensors``; NAME.report.html, NAME.report.json, NAME.curves.csv and
+        NAME.curves.png appear beside it.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    threads, workers
+        Threads of the network on the processor (None leaves torch's choice), and those that make
+        batches.
+    description, stored_as
+        What the model says of itself, and the type of its kernels in the file.
+    tensorboard
+        Folder for curves that TensorBoard shows.
+    resume, overwrite
+        Go on from the checkpoint beside the model, if there is one; replace what is there.
+    on_epoch
+        Called with the record of each epoch done.
+    options
+        As of `TrainOptions`: ``model="unet-small"``, ``loss="0.5*ce + 0.5*lovasz-softmax"``,
+        ``epochs=60``, ``seed=0`` and more.
+
+    Returns
+    -------
+    The model's card, its report, a record an epoch and the files.
+
+    Raises
+    ------
+    GeosegError
+        The data cannot be learned from, settings make no sense, the loss diverged, memory ran out,
+        or an output cannot be written.
+    """
+    from geoseg.training.fit import fit  # noqa: PLC0415 — imports torch
+    from geoseg.training.settings import Settings  # noqa: PLC0415
+
+    return fit(
+        patches,
+        output,
+        Settings(**options),
+        device=device,
+        threads=threads,
+        workers=workers,
+        description=description,
+        stored_as=stored_as,
+        tensorboard=tensorboard,
+        resume=resume,
+        overwrite=overwrite,
+        on_epoch=on_epoch,
+    )
+
+
+def load_model(path: PathLike, *, device: str = "cpu") -> ModelBundle:
+    """Load a model: its network and its card.
+
+    Runs no code from the file. ``network`` is a torch module in evaluation mode that maps
+    normalised float32 (N, bands, rows, cols) to logits (N, classes, rows, cols); ``card`` says
+    which bands, mean and deviation it wants, and which classes it knows.
+
+    Raises
+    ------
+    ModelError
+        The file is not there, or is no model.
+    """
+    from geoseg.models.bundle import load_bundle  # noqa: PLC0415 — imports torch
+
+    return load_bundle(path, device)

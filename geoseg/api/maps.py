@@ -1,0 +1,263 @@
+"""Maps of scenes: classes of pixels, and where a model of whole patches saw its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from geoseg.api.common import PathLike, area_of, load_models, opened, threads
+
+if TYPE_CHECKING:
+    from geoseg.inference.cam.result import CamResult
+    from geoseg.inference.predict import Prediction
+    from geoseg.models.bundle import ModelBundle
+    from geoseg.raster.scene import Scene
+
+Progress = Callable[[int], None]
+
+
+def predict(
+    scene: Scene | PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    model: ModelBundle | PathLike | Sequence[ModelBundle | PathLike] | None = None,
+    tile: int = 288,
+    stride: int | None = None,
+    blend: Literal["mean", "hann", "gaussian"] = "hann",
+    tta: bool = False,
+    scale: int | None = None,
+    min_area: str | int = 0,
+    probabilities: PathLike | None = None,
+    confidence: PathLike | None = None,
+    homogenise: PathLike = "model",
+    bands: Sequence[str] | None = None,
+    band_names: Sequence[str] | None = None,
+    region: PathLike | None = None,
+    batch: int | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    device: str = "auto",
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Prediction:
+    """Predict a scene: a map with a class for every valid pixel.
+
+    Parameters
+    ----------
+    scene
+        What `geoseg.open_scene` opens, or an open scene.
+    output
+        Class raster to write: uint8, nodata 255, on the scene's own grid.
+    model
+        A model file or loaded model, or several whose probabilities are averaged. None: the one
+        that GEOSEG_MODEL names, else the built-in one if its bands are there.
+    tile, stride
+        Side of a tile and distance between tiles, px; half a tile by default.
+    blend
+        How overlapping tiles weigh.
+    tta
+        Whether each tile is seen in its eight symmetries.
+    scale
+        n to predict at 1:n; what the models learned at by default.
+    min_area
+        Components smaller than this go to their largest neighbour: pixels, or a text with a unit
+        ("3500px", "0.5ha", "450m2").
+    probabilities, confidence
+        Rasters to write as well: a band a class, and the share of the most probable one; float32,
+        NaN where there is no class.
+    homogenise
+        Colour that the scene is brought to: "model", "none", or a colour.json.
+    bands, band_names
+        Bands to use, and what they are called where files do not say.
+    region
+        Polygons, or "xmin,ymin,xmax,ymax" in the scene's coordinates.
+    batch, precision, device
+        Tiles computed together, in which numbers, and where.
+    workers
+        Threads; one a processor by default. On the processor the files do not depend on it.
+    overwrite
+        Whether files may be replaced.
+    progress
+        Called with numbers of finished pixels.
+
+    Raises
+    ------
+    InputError, OptionError, OutputError
+        Scene and models do not fit, settings make no sense, or a file cannot be written.
+    """
+    from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
+    from geoseg.inference.predict import predict as make  # noqa: PLC0415
+    from geoseg.inference.settings import PredictSettings, parse_area  # noqa: PLC0415
+
+    settings: dict[str, Any] = {
+        "tile": tile,
+        "stride": stride,
+        "blend": blend,
+        "tta": tta,
+        "scale": scale,
+        "batch": batch,
+        "precision": precision,
+        "homogenise": str(homogenise),
+    }
+    PredictSettings(**settings)  # before anything is opened
+    Outputs.of(output, *(None if p is None else str(p) for p in (probabilities, confidence))).check(
+        overwrite=overwrite
+    )
+    with opened(scene, bands=bands, band_names=band_names) as found:
+        least = parse_area(f"{min_area}px" if isinstance(min_area, int) else min_area, found.grid)
+        return make(
+            found,
+            output,
+            models=load_models(model, found),
+            settings=PredictSettings(min_area=least, **settings),
+            probabilities=probabilities,
+            confidence=confidence,
+            area=area_of(region, found.grid),
+            area_name=None if region is None else str(region),
+            device=device,
+            workers=threads(workers),
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+
+def cam(
+    scene: Scene | PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    model: ModelBundle | PathLike,
+    weak_labels: PathLike | None = None,
+    confidence: PathLike | None = None,
+    combine: Literal["argmax", "zscore", "median", "logistic"] = "argmax",
+    refine: bool = False,
+    known: PathLike | None = None,
+    reference: PathLike | None = None,
+    assume_aligned: bool = False,
+    patches: int = 500,
+    fitted_model: PathLike | None = None,
+    tile: int | None = None,
+    stride: int | None = None,
+    blend: Literal["mean", "hann", "gaussian"] = "hann",
+    upsampling: Literal["bilinear", "repeat"] = "bilinear",
+    bias: bool = False,
+    tta: bool = False,
+    scales: Sequence[float] = (1.0,),
+    min_area: str | int = 0,
+    homogenise: PathLike = "model",
+    bands: Sequence[str] | None = None,
+    band_names: Sequence[str] | None = None,
+    region: PathLike | None = None,
+    batch: int | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    seed: int = 0,
+    device: str = "auto",
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> CamResult:
+    """Find out where in a scene the classes are, with a model that learned from whole patches.
+
+    Parameters
+    ----------
+    scene
+        What `geoseg.open_scene` opens, or an open scene.
+    output
+        Class activation maps: a band a class, float32, NaN where a pixel is invalid.
+    model
+        A model of image-level labels, ``shallow-cnn`` or ``resnet50-cam``.
+    weak_labels, confidence
+        A class raster made of the maps, and by how much the class chosen stands out, from 0 to 1.
+    combine, refine
+        How maps become classes, and whether labels follow what looks alike.
+    known
+        Data set of patches of this scene: where they lie, only classes of their labels are given.
+    reference, assume_aligned, patches, fitted_model
+        Class codes of pixels to fit "logistic" on and to measure by, whether they lie on the scene
+        pixel by pixel though they do not say so, on how many patches of them to fit, and where to
+        write the model with the regression in it.
+    tile, stride, blend, upsampling, bias, tta, scales
+        How maps are made; a tile of the side that the model learned from by default.
+    min_area, homogenise, bands, band_names, region, batch, precision, device
+        As for `predict`.
+    seed
+        Chooses the patches of the reference.
+    workers, overwrite, progress
+        As for `predict`.
+
+    Raises
+    ------
+    InputError, OptionError, OutputError
+        As for `predict`; or the reference cannot be laid on the scene, or the model knows pixels.
+    """
+    from geoseg.errors import OptionError  # noqa: PLC0415
+    from geoseg.inference.cam.files import CamOutputs  # noqa: PLC0415 — pixels cost imports
+    from geoseg.inference.cam.known import known_classes  # noqa: PLC0415
+    from geoseg.inference.cam.making import Guides  # noqa: PLC0415
+    from geoseg.inference.cam.run import make_cam  # noqa: PLC0415
+    from geoseg.inference.cam.settings import LabelSettings, MapSettings  # noqa: PLC0415
+    from geoseg.inference.settings import parse_area  # noqa: PLC0415
+    from geoseg.raster.output import refuse_inputs, refuse_inside  # noqa: PLC0415
+
+    if weak_labels is None and (min_area != 0 or (reference is None and refine)):
+        raise OptionError("refine and min_area are about weak labels: give weak_labels too")
+    outputs = CamOutputs(
+        maps=Path(output),
+        **{
+            key: None if path is None else Path(path)
+            for key, path in (
+                ("weak_labels", weak_labels),
+                ("confidence", confidence),
+                ("fitted_model", fitted_model),
+            )
+        },
+    )
+    outputs.check(overwrite=overwrite, reference=reference is not None)
+    inputs = [model] if isinstance(model, str | Path) else []
+    refuse_inputs(outputs.paths, [str(p) for p in (*inputs, region) if p is not None])
+    if known is not None:
+        refuse_inside(outputs.paths, str(known))
+    (bundle,) = load_models(model, None)
+    with ExitStack() as stack:
+        found = stack.enter_context(opened(scene, bands=bands, band_names=band_names))
+        maps = MapSettings(
+            tile=bundle.card.tile if tile is None else tile,
+            stride=stride,
+            blend=blend,
+            upsampling=upsampling,
+            bias=bias,
+            tta=tta,
+            scales=tuple(scales),
+            batch=batch,
+            precision=precision,
+            homogenise=str(homogenise),
+        )
+        least = f"{min_area}px" if isinstance(min_area, int) else min_area
+        labels = LabelSettings(
+            combine=combine,
+            refine=refine,
+            patches=patches,
+            seed=seed,
+            min_area=parse_area(least, found.grid),
+        )
+        guides = Guides(
+            area=area_of(region, found.grid),
+            area_name=None if region is None else str(region),
+            reference=None if reference is None else stack.enter_context(opened(reference)),
+            assume_aligned=assume_aligned,
+            known=None if known is None else known_classes(known, found.grid, bundle.card.legend),
+            known_name=None if known is None else Path(known).name,
+        )
+        return make_cam(
+            found,
+            outputs,
+            model=bundle,
+            maps=maps,
+            labels=labels,
+            guides=guides,
+            device=device,
+            workers=threads(workers),
+            overwrite=overwrite,
+            progress=progress,
+        )
