@@ -32,6 +32,13 @@ def words(result: Evaluated, *, matrix: bool = False) -> str:
     parts: list[str] = []
     if len(documents) > 1:
         parts += _side_by_side(documents, result.content["differences"])
+        scored = [found.scores.scored for found in result.evaluations]
+        if max(scored) > min(scored):
+            ranges = f"{count(min(scored))} to {count(max(scored))} px"
+            parts[-1] += (
+                f"\n  not scored on the same pixels ({ranges}): one that leaves out what is hard"
+                " looks better; --unpredicted wrong counts what it leaves out"
+            )
     for found, content in zip(result.evaluations, documents, strict=True):
         lines = [text(found, matrix=matrix)]
         if "intervals" in content:

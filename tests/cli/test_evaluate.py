@@ -211,6 +211,19 @@ def test_everything_at_once_is_written_and_told(
     assert call("evaluate", new, truth, *CLASSES, *files[:2], "--overwrite") == 0
 
 
+def test_maps_that_are_scored_on_other_pixels_are_told_beside_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = write(tmp_path / "labels.tif", [[1, 2, 2, 2]])
+    honest = write(tmp_path / "honest.tif", [[1, 1, 2, 2]])
+    leaves_out = write(tmp_path / "out.tif", [[1, 255, 2, 2]])
+    assert call("evaluate", honest, leaves_out, labels) == 0
+    table = capsys.readouterr().out.split("pixel accuracy")[0]
+    assert "not scored on the same pixels (3 to 4 px)" in table
+    assert call("evaluate", honest, leaves_out, labels, "--unpredicted", "wrong") == 0
+    assert "not scored on the same" not in capsys.readouterr().out
+
+
 def test_labels_are_the_last_of_several(
     larger: tuple[str, str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
