@@ -16,7 +16,7 @@ from geoseg.assessment.measures.boundary import check_distance
 from geoseg.assessment.sides import Sides
 from geoseg.assessment.writing import check_report, write_report
 from geoseg.errors import OptionError, OutputError
-from geoseg.raster.output import check_output, refuse_inputs
+from geoseg.raster.output import check_output, refuse_holding, refuse_inputs
 
 _PATCHES = 8
 """Worst patches that a page shows."""
@@ -63,9 +63,8 @@ class Reports:
                 )
         outputs = [path for path in (self.report, self.errors) if path is not None]
         refuse_inputs([path for path in outputs if not path.is_dir()], inputs)
-        for path in inputs:
-            if self.report is not None and self.report.resolve() in Path(path).resolve().parents:
-                raise OutputError(f"{self.report} holds {path}, which is read: choose another")
+        if self.report is not None:
+            refuse_holding(self.report, inputs)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from geoseg.compositing.dates import Date, bring_together, common_reading, not_shared, shared_bands
+from geoseg.compositing.dates import Date, common_reading, not_shared, shared_bands
 from geoseg.compositing.making import Making
 from geoseg.compositing.product import Product
 from geoseg.compositing.reduce import MOST_DATES
 from geoseg.compositing.settings import CompositeResult, CompositeSettings
 from geoseg.compositing.storage import Storage
+from geoseg.compositing.together import bring_together
 from geoseg.errors import BandError, GridError, OptionError
 from geoseg.raster.allocator import give_back, keep_large_blocks
 from geoseg.raster.grid import Grid

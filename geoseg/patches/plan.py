@@ -18,6 +18,7 @@ from geoseg.patches.look import look_ahead
 from geoseg.patches.settings import TileOptions, TileSettings
 from geoseg.patches.splits import Ground, Splitting, split_ground
 from geoseg.raster.footprints import boxes_in
+from geoseg.raster.output import check_folder_place
 
 
 @dataclass(kw_only=True)
@@ -107,16 +108,8 @@ def _listed(sources: Source | Sequence[Source]) -> list[Source]:
 
 def _check_folder(target: Path, *, overwrite: bool) -> Path:
     """Tell early whether a folder can be made."""
-    parent = target.absolute().parent
-    if not target.name:
-        raise OutputError(f"{target} names no folder to make")
-    if not parent.is_dir():
-        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{target}: the folder {parent} cannot be written to")
+    check_folder_place(target)
     if os.path.lexists(target):
-        if not target.is_dir() or target.is_symlink():
-            raise OutputError(f"{target} is there and is no folder; choose another name")
         if not overwrite:
             raise OutputError(f"{target} is there already; replace it with --overwrite")
         if any(target.iterdir()) and not (target / "dataset.json").is_file():

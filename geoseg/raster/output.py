@@ -92,6 +92,25 @@ def check_outputs(
         check_output(path, overwrite=overwrite, suffixes=suffixes)
 
 
+def check_folder_place(target: Path) -> None:
+    """Refuse a name that no folder can have; what a folder that is there holds is not looked at.
+
+    Raises
+    ------
+    OutputError
+        It names nothing, its own folder is missing or cannot be written to, or a file is there.
+    """
+    parent = target.absolute().parent
+    if not target.name:
+        raise OutputError(f"{target} names no folder to make")
+    if not parent.is_dir():
+        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: the folder {parent} cannot be written to")
+    if os.path.lexists(target) and (not target.is_dir() or target.is_symlink()):
+        raise OutputError(f"{target} is there and is no folder; choose another name")
+
+
 def check_output_folder(
     path: str | Path, *, overwrite: bool, holds: Callable[[Path], bool], what: str
 ) -> Path:
@@ -114,16 +133,8 @@ def check_output_folder(
         It cannot be made, is there and `overwrite` is False, or holds something else.
     """
     target = Path(path)
-    parent = target.absolute().parent
-    if not target.name:
-        raise OutputError(f"{target} names no folder to make")
-    if not parent.is_dir():
-        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{target}: the folder {parent} cannot be written to")
+    check_folder_place(target)
     if os.path.lexists(target):
-        if not target.is_dir() or target.is_symlink():
-            raise OutputError(f"{target} is there and is no folder; choose another name")
         if not any(target.iterdir()):
             return target
         if not overwrite:
@@ -148,6 +159,20 @@ def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -
     for output in map(Path, outputs):
         if output.exists() and any(output.samefile(path) for path in read):
             raise OutputError(f"{output} is an input of this very run; name another output")
+
+
+def refuse_holding(folder: str | Path, inputs: Iterable[str | Path]) -> None:
+    """Refuse to make anew a folder out of which files are read.
+
+    Raises
+    ------
+    OutputError
+        An input lies in it, by whatever path or link.
+    """
+    inside = Path(folder).resolve()
+    for path in inputs:
+        if inside in Path(path).resolve().parents:
+            raise OutputError(f"{folder} holds {path}, which is read: choose another folder")
 
 
 def refuse_inside(outputs: Iterable[str | Path], folder: str | Path) -> None:

@@ -22,7 +22,7 @@ from geoseg.inference.settings import PredictSettings, parse_area
 from geoseg.models.builtin import choose_models
 from geoseg.models.card import ModelCard
 from geoseg.patches.tile import tile
-from geoseg.raster.output import TemporaryFolder, output_error
+from geoseg.raster.output import TemporaryFolder, check_folder_place, output_error
 from geoseg.raster.scene import Scene
 from geoseg.testing.scenes import made_scene
 
@@ -235,16 +235,10 @@ def check_folder(folder: str | Path, *, overwrite: bool) -> Path:
         that it would be in is missing or not writable.
     """
     target = Path(folder)
-    parent = target.absolute().parent
-    if target.name in ("", ".."):
+    if target.name == "..":
         raise OutputError(f"{folder} names no folder to make")
-    if not parent.is_dir():
-        raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{target}: the folder {parent} cannot be written to")
+    check_folder_place(target)
     if os.path.lexists(target):
-        if not target.is_dir() or target.is_symlink():
-            raise OutputError(f"{target} is there and is no folder; choose another name")
         if not any(target.iterdir()):
             return target
         if not _is_ours(target):

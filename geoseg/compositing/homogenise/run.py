@@ -21,7 +21,12 @@ from geoseg.compositing.homogenise.standard import Standard
 from geoseg.compositing.homogenise.writing import RECORDS, Writing
 from geoseg.errors import OptionError, OutputError
 from geoseg.raster.allocator import give_back, keep_large_blocks
-from geoseg.raster.output import TemporaryFolder, output_error
+from geoseg.raster.output import (
+    TemporaryFolder,
+    check_folder_place,
+    output_error,
+    refuse_holding,
+)
 from geoseg.raster.scene import Scene
 
 __all__ = ["homogenise"]
@@ -146,12 +151,7 @@ def _written(
 
 def _check_folder(target: Path, images: Images, *, overwrite: bool) -> Path:
     """Tell early whether the folder can be made."""
-    if not target.name:
-        raise OutputError(f"{target} names no folder to make")
-    if not target.parent.is_dir():
-        raise OutputError(f"{target}: the folder {target.parent} does not exist; make it first")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{target}: the folder {target.parent} cannot be written to")
+    check_folder_place(target)
     if os.path.lexists(target):
         if not overwrite:
             raise OutputError(f"{target} is there already; replace it with --overwrite")
@@ -165,11 +165,8 @@ def _check_folder(target: Path, images: Images, *, overwrite: bool) -> Path:
                 f"{target} holds something else beside images of one colour ({more[0]}), so it is "
                 "not replaced; move that away or choose another folder"
             )
-    inside = target.resolve()
-    for scene in (*images.scenes, *([] if images.reference is None else [images.reference])):
-        for file in scene.files:
-            if inside in Path(file).resolve().parents:
-                raise OutputError(f"{target} holds {file}, which is read: choose another folder")
+    given = (*images.scenes, *([] if images.reference is None else [images.reference]))
+    refuse_holding(target, (file for scene in given for file in scene.files))
     return target
 
 
