@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoseg import open_scene
+from geoseg import open_scene, vectorise
 from geoseg.raster.grid import Grid
 from geoseg.raster.window import Window
 from geoseg.testing.bundles import pointwise_bundle
@@ -47,11 +47,28 @@ def make(folder: Path) -> None:
     made_scene(folder / "scene.tif", height=256, width=256, labels=folder / "labels.tif", workers=1)
     with open_scene(folder / "scene.tif") as scene:
         grid, pixels = scene.grid, scene.read(scene.grid.window).data
+    _labels(folder)
     _model(folder)
     _dates(folder, grid, pixels)
     _flights(folder, grid, pixels)
     _pair(folder, grid, pixels)
     (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8")
+
+
+def _labels(folder: Path) -> None:
+    """Write labels that cannot be used as they are: as polygons, and of another place."""
+    vectorise(folder / "labels.tif", folder / "fields.gpkg", workers=1)
+    with open_scene(folder / "labels.tif") as scene:
+        codes = scene.read(scene.grid.window).data[0]
+    tiny_scene(
+        folder / "elsewhere.tif",
+        codes,
+        nodata=255,
+        legend=LEGEND,
+        crs="EPSG:32612",
+        origin=(500000.0, 1000000.0),
+        resolution=30.0,
+    )
 
 
 def _model(folder: Path) -> None:

@@ -27,6 +27,8 @@ _COMMANDS = (
     "composite",
     "homogenise",
     "pansharpen",
+    "check",
+    "recode",
     "rasterise",
     "tile",
     "train",

@@ -130,6 +130,12 @@ from geoseg.cli.progress import progress
     is_flag=True,
     help="Take labels without georeference as lying on the scene pixel by pixel.",
 )
+@click.option(
+    "--fit-labels",
+    is_flag=True,
+    help="Bring photographs that are 2, 3, … times as large as their labels to the labels' pixels,"
+    " by means; models remember the scale.",
+)
 @region_option
 @click.option("--mosaic", is_flag=True, help="Take all scenes as tiles of one.")
 @homogenise_option(
@@ -175,6 +181,8 @@ def command(
     Photographs (JPEG, PNG without georeference) may differ in size: each gives one patch or more,
     smaller ones are padded on the right and below, and the padding counts for nothing. Each is
     turned as its EXIF orientation says, paired with its labels by name, and kept in one split.
+    Names may end in a word for what they are: 7_sat.jpg has the label 7_mask.png. Those that cannot
+    be read, are black, or are of another size than their labels are left out and listed.
 
     Labels may be of whole patches, to train networks of image-level labels: --label-table says
     which classes each holds. Tile without labels first, open index.gpkg in QGIS, add a text field
@@ -191,6 +199,8 @@ def command(
       geoseg tile scene.tif --label-table fields.gpkg --label-field crop --size 50 -o patches
       geoseg tile scene.tif --labels weak.tif --confidence sure.tif --min-confidence 0.3 -o patches
       geoseg tile photographs/ --labels masks/ --size 512 -o patches
+      geoseg tile 'train/*_sat.jpg' --labels masks/ --size 512 -o patches
+      geoseg tile images/ --labels labels-of-half-the-size/ --fit-labels --size 200 -o patches
     """
     from geoseg.patches.plan import plan_patches  # noqa: PLC0415
     from geoseg.patches.tile import cut_patches  # noqa: PLC0415

@@ -126,6 +126,8 @@ class PatchDataset:
         """Labelled pixels of each class, by split; empty where pixels have no labels."""
         self.splits: dict[str, int] = {name: int(n) for name, n in metadata["splits"].items()}
         """Number of patches, by split."""
+        self.scale: int = int(metadata.get("scale", 1))
+        """n where scenes were brought to 1:n before they were cut."""
         self.seed: int = int(metadata["seed"])
         colour = metadata.get("colour")
         self.colour: Standard | None = (

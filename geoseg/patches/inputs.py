@@ -14,8 +14,9 @@ from geoseg.compositing.homogenise.standard import Standard
 from geoseg.errors import BandError, GridError, OptionError, RasterReadError
 from geoseg.patches.cutting import Job
 from geoseg.patches.dataset import Labelling
+from geoseg.patches.fitting import fit_to_labels
 from geoseg.patches.imagelabels import lay_label_table
-from geoseg.patches.pixellabels import Say, Source, add_labels
+from geoseg.patches.pixellabels import Say, Source, add_labels, label_files
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
 from geoseg.raster.grouping import Problem, group_scenes
@@ -61,6 +62,8 @@ class Inputs:
     """By scene."""
     colour: SetColour | None = None
     """What scenes were brought to; None where they are taken as they are."""
+    scale: int = 1
+    """n where scenes are seen at 1:n."""
 
     @property
     def labelling(self) -> Labelling | None:
@@ -145,6 +148,9 @@ def open_inputs(
             f"{without.paths[0]} has no coordinate system and {with_crs[0].paths[0]} has one: tile "
             "them one after the other, or assign one (gdal_edit -a_srs)"
         )
+    scale = 1
+    if settings.fit_labels:
+        opened, scale = fit_to_labels(opened, label_files(labels, ()), say)
     dtype = np.dtype(np.result_type(*(scene.dtype for scene in opened)))
     _check_fill(settings.fill, dtype)
     inputs = Inputs(
@@ -153,6 +159,7 @@ def open_inputs(
         bands=_names(opened[0], settings.bands),
         dtype=dtype,
         legend=None,
+        scale=scale,
     )
     names = _unique([scene.name for scene in opened])
     for scene, name in zip(opened, names, strict=True):
@@ -191,6 +198,8 @@ def _check_labels(
         )
     if settings.label_field is not None and label_table is None:
         raise OptionError("--label-field names a column of a --label-table, and none is given")
+    if settings.fit_labels and not labels:
+        raise OptionError("--fit-labels is about --labels, and none are given")
     if confidence and not labels:
         raise OptionError("--confidence is of the labels of pixels, and no --labels are given")
     if settings.min_confidence is not None and not confidence:
@@ -218,10 +227,12 @@ def _same_bands(scenes: Sequence[Scene], wanted: Sequence[str] | None) -> list[S
             elif sorted(scene.band_names) == sorted(first):
                 chosen.append(scene.select(first))
             else:
+                labels = len(scene.bands) == 1 and not set(scene.band_names) & set(first)
                 raise BandError(
                     f"{scene.paths[0]} has the bands {', '.join(scene.band_names)} and "
                     f"{scenes[0].paths[0]} has {', '.join(first)}: choose with --bands those that "
                     "all scenes have, or name them with --band-names"
+                    + ("; labels are named by --labels" if labels else "")
                 )
     return chosen
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.errors import BandError, GridError, LabelError, RasterReadError
+from geoseg.errors import BandError, GridError, InputError, LabelError, RasterReadError
 from geoseg.patches.settings import TileSettings
 from geoseg.raster.heads import expand
 from geoseg.raster.labelme import annotations_in
 from geoseg.raster.laying import lay_labels
 from geoseg.raster.legend import Legend
 from geoseg.raster.pairing import file_names, pair_by_stem
+from geoseg.raster.sanity import sizes, whole_factor
 from geoseg.raster.scene import Scene
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def add_labels(
     labels, confidence, settings, say
         As for `geoseg.patches.inputs.open_inputs`, which says what can go wrong, too.
     """
-    inputs.label_paths = _label_files(labels)
+    inputs.label_paths = label_files(labels, given)
     inputs.confidence_paths = tuple(expand(confidence)) if confidence else ()
     if confidence and len(inputs.confidence_paths) != len(inputs.label_paths):
         raise LabelError(
@@ -57,44 +58,81 @@ def add_labels(
         )
     for kind, paths in (("labels", inputs.label_paths), ("confidence", inputs.confidence_paths)):
         if paths:
-            by_scene, by_name = _by_name(paths, scenes, given, say, kind), True
-            if not by_scene:
-                by_scene, by_name = _paired(paths, scenes, given), False
-            aligned = by_name or settings.assume_aligned
-            _lay(inputs, kind, by_scene, paths, aligned, say)
+            partners = _by_name(paths, scenes, given, say, kind)
+            if partners:
+                _lay_by_name(inputs, kind, partners, settings)
+            else:
+                by_scene = _paired(paths, scenes, given)
+                _lay(inputs, kind, by_scene, paths, settings.assume_aligned, say)
     if inputs.legend is None:
         inputs.legend = Legend.of_raster(inputs.label_paths[0])
 
 
-def _label_files(labels: Sequence[Source]) -> tuple[str, ...]:
-    """Files of labels; drawings that are none yet are refused in words."""
+def label_files(labels: Sequence[Source], given: Sequence[str]) -> tuple[str, ...]:
+    """Files of labels; drawings that are none yet are refused in words.
+
+    `given` are the files of scenes: annotations often lie beside their photographs.
+    """
     try:
-        return tuple(expand(labels))
+        found = tuple(expand(labels))
+        if not set(found) <= set(given):
+            return found
     except RasterReadError:
-        folder = next((source for source in labels if annotations_in(source)), None)
-        if folder is None:
-            raise
-        raise LabelError(
-            f"{folder}: holds annotations and no masks; make these first: geoseg rasterise"
-            f" {Path(folder).name} --like IMAGES -o masks"
-        ) from None
+        found = ()
+    folder = next((source for source in labels if annotations_in(source)), None)
+    if folder is None:
+        return found or tuple(expand(labels))
+    raise LabelError(
+        f"{folder}: holds annotations and no masks; make these first: geoseg rasterise"
+        f" {Path(folder).name} --like IMAGES -o masks"
+    )
 
 
 def _by_name(
     paths: Sequence[str], scenes: Sequence[Scene], given: Sequence[str], say: Say, kind: str
-) -> dict[int, Scene]:
-    """Open the raster of the name of each photograph, by the scene's `id`; none if none has one."""
+) -> dict[str, str]:
+    """File of the name of each photograph; none if none has one."""
     if not all(scene.photograph and len(scene.paths) == 1 for scene in scenes):
         return {}
     found = pair_by_stem([scene.paths[0] for scene in scenes], paths)
-    partners = dict(found.pairs)
-    if partners and (left := pair_by_stem(given, paths).second_alone):
-        say(f"{len(left):,} files of {kind} have no photograph of their name: {file_names(left)}")
-    return {
-        id(scene): _open_labels(partners[scene.paths[0]])
-        for scene in scenes
-        if scene.paths[0] in partners
-    }
+    if found.pairs:
+        if found.note is not None:
+            say(f"{kind} are {found.note}")
+        if left := pair_by_stem(given, paths).second_alone:
+            more = f"{len(left):,} files of {kind} have no photograph of their name"
+            say(f"{more}: {file_names(left)}")
+    return dict(found.pairs)
+
+
+def _lay_by_name(
+    inputs: Inputs, kind: str, partners: Mapping[str, str], settings: TileSettings
+) -> None:
+    """Lay labels, or confidences, on photographs pixel by pixel; leave out what does not fit."""
+    what = "label" if kind == "labels" else kind
+    wrong: list[tuple[Job, InputError]] = []
+    for job in list(inputs.jobs):
+        path = partners.get(job.scene.paths[0])
+        if path is None:
+            inputs.drop(job, f"there is no {what} of its name")
+            continue
+        try:
+            raster = _open_labels(path)
+            _check_size(raster, job.scene, fitted=settings.fit_labels)
+            setattr(job, kind, lay_labels(raster, job.scene, assume_aligned=True))
+        except InputError as error:
+            wrong.append((job, error))
+    if len(wrong) == len(inputs.jobs):
+        raise wrong[0][1]
+    for job, why in wrong:
+        path = partners[job.scene.paths[0]]
+        inputs.drop(job, str(why).replace(path, Path(path).name))
+
+
+def _check_size(labels: Scene, scene: Scene, *, fitted: bool) -> None:
+    """Refuse labels that a photograph is some times as large as, and say what can be done."""
+    if whole_factor(scene, labels) not in (None, 1):
+        advice = "most are otherwise" if fitted else "bring it to their pixels with --fit-labels"
+        raise LabelError(f"{labels.paths[0]}: {scene.name} has {sizes(scene, labels)}; {advice}")
 
 
 def _paired(
@@ -157,6 +195,6 @@ def _open_labels(source: str | Sequence[str]) -> Scene:
     if len(raster.bands) != 1:
         raise LabelError(
             f"{raster.paths[0]} has {len(raster.bands)} bands: labels have one, of class codes, "
-            "and so have their confidences"
+            "and so have their confidences; of colours, make class rasters with geoseg recode"
         )
     return raster

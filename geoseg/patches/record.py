@@ -35,6 +35,9 @@ _LOOKS = {
     "": ("dropped", (120, 120, 120)),
 }
 
+_MOST_LINES = 20
+"""Of what was left out that a person is shown."""
+
 
 @dataclass(kw_only=True)
 class Outcome:
@@ -110,6 +113,7 @@ def dataset_json(inputs: Inputs, settings: TileSettings, outcome: Outcome) -> di
         "versions": versions,
         # Sets of scenes as they are stay as they were.
         **({} if inputs.colour is None else {"colour": inputs.colour.standard.to_json()}),
+        **({} if inputs.scale == 1 else {"scale": inputs.scale}),
     }
 
 
@@ -293,6 +297,7 @@ def summary_json(
         },
         "problems": public_problems(inputs.problems),
         **_colour(inputs),
+        **({} if inputs.scale == 1 else {"scale": inputs.scale}),
         "megapixels": pixels / 1e6,
         "seconds": seconds,
         "megapixels_per_second": pixels / 1e6 / seconds,
@@ -327,6 +332,18 @@ def _class_presence(inputs: Inputs, outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
+def _left_out(problems: Sequence[Mapping[str, str]]) -> list[str]:
+    """Lines of what was left out; the first of many, for dataset.json has all."""
+    shown = [(f"{p['path']}: ", p["reason"]) for p in problems[:_MOST_LINES]]
+    lines = [f"left out: {path}{reason.removeprefix(path)}" for path, reason in shown]
+    if len(problems) > _MOST_LINES:
+        lines.append(
+            f"left out: {len(problems) - _MOST_LINES:,} more, {len(problems):,} in all: see the"
+            " problems in dataset.json"
+        )
+    return lines
+
+
 def summary_text(summary: Mapping[str, Any]) -> str:
     """Lay out a summary for people."""
     kept = ", ".join(f"{n:,} {name}" for name, n in summary["patches"].items())
@@ -342,7 +359,9 @@ def summary_text(summary: Mapping[str, Any]) -> str:
         if found["seams_before"] is not None:
             line += f"; at seams {found['seams_before']:.3g} before, {found['seams_after']:.3g} now"
         lines.append(line)
-    lines += [f"left out: {p['path']}: {p['reason']}" for p in summary["problems"]]
+    if "scale" in summary:
+        lines.append(f"scale: 1:{summary['scale']}, as the labels are")
+    lines += _left_out(summary["problems"])
     if summary["ignored_label_values"]:
         ignored = sorted(summary["ignored_label_values"].items(), key=lambda item: -item[1])
         listed = ", ".join(f"{value} ({n:,} px)" for value, n in ignored[:8])

@@ -65,6 +65,9 @@ class TileOptions(TypedDict, total=False):
     around it, those that do not touch it are dropped, and labels outside do not count."""
     assume_aligned: bool
     """Take labels without georeference as lying on the scene pixel by pixel."""
+    fit_labels: bool
+    """Bring photographs that are n times as large as their labels to the labels' pixels, by means
+    of n × n; never labels up. The set and its models keep n."""
     mosaic: bool
     """Take all scenes as tiles of one."""
     homogenise: str | None
@@ -100,6 +103,7 @@ class TileSettings:
     classes: str | None
     region: str | None
     assume_aligned: bool
+    fit_labels: bool
     mosaic: bool
     homogenise: str | None
     storage: Storage
@@ -138,6 +142,7 @@ class TileSettings:
             classes=options.get("classes"),
             region=options.get("region"),
             assume_aligned=options.get("assume_aligned", False),
+            fit_labels=options.get("fit_labels", False),
             mosaic=options.get("mosaic", False),
             homogenise=options.get("homogenise"),
             storage=options.get("storage", "npy"),
@@ -222,7 +227,8 @@ class TileSettings:
         if self.region is not None:
             is_box = self.region.count(",") == 3
             words += ["--region", self.region if is_box else Path(self.region).name]
-        words += ["--assume-aligned"] * self.assume_aligned + ["--mosaic"] * self.mosaic
+        words += ["--assume-aligned"] * self.assume_aligned
+        words += ["--fit-labels"] * self.fit_labels + ["--mosaic"] * self.mosaic
         asked = self.homogenise
         words += [] if asked is None else ["--homogenise", Path(asked).name]
         return [*words, "--format", self.storage, "--seed", str(self.seed)]

@@ -81,8 +81,9 @@ def tile(
     labels
         A raster of class codes for each scene, in the order of the scenes; or one (or its tiles)
         for all. Those of photographs belong to them by their names without ending, whatever the
-        order, and lie on them pixel by pixel. On another grid they are brought to the scene's,
-        nearest. Label values that mean no class, and label nodata, are unlabelled.
+        order (see `geoseg.raster.pairing`), and lie on them pixel by pixel; photographs of another
+        size than their labels are left out and listed. On another grid they are brought to the
+        scene's, nearest. Label values that mean no class, and label nodata, are unlabelled.
     confidence
         How sure labels are, from 0 to 1: as many rasters as of labels, in their order. Where one
         has none, the label does not count.

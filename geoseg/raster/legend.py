@@ -280,7 +280,7 @@ class Legend:
         Names come from the raster attribute table or the category names of its ``.aux.xml``, else
         from a paletted ``.qml`` beside it. A colour table gives colours, never classes.
         """
-        from geoseg.raster.legend_files import raster_legend  # noqa: PLC0415 - it needs this module
+        from geoseg.raster.carried import raster_legend  # noqa: PLC0415 - it needs this module
 
         return raster_legend(Path(path))
 

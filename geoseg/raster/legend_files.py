@@ -1,4 +1,7 @@
-"""Legends as people and programs write them: inline, CSV, JSON, QML, CLR, and in rasters."""
+"""Legends as people and programs write them: inline, CSV, JSON, QML, CLR.
+
+Those that rasters carry are in `carried.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,9 @@ import io
 import json
 import os
 import re
-import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from pathlib import Path
-
-import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import InputError, LabelError
 from geoseg.raster.legend import NODATA, Legend
@@ -45,7 +44,7 @@ def parse_legend(text_or_path: str | Path) -> Legend:
         if text.startswith(("[", "{")):
             return _of_json(text, "the classes given")
         if re.match(r"[+-]?[0-9]+\s*=", text):
-            return _named(_inline_rows(text), "the classes given")
+            return named_legend(_inline_rows(text), "the classes given")
     path = Path(text_or_path)
     if not os.path.isfile(path):  # Path.is_file raises where a text is too long for a name
         if text and os.path.isdir(path):
@@ -58,24 +57,26 @@ def parse_legend(text_or_path: str | Path) -> Legend:
         )
     suffix = path.suffix.lower()
     if suffix in _RASTER_SUFFIXES:
+        from geoseg.raster.carried import raster_legend  # noqa: PLC0415 - it needs this module
+
         legend = raster_legend(path)
         if legend is None:
             raise LabelError(
                 f"{path} names no classes: neither an .aux.xml nor a .qml beside it does"
             )
         return legend
-    data = _read(path)
+    data = read_bytes(path)
     if suffix == ".qml":
-        return _named(_qml_rows(_xml(data, path)), path)
+        return named_legend(qml_rows(read_xml(data, path)), path)
     content = _decode(data, path)
     if suffix == ".json" or content.lstrip().startswith(("[", "{")):
         return _of_json(content, path)
     if suffix == ".clr" or (suffix == ".txt" and not _looks_like_csv(content)):
-        return _named(_clr_rows(content, path), path)
-    return _named(_csv_rows(content, path), path)
+        return named_legend(_clr_rows(content, path), path)
+    return named_legend(_csv_rows(content, path), path)
 
 
-def _named(rows: Iterable[Row], where: str | Path) -> Legend:
+def named_legend(rows: Iterable[Row], where: str | Path) -> Legend:
     """Legend of rows; errors say where they come from."""
     found = list(rows)
     if not found:
@@ -86,7 +87,8 @@ def _named(rows: Iterable[Row], where: str | Path) -> Legend:
         raise LabelError(f"{where}: {error}") from None
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a file that says what classes there are; LabelError where it cannot be."""
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -106,7 +108,8 @@ def _decode(data: bytes, path: Path) -> str:
         raise LabelError(f"{path} is not UTF-8 text: save it as CSV UTF-8") from None
 
 
-def _xml(data: bytes, path: Path) -> ET.Element:
+def read_xml(data: bytes, path: Path) -> ET.Element:
+    """Read XML; LabelError, which names the file, where it is none."""
     try:
         return parse_xml(data)
     except InputError as error:
@@ -256,7 +259,7 @@ def _csv_row(cells: list[str], columns: dict[str, int], where: str) -> Row:
 # -- QGIS and GDAL --------------------------------------------------------------------------------
 
 
-def _qml_rows(root: ET.Element) -> Iterable[Row]:
+def qml_rows(root: ET.Element) -> Iterable[Row]:
     """Rows of a paletted QGIS style."""
     for entry in root.iter("paletteEntry"):
         value, label = entry.get("value", ""), entry.get("label", "").strip()
@@ -288,109 +291,3 @@ def _color_or_none(text: str) -> Color | None:
         return parse_color(text)
     except ValueError:
         return None
-
-
-def raster_legend(path: Path) -> Legend | None:
-    """See `Legend.of_raster`."""
-    rows: dict[int, tuple[str, Color | None]] = {}
-    aux = path.with_name(path.name + ".aux.xml")
-    style = path.with_suffix(".qml")
-    where = aux
-    if aux.is_file():
-        band = _first_band(_xml(_read(aux), aux))
-        if band is not None:
-            rows = _table_rows(band) or _category_rows(band)
-    if not rows and style.is_file():
-        where = style
-        rows = {id_: (name, color) for id_, name, color, _ in _qml_rows(_xml(_read(style), style))}
-    rows = {value: row for value, row in rows.items() if value != NODATA}
-    if not rows:
-        return None
-    if any(color is None for _, color in rows.values()):
-        table = _color_table(path)
-        rows = {value: (name, color or table.get(value)) for value, (name, color) in rows.items()}
-    return _numbered(rows, where)
-
-
-def _numbered(rows: dict[int, tuple[str, Color | None]], where: Path) -> Legend:
-    """Legend with the pixel values as ids, or, where those are beyond 254, numbered from 1."""
-    if max(rows) < NODATA:
-        return _named(((v, name, color, ()) for v, (name, color) in sorted(rows.items())), where)
-    if len(rows) >= NODATA:
-        raise LabelError(f"{where}: {len(rows)} classes are too many (254)")
-    items = enumerate(sorted(rows.items()), start=1)
-    return _named(((i, name, color, (v,)) for i, (v, (name, color)) in items), where)
-
-
-def _first_band(root: ET.Element) -> ET.Element | None:
-    """Find the <PAMRasterBand> of band 1."""
-    for band in root.iter("PAMRasterBand"):
-        if band.get("band") == "1":
-            return band
-    return None
-
-
-def _table_rows(band: ET.Element) -> dict[int, tuple[str, Color | None]]:
-    """Values, names and colours of a raster attribute table."""
-    table = band.find("GDALRasterAttributeTable")
-    if table is None:
-        return {}
-    place: dict[str, int] = {}
-    for index, column in enumerate(table.findall("FieldDefn")):
-        usage = (column.findtext("Usage") or "").strip()
-        title = (column.findtext("Name") or "").strip().casefold()
-        # GDAL's usages; tables of other programs leave them 0 and name the columns.
-        for key, number, titles in (
-            ("value", ("5", "3"), ("value",)),
-            ("name", ("2",), ("class", "class_name", "name", "classname", "label")),
-            ("red", ("6",), ("red",)),
-            ("green", ("7",), ("green",)),
-            ("blue", ("8",), ("blue",)),
-        ):
-            if usage in number or (usage in ("0", "") and title in titles):
-                place.setdefault(key, index)
-    if "name" not in place:
-        return {}
-    rows: dict[int, tuple[str, Color | None]] = {}
-    for place_of_row, row in enumerate(table.findall("Row")):
-        cells = [(cell.text or "").strip() for cell in row.findall("F")]
-        if len(cells) <= max(place.values()):
-            continue
-        value = cells[place["value"]] if "value" in place else str(place_of_row)
-        name = cells[place["name"]]
-        if not re.fullmatch(r"[0-9]{1,9}(\.0*)?", value) or not name:
-            continue
-        channels = [cells[place[c]] for c in ("red", "green", "blue") if c in place]
-        rows[int(float(value))] = (name, _table_color(channels))
-    return rows
-
-
-def _table_color(channels: list[str]) -> Color | None:
-    """Colour of three table cells: 0…255, or 0…1 as fractions (ERDAS)."""
-    try:
-        numbers = [float(c) for c in channels]
-    except ValueError:
-        return None
-    if len(numbers) != 3 or not all(0 <= n <= 255 for n in numbers):
-        return None
-    if any("." in c for c in channels) and max(numbers) <= 1:
-        numbers = [round(255 * n) for n in numbers]
-    return int(numbers[0]), int(numbers[1]), int(numbers[2])
-
-
-def _category_rows(band: ET.Element) -> dict[int, tuple[str, Color | None]]:
-    """Values and names of a list of categories, whose place is the value."""
-    names = [(c.text or "").strip() for c in band.findall("CategoryNames/Category")]
-    return {value: (name, None) for value, name in enumerate(names) if name}
-
-
-def _color_table(path: Path) -> dict[int, Color]:
-    """Colours of the raster's table, empty where it has none or cannot be opened."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = rasterio.open(path)
-        with source:
-            return {int(v): tuple(c[:3]) for v, c in source.colormap(1).items()}
-    except (RasterioError, ValueError):
-        return {}

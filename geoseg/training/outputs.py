@@ -20,6 +20,7 @@ from geoseg.raster.output import check_output
 from geoseg.training.loop import Tally
 from geoseg.training.metrics import PresenceScores
 from geoseg.training.records import EpochRecord, curves_csv, report_json, scores_json
+from geoseg.training.report.data import data_section
 from geoseg.training.report.page import curves_png, training_page
 from geoseg.training.report.samples import samples_of
 from geoseg.training.run import Run
@@ -128,6 +129,7 @@ def write_outputs(
         legend=run.setup.legend,
         confusion=tally.counts if tally.counts.ndim == 2 else None,
         samples=samples_of(run.setup),
+        data=data_section(run.dataset),
     )
     card = save_bundle(
         ModelBundle(run.learner.network, _card(run, paths["model"], epoch, tally, description)),
@@ -201,7 +203,7 @@ def _card(run: Run, model: Path, epoch: int, tally: Tally, description: str | No
         fill=float(dataset.fill),
         legend=setup.legend,
         tile=setup.tile,
-        scale=run.settings.downscale,
+        scale=run.settings.downscale * dataset.scale,
         resolution=sum(dataset.resolution) / 2 if has_place else None,
         # Nothing here may differ between two runs that learned the same.
         training={

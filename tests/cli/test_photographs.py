@@ -102,12 +102,19 @@ def test_labels_belong_to_photographs_by_name_and_not_by_order(
     assert "a.png" in problems
 
 
-def test_a_mask_of_another_size_is_refused(
+def test_a_mask_of_another_size_is_left_out_and_all_of_them_refused(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images, masks = folders
     Image.fromarray(np.zeros((24, 41), np.uint8)).save(masks / "a.png")
-    assert call("tile", images, "--labels", masks, "-o", tmp_path / "set", *WORDS) == 1
+    assert call("tile", images, "--labels", masks, "-o", tmp_path / "set", *WORDS) == 0
+    assert (
+        "left out: a.png: the labels have no georeference, and 24 × 41 labels do not fit"
+        " 24 × 40 pixels of a"
+    ) in capsys.readouterr().out
+    for name in SIZES:
+        Image.fromarray(np.zeros((24, 41), np.uint8)).save(masks / f"{name}.png")
+    assert call("tile", images, "--labels", masks, "-o", tmp_path / "none", *WORDS) == 1
     assert "24 × 41 labels do not fit 24 × 40 pixels" in capsys.readouterr().err
 
 

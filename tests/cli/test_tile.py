@@ -59,6 +59,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in "abcd":
             picture = Image.fromarray(rng.integers(1, 3, shape, dtype=np.uint8))
             picture.save(tmp_path / folder / f"{name}.png")
+    for folder, shape, ending in (
+        ("train", (400, 500, 3), "_sat.jpg"),
+        ("images", (400, 400, 3), ".png"),
+        ("labels-of-half-the-size", (200, 200), ".png"),
+    ):
+        (tmp_path / folder).mkdir()
+        for name in "abcd":
+            picture = Image.fromarray(rng.integers(1, 3, shape, dtype=np.uint8))
+            picture.save(tmp_path / folder / f"{name}{ending}")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -75,19 +84,20 @@ def test_examples_of_the_help_work_as_typed(here: Path, capsys: pytest.CaptureFi
     examples = [
         line.strip() for line in text.splitlines() if line.strip().startswith("geoseg tile ")
     ]
-    assert len(examples) == 7
+    assert len(examples) == 9
     made = []
     for example in examples:
         assert run(*shlex.split(example)[2:], "--overwrite") == 0
         made.append(PatchDataset.open("patches"))
         assert sum(made[-1].splits.values()) > 0
     assert made[2].bands == ("nir", "red", "green")
-    kinds = ["pixels", "pixels", None, "pixels", "patches", "pixels", "pixels"]
+    kinds = ["pixels", "pixels", None, "pixels", "patches", *["pixels"] * 4]
     assert [data.labelling for data in made] == kinds
-    assert [data.colour is not None for data in made] == [number == 3 for number in range(7)]
+    assert [data.colour is not None for data in made] == [number == 3 for number in range(9)]
     assert made[4].legend is not None
     assert made[4].legend.names == ("corn", "soybean")
     assert made[5].has_confidence
+    assert [data.scale for data in made] == [1] * 8 + [2]
 
 
 def test_american_spelling_is_taken_and_not_shown(

@@ -71,6 +71,12 @@ def score_model(
     card, network = bundle.card, channels_last(bundle.network)
     settings = card.training.get("settings", {})
     patches = LabelledPatches.of(_fitting(dataset, card), split)
+    downscale, rest = divmod(card.scale, dataset.scale)
+    if rest:
+        raise DatasetError(
+            f"{dataset.folder} holds patches at 1:{dataset.scale} and the model learned at"
+            f" 1:{card.scale}: tile again without --fit-labels"
+        )
     of_patches = isinstance(network, PresenceNetwork)
     check_kind(dataset, of_patches=of_patches)
     task: Task = (PresenceTask if of_patches else PixelTask)(card.classes)
@@ -78,7 +84,7 @@ def score_model(
         patches,
         mean=card.mean,
         std=card.std,
-        downscale=int(settings.get("downscale", 1)),
+        downscale=downscale,
         share=float(settings.get("present", PRESENT)) if of_patches else None,
     )
     everything = Order.of(np.arange(len(patches), dtype=np.int64))

@@ -84,10 +84,22 @@ def test_the_resolution_learned_at_is_scored_at(patch_folder: FolderMaker, tmp_p
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     card = json.loads(header["__metadata__"]["geoseg"])
-    card["training"]["settings"]["downscale"] = 2
+    card["training"]["settings"]["downscale"] = card["scale"] = 2
     header["__metadata__"]["geoseg"] = json.dumps(card)
     text = json.dumps(header).encode()
     model.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
     coarse = score_model(model, dataset, "val", device=CPU)
     assert np.sum(fine["confusion"]) == 2 * 16 * 16
     assert np.sum(coarse["confusion"]) == 2 * 8 * 8
+    # Patches that are at that scale already are taken as they are; others do not fit.
+    described = dataset.folder / "dataset.json"
+    content = json.loads(described.read_text())
+    for scale, pixels in ((2, 2 * 16 * 16), (3, None)):
+        described.write_text(json.dumps({**content, "scale": scale}))
+        brought = PatchDataset.open(dataset.folder)
+        if pixels is None:
+            with pytest.raises(DatasetError, match="at 1:3 and the model learned at 1:2"):
+                score_model(model, brought, "val", device=CPU)
+        else:
+            found = score_model(model, brought, "val", device=CPU)
+            assert np.sum(found["confusion"]) == pixels

@@ -1,0 +1,1 @@
+geoseg check scene.tif --labels labels.tif -o problems.csv
