@@ -2,14 +2,13 @@
 
 `geoseg.raster.polygons` traces and writes; here it is said which classes become polygons, how large
 they must be, how much simpler their borders, and what each polygon says of itself. The raster is
-read once from top to bottom.
+read from top to bottom, once more before that where zones are measured.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,24 +17,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.assessment.classids import ClassIds, Ground
 from geoseg.assessment.measure import Measure, tolerance_on
-from geoseg.errors import BandError, GridError, LabelError
-from geoseg.raster.ellipsoid import PixelAreas
+from geoseg.assessment.zonetable import LAYER, ZoneAmount, ZoneFile, measure_zones
+from geoseg.errors import BandError, GridError, LabelError, OptionError
+from geoseg.raster.cog import crs_definition
+from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import NODATA, Legend, LegendClass
-from geoseg.raster.output import refuse_inputs
-from geoseg.raster.palette import class_colors
-from geoseg.raster.polygons.files import PolygonFile, check_polygon_output
+from geoseg.raster.legend import Legend, LegendClass
+from geoseg.raster.output import check_outputs, refuse_inputs
+from geoseg.raster.palette import hex_of
+from geoseg.raster.polygonlegend import CLASS, COLOR, NAME, classes_tag
+from geoseg.raster.polygons.files.layer import (
+    Cutter,
+    PolygonFile,
+    check_polygon_output,
+    place_beside,
+)
 from geoseg.raster.polygons.simplify import Simplifier
-from geoseg.raster.polygons.stream import AREA_BLOCK, Polygons, Tally, trace_polygons
+from geoseg.raster.polygons.stream import Polygons, Tally, trace_polygons
 from geoseg.raster.provenance import option_words, provenance
-from geoseg.raster.scene import Pixels, Scene
+from geoseg.raster.scene import Scene
 from geoseg.raster.strips import read_strips
 from geoseg.raster.style import category_qml
-from geoseg.raster.window import Window
-
-_AREA_BITS = 26
-"""Areas are counted in this power of two of parts of a usual pixel, so that sums are exact."""
+from geoseg.raster.zones import ground_areas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,19 @@ class VectoriseSettings:
     """Polygons smaller than this are left out."""
     simplify: Measure | None = None
     """How far borders may move; None leaves them on the edges of pixels."""
+    dissolve: bool = False
+    """Whether all polygons of a class are one feature; with zones, those of each zone."""
+    zones: str | None = None
+    """File of polygons (``FILE`` or ``FILE|layername=NAME``) in each of which the ground of every
+    class is measured."""
+    zone_field: str | None = None
+    """Attribute that names the zones; by default their places in the file, from 1."""
+
+    def __post_init__(self) -> None:
+        if self.zone_field is not None and self.zones is None:
+            raise OptionError("--zone-field names zones; it goes with --zones")
+        if self.zones is not None and not self.zones.strip():
+            raise OptionError("--zones names no file of polygons")
 
     def words(self) -> dict[str, Any]:
         """Return what was asked for, as the options of the command line."""
@@ -58,6 +76,12 @@ class VectoriseSettings:
             words["min-area"] = str(self.min_area)
         if self.simplify is not None:
             words["simplify"] = str(self.simplify)
+        if self.dissolve:
+            words["dissolve"] = True
+        if self.zones is not None:
+            words["zones"] = self.zones
+        if self.zone_field is not None:
+            words["zone-field"] = self.zone_field
         return words
 
 
@@ -78,11 +102,14 @@ class Vectorised:
     """What was written."""
 
     files: tuple[Path, ...]
-    """The file of polygons, and its style if it has one beside it."""
+    """The file of polygons, and what lies beside it: its style, and zones in formats of one layer
+    with their own."""
     classes: Mapping[LegendClass, Amount]
     """What each class has, in the order of the legend; those without polygons are not there."""
     left_out: Amount
     """What was too small."""
+    zones: tuple[ZoneAmount, ...] = ()
+    """What each zone holds, by its pixels: whatever is left out of the polygons or made simpler."""
     notes: tuple[str, ...]
     """What a person should know, in words."""
     seconds: float
@@ -100,15 +127,22 @@ def vectorise(
 ) -> Vectorised:
     """Write the polygons of a class raster.
 
-    Each polygon has the columns ``class`` (id), ``name``, ``pixels`` and, where pixels have an area
-    on Earth, ``area_ha``: that of its pixels on the ellipsoid, whatever was made simpler.
+    Each polygon has the columns ``class`` (id), ``name``, ``color`` (#rrggbb), ``pixels`` and,
+    where pixels have an area on Earth, ``area_ha``: that of its pixels on the ellipsoid, whatever
+    was made simpler. `geoseg.raster.rasterise.rasterise` makes the same classes of them.
+
+    Dissolved, a feature is all of a class and ``polygons`` says of how many; memory is then that of
+    the borders of one, or of a million corners. With zones it is cut at their borders and has the
+    column ``zone``, and ``area_ha`` is that of its shape. The zones are a second layer, or a file
+    ``NAME_zones.EXT``: with their own attributes, ``NAME_ha`` for each class, and the percent
+    without data.
 
     Parameters
     ----------
     source
         Raster of one band: class ids, 0 to 254; nodata and 255 are no class.
     output
-        ``.gpkg``, ``.geojson`` or ``.parquet``; see `geoseg.raster.polygons.files`.
+        ``.gpkg``, ``.geojson`` or ``.parquet``; see `geoseg.raster.polygons.files.layer`.
     settings
         Which classes, how large, how simple.
     workers
@@ -126,102 +160,155 @@ def vectorise(
         A pixel is no class id, a class is none, or nothing is left to write.
     GridError
         An area on Earth was asked for and pixels have none.
+    VectorError
+        Zones cannot be read, or lie elsewhere.
     OutputError
         The file cannot be written.
     """
     began = time.perf_counter()
     settings = settings or VectoriseSettings()
     target = check_polygon_output(output, overwrite=overwrite)
+    scene = _open(source, target, settings, overwrite)
+    legend = Legend.of_raster(scene.paths[0])
+    ground = Ground(scene.grid)
+    ids = ClassIds(str(source), legend, settings.classes)
+    least = ground.least(settings.min_area)
+    notes, zones, table = [*ground.notes], None, None
+    if target.suffix.lower() in (".geojson", ".json"):
+        notes.append("GeoJSON is in longitude and latitude (WGS 84): coordinates are reprojected")
+    if settings.zones is not None:
+        zones = ZoneFile.read(settings.zones, scene, settings.zone_field)
+        table = measure_zones(scene, ids, ground, zones, workers=workers, progress=progress)
+        notes += table.notes
+    tally = Tally()
+    with ExitStack() as stack:
+        file = stack.enter_context(
+            PolygonFile(
+                target,
+                scene.grid,
+                overwrite=overwrite,
+                metadata=_tags(scene, settings) | classes_tag(ids.legend),
+                gathered=settings.dissolve,
+            )
+        )
+        simplifier = None
+        if settings.simplify is not None:
+            simplifier = stack.enter_context(_simplifier(scene.grid, settings.simplify, file))
+        rows = stack.enter_context(closing(_rows(scene, ids, workers, progress)))
+        polygons = trace_polygons(
+            rows,
+            scene.grid.width,
+            areas=ground.rows if ground.known else None,
+            least_pixels=least[0],
+            least_area=least[1],
+            simplifier=simplifier,
+            tally=tally,
+            workers=workers,
+        )
+        stack.enter_context(closing(polygons))
+        if settings.dissolve:
+            _gather(file, polygons, zones)
+        else:
+            for some in polygons:
+                file.write(some, _columns(some, ids, ground))
+        left_out = _amount(
+            ground, tally.left_out.sum(), tally.left_out_pixels.sum(), tally.left_out_areas.sum()
+        )
+        if not tally.polygons.any():
+            raise LabelError(_nothing(source, settings, left_out))
+        if zones is not None and settings.dissolve:
+            _write_cut(file, ids, ground, zones, scene.grid)
+            notes.append("polygons are cut at the borders of zones; what lies in none is left out")
+        elif settings.dissolve:
+            _write_classes(file, ids, ground, tally)
+        classes = ids.classes(np.flatnonzero(tally.polygons).tolist())
+        style = category_qml(CLASS, {str(c.id): (c.name, c.color) for c in classes}, alpha=255)
+        files = file.publish(style, None if table is None else table.layer)
+    notes += _notes_of_classes(source, legend, classes)
+    if table is None and len(files) == 1:
+        notes.append(_note_of_style(target))
+    return Vectorised(
+        files=tuple(files),
+        classes={
+            c: _amount(ground, tally.polygons[c.id], tally.pixels[c.id], tally.areas[c.id])
+            for c in classes
+        },
+        left_out=left_out,
+        zones=() if table is None else table.zones,
+        notes=tuple(notes),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _open(source: str | Path, target: Path, settings: VectoriseSettings, overwrite: bool) -> Scene:
+    """Open a class raster of which a file of polygons can be made."""
     scene = Scene.open(source)
     if len(scene.bands) != 1:
         raise BandError(
             f"{source} has {len(scene.bands)} bands ({', '.join(scene.band_names[:6])}), not the"
             " one of a class raster"
         )
-    refuse_inputs([target], scene.files)
-    grid = scene.grid
-    legend = Legend.of_raster(scene.paths[0])
-    ground = _Ground(grid)
-    notes = [*ground.notes]
-    if target.suffix.lower() in (".geojson", ".json"):
-        if grid.crs is None:
-            raise GridError(
-                f"{source} has no coordinate system, and GeoJSON is in longitude and latitude"
-                " alone; name the output *.gpkg"
-            )
-        notes.append("GeoJSON is in longitude and latitude (WGS 84): coordinates are reprojected")
-    ids = _Ids(str(source), legend, settings.classes)
-    tally = Tally()
-    with ExitStack() as stack:
-        file = stack.enter_context(
-            PolygonFile(target, grid, overwrite=overwrite, metadata=_tags(scene, settings))
+    outputs, read = [target], [*scene.files]
+    if settings.zones is not None:
+        outputs = list(dict.fromkeys([target, place_beside(target, LAYER)]))
+        check_outputs(outputs, overwrite=overwrite)
+        read.append(settings.zones.partition("|layername=")[0])
+        if target.suffix.lower() == ".gpkg" and target.stem.casefold() == LAYER:
+            raise OptionError(f"{target}: its second layer is called {LAYER}; name it otherwise")
+    refuse_inputs(outputs, read)
+    if target.suffix.lower() in (".geojson", ".json") and scene.grid.crs is None:
+        raise GridError(
+            f"{source} has no coordinate system, and GeoJSON is in longitude and latitude"
+            " alone; name the output *.gpkg"
         )
-        simplifier = None
-        if settings.simplify is not None:
-            tolerance, metric = tolerance_on(grid, settings.simplify)
-            simplifier = stack.enter_context(
-                Simplifier(
-                    grid.height,
-                    grid.width,
-                    tolerance=tolerance,
-                    metric=metric,
-                    folder=file.folder,
-                )
-            )
-        least_pixels, least_area = ground.least(settings.min_area)
-        rows = stack.enter_context(closing(_rows(scene, ids, workers, progress)))
-        polygons = trace_polygons(
-            rows,
-            grid.width,
-            areas=ground.rows if ground.known else None,
-            least_pixels=least_pixels,
-            least_area=least_area,
-            simplifier=simplifier,
-            tally=tally,
-            workers=workers,
-        )
-        for some in stack.enter_context(closing(polygons)):
-            file.write(some, _columns(some, ids.names, ground))
-        left_out = ground.amount(
-            tally.left_out.sum(), tally.left_out_pixels.sum(), tally.left_out_areas.sum()
-        )
-        if not tally.polygons.any():
-            raise LabelError(_nothing(source, settings, left_out))
-        classes = _classes(legend, ids.names, tally)
-        if legend is not None:
-            notes += [
-                f"{source}: the value {c.id} is none of its classes; its polygons are named"
-                f" '{c.name}'"
-                for c in classes
-                if c.id not in legend.ids
-            ]
-        else:
-            notes.append(f"{source} names no classes: polygons are named by their values")
-        style = category_qml("class", {str(c.id): (c.name, c.color) for c in classes}, alpha=255)
-        files = file.publish(style)
-    if len(files) == 1:
-        notes.append(
-            f"{target.with_suffix('.qml').name} is the style of a raster and stays; "
-            + (
-                "the GeoPackage holds its own"
-                if target.suffix.lower() == ".gpkg"
-                else "name the output otherwise to get one for the polygons"
-            )
-        )
-    return Vectorised(
-        files=tuple(files),
-        classes={
-            c: ground.amount(tally.polygons[c.id], tally.pixels[c.id], tally.areas[c.id])
-            for c in classes
-        },
-        left_out=left_out,
-        notes=tuple(notes),
-        seconds=time.perf_counter() - began,
+    return scene
+
+
+def _simplifier(grid: Grid, length: Measure, file: PolygonFile) -> Simplifier:
+    tolerance, metric = tolerance_on(grid, length)
+    return Simplifier(
+        grid.height, grid.width, tolerance=tolerance, metric=metric, folder=file.folder
     )
 
 
+def _gather(file: PolygonFile, polygons: Iterable[Polygons], zones: ZoneFile | None) -> None:
+    """Let polygons wait for others of their class, or of their class and zone."""
+    cutter = None if zones is None else Cutter(zones.on_grid)
+    for some in polygons:
+        shapes, keys = file.shapes(some), some.values.astype(np.int64)
+        if cutter is not None:
+            shapes, which, zone = cutter.cut(shapes)
+            keys = zone * 256 + keys[which]
+        file.gather(shapes, keys)
+
+
+def _notes_of_classes(
+    source: str | Path, legend: Legend | None, classes: list[LegendClass]
+) -> list[str]:
+    if legend is None:
+        return [f"{source} names no classes: polygons are named by their values"]
+    return [
+        f"{source}: the value {c.id} is none of its classes; its polygons are named '{c.name}'"
+        for c in classes
+        if c.id not in legend.ids
+    ]
+
+
+def _note_of_style(target: Path) -> str:
+    is_package = target.suffix.lower() == ".gpkg"
+    return f"{target.with_suffix('.qml').name} is the style of a raster and stays; " + (
+        "the GeoPackage holds its own"
+        if is_package
+        else "name the output otherwise to get one for the polygons"
+    )
+
+
+def _amount(ground: Ground, polygons: int, pixels: int, area: float) -> Amount:
+    return Amount(polygons=int(polygons), pixels=int(pixels), hectares=ground.hectares_of(area))
+
+
 def _rows(
-    scene: Scene, ids: _Ids, workers: int, progress: Callable[[int], None] | None
+    scene: Scene, ids: ClassIds, workers: int, progress: Callable[[int], None] | None
 ) -> Generator[NDArray[np.uint8], None, None]:
     """Read rows (rows, cols) of class ids, from the top."""
     with closing(read_strips([scene], workers=workers, convert=ids.convert)) as strips:
@@ -231,110 +318,11 @@ def _rows(
                 progress(strip.height * scene.grid.width)
 
 
-class _Ids:
-    """Pixels to the ids of wanted classes, and ids to names."""
-
-    def __init__(self, source: str, legend: Legend | None, wanted: tuple[int | str, ...]) -> None:
-        self._source = source
-        names = {} if legend is None else {c.id: c.name for c in legend.classes}
-        self.names = np.array([names.get(i, f"class {i}") for i in range(256)], dtype=object)
-        self._lut: NDArray[np.uint8] | None = None
-        if wanted:
-            self._lut = np.full(256, NODATA, np.uint8)
-            for item in wanted:
-                one = self._id(item, legend)
-                self._lut[one] = one
-
-    def _id(self, item: int | str, legend: Legend | None) -> int:
-        if legend is None:
-            if isinstance(item, str):
-                raise LabelError(f"no class is named {item!r}: {self._source} names no classes")
-            if not 0 <= item < NODATA:
-                raise LabelError(f"no class has the id {item}; ids are from 0 to 254")
-            return item
-        if isinstance(item, str):
-            return legend.ids[legend.index_of_name(item)]
-        return legend.ids[legend.index_of(item)]
-
-    def convert(
-        self, pixels: list[Pixels], window: Window
-    ) -> tuple[tuple[NDArray[np.uint8], ...], NDArray[np.bool_]]:
-        """Turn what was read into ids, 255 where there is none (runs in the reading threads)."""
-        del window
-        values, valid = pixels[0].data[0], pixels[0].valid
-        if values.dtype != np.uint8:
-            given = values
-            with np.errstate(invalid="ignore"):  # NaN is nodata
-                values = given.astype(np.uint8)
-            wrong = valid & (values != given)
-            if wrong.any():
-                raise LabelError(
-                    f"{self._source}: {given[wrong][0]:g} is no class id, which are from 0 to 254:"
-                    " this is no class raster"
-                )
-        if self._lut is not None:
-            values = self._lut[values]
-        if not valid.all():
-            values = np.where(valid, values, np.uint8(NODATA))
-        return (values,), valid
-
-
-class _Ground:
-    """Areas of pixels on the ellipsoid, in whole numbers of a small unit."""
-
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-        self.notes: tuple[str, ...] = ()
-        self._areas: PixelAreas | None = None
-        self._unit = 1.0
-        try:
-            self._areas = PixelAreas(grid)
-            middle = self._areas.rows(grid.height // 2, grid.height // 2 + 1)
-            self._unit = float(middle.at(np.array([grid.width // 2]))[0, 0]) / 2**_AREA_BITS
-        except GridError as error:
-            self.notes = (f"areas are in pixels alone: {error}",)
-            self._why = error
-        blocks = np.arange(0, grid.width, AREA_BLOCK)
-        self._cols = (blocks + np.minimum(blocks + AREA_BLOCK, grid.width)) // 2
-
-    @property
-    def known(self) -> bool:
-        """Whether pixels have an area on Earth."""
-        return self._areas is not None
-
-    def rows(self, first: int, stop: int) -> NDArray[np.int64]:
-        """(rows, blocks) areas of pixels in the middle of blocks of columns."""
-        if self._areas is None:
-            raise self._why
-        areas = self._areas.rows(first, stop).at(self._cols)
-        return np.ascontiguousarray(np.rint(areas / self._unit), np.int64)
-
-    def hectares(self, areas: NDArray[Any]) -> NDArray[np.float64]:
-        """Areas in hectares."""
-        return np.asarray(areas * (self._unit / 1e4), np.float64)
-
-    def amount(self, polygons: int, pixels: int, area: float) -> Amount:
-        """Put an amount of ground in words."""
-        known = float(area * self._unit / 1e4) if self.known else None
-        return Amount(polygons=int(polygons), pixels=int(pixels), hectares=known)
-
-    def least(self, area: Measure | None) -> tuple[int, int]:
-        """Least pixels and least area of a polygon."""
-        if area is None:
-            return 0, 0
-        if area.unit == "px":
-            return math.ceil(area.value), 0
-        if self._areas is None:
-            raise GridError(f"{self._why}; give the least area in pixels ({area.value:g}px)")
-        metres = area.value * (1e4 if area.unit == "ha" else 1.0)
-        # A millionth less: what is as large to the last digit shall not fall for its rounding.
-        return 0, math.ceil(metres / self._unit * (1 - 1e-6))
-
-
-def _columns(some: Polygons, names: NDArray[Any], ground: _Ground) -> dict[str, NDArray[Any]]:
+def _columns(some: Polygons, ids: ClassIds, ground: Ground) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {
-        "class": some.values.astype(np.int32),
-        "name": names[some.values],
+        CLASS: some.values.astype(np.int32),
+        NAME: ids.names[some.values],
+        COLOR: ids.colors(some.values),
         "pixels": some.pixels,
     }
     if ground.known:
@@ -342,19 +330,50 @@ def _columns(some: Polygons, names: NDArray[Any], ground: _Ground) -> dict[str, 
     return columns
 
 
-def _classes(legend: Legend | None, names: NDArray[Any], tally: Tally) -> list[LegendClass]:
-    """Classes that have polygons: those of the legend in its order, then others by their values."""
-    known = [] if legend is None else [c for c in legend.classes if tally.polygons[c.id]]
-    ids = {c.id for c in known}
-    others = [i for i in np.flatnonzero(tally.polygons).tolist() if i not in ids]
-    colors = class_colors(
-        [c.name for c in known] + [names[i] for i in others],
-        [c.color for c in known] + [None] * len(others),
-    )
-    return known + [
-        LegendClass(i, names[i], color)
-        for i, color in zip(others, colors[len(known) :], strict=True)
-    ]
+def _write_classes(file: PolygonFile, ids: ClassIds, ground: Ground, tally: Tally) -> None:
+    """Write what was gathered by class, in the order of the classes."""
+    for c in ids.classes(list(file.gathered)):
+        columns: dict[str, NDArray[Any]] = {
+            **_feature(c, file.gathered[c.id]),
+            "pixels": tally.pixels[c.id : c.id + 1],
+        }
+        if ground.known:
+            columns["area_ha"] = np.round(ground.hectares(tally.areas[c.id : c.id + 1]), 6)
+        file.write_taken(file.take(c.id, c.name), columns)
+
+
+def _write_cut(
+    file: PolygonFile, ids: ClassIds, ground: Ground, zones: ZoneFile, grid: Grid
+) -> None:
+    """Write what was gathered by zone and class: zone by zone, classes in their order."""
+    gathered = file.gathered
+    if not gathered:
+        raise LabelError(f"no polygon lies in a zone of {zones.features.source}: nothing to write")
+    crs = None if grid.crs is None else crs_definition(grid.crs)
+    there: dict[int, list[int]] = {}
+    for key in gathered:
+        there.setdefault(key // 256, []).append(key % 256)
+    for zone, name in enumerate(zones.names):
+        for c in ids.classes(there.get(zone, [])):
+            key = zone * 256 + c.id
+            shapes = file.take(key, f"{c.name} in {name}")
+            columns: dict[str, NDArray[Any]] = {
+                "zone": np.array([name], object if isinstance(name, str) else np.int64),
+                **_feature(c, gathered[key]),
+            }
+            if ground.known and crs is not None:
+                columns["area_ha"] = np.round(ground_areas(shapes, crs) / 1e4, 6)
+            file.write_taken(shapes, columns)
+
+
+def _feature(c: LegendClass, polygons: int) -> dict[str, NDArray[Any]]:
+    """Columns of a feature that is all of a class."""
+    return {
+        CLASS: np.array([c.id], np.int32),
+        NAME: np.array([c.name], object),
+        COLOR: np.array([hex_of(c.color)], object),
+        "polygons": np.array([polygons], np.int64),
+    }
 
 
 def _nothing(source: str | Path, settings: VectoriseSettings, left_out: Amount) -> str:
@@ -370,4 +389,8 @@ def _nothing(source: str | Path, settings: VectoriseSettings, left_out: Amount) 
 def _tags(scene: Scene, settings: VectoriseSettings) -> dict[str, str]:
     options = settings.words()
     command = ["geoseg", "vectorise", *scene.paths, *option_words(options)]
-    return provenance(command, {scene.name: scene.fingerprint()}, options=options)
+    inputs = {scene.name: scene.fingerprint()}
+    if settings.zones is not None:
+        path = settings.zones.partition("|layername=")[0]
+        inputs[path] = fingerprint_files([path]) if Path(path).is_file() else ""
+    return provenance(command, inputs, options=options)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     "--classes",
     metavar="CLASSES",
     help="Classes: '1=crop,2=weed:#d7191c', or a CSV, JSON or QGIS style file. With a single one"
-    " beside the background, all polygons are of it, without --field [default: the"
-    " values, numbered by name].",
+    " beside the background, all polygons are of it, without --field [default: those that a"
+    " file of geoseg vectorise names, else the values, numbered by name].",
 )
 @click.option(
     "--background",
@@ -80,7 +80,9 @@ def command(
     LABELS is a vector file in any coordinate system, an annotation of LabelMe (JSON), or a folder
     of such annotations, each paired with the picture of its name. A pixel is of the polygon that
     its centre lies in. Values and labels that mean no class make their pixels unlabelled, and are
-    listed. LabelMe's _background_ is what is in no polygon, __ignore__ is unlabelled.
+    listed. LabelMe's _background_ is what is in no polygon; what lies in an __ignore__ is
+    unlabelled, whatever else has it and whichever --overlap. A file of geoseg vectorise knows its
+    classes: it needs neither --field nor --classes.
 
     \b
     Examples:

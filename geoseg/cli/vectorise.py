@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,9 @@ from geoseg.cli.progress import progress
 
 if TYPE_CHECKING:
     from geoseg.assessment.vectorise import Vectorised
+
+_SHOWN = 20
+"""Zones in the summary; all are in the file and in JSON."""
 
 
 def _classes(
@@ -53,6 +57,19 @@ def _classes(
     help="Make borders simpler, moving them by no more than this (2px, 15m; a plain number is in"
     " the raster's units). Neighbours keep sharing them: no gaps, no overlaps.",
 )
+@click.option(
+    "--dissolve",
+    is_flag=True,
+    help="One feature for each class, of all its polygons; with --zones, for each class and zone,"
+    " cut at their borders. Memory grows with the borders of a class.",
+)
+@click.option(
+    "--zones",
+    metavar="POLYGONS",
+    help="Measure the ground of every class inside each of these polygons, exactly, whatever is"
+    " left out or made simpler: a layer zones, or a file NAME_zones beside.",
+)
+@click.option("--zone-field", metavar="NAME", help="Attribute that names the zones.")
 @output_option("the polygons: *.gpkg, *.geojson (in WGS 84), or *.parquet (needs pyarrow)")
 @overwrite_option
 @workers_option
@@ -63,6 +80,9 @@ def command(
     wanted: tuple[int | str, ...],
     min_area: str | None,
     simplify: str | None,
+    dissolve: bool,
+    zones: str | None,
+    zone_field: str | None,
     output: str,
     overwrite: bool,
     workers: int | None,
@@ -70,14 +90,16 @@ def command(
 ) -> None:
     """Turn a class raster into polygons.
 
-    Each connected patch of a class becomes one polygon with its class, name, pixels and hectares
-    (those of its pixels, on the ellipsoid). Pixels that touch at a corner alone are not connected.
-    Nodata makes no polygon. QGIS draws the file in the colours of the classes.
+    Each connected patch of a class becomes one polygon with its class, name, colour, pixels and
+    hectares (those of its pixels, on the ellipsoid). Pixels that touch at a corner alone are not
+    connected. Nodata makes no polygon. QGIS draws the file in the colours of the classes, and
+    geoseg rasterise makes the same classes of it.
 
     \b
     Examples:
       geoseg vectorise map.tif -o map.gpkg
       geoseg vectorise map.tif --classes forest,water --min-area 0.5ha --simplify 2px -o map.gpkg
+      geoseg vectorise map.tif --zones districts.gpkg --zone-field name --dissolve -o areas.gpkg
     """
     from geoseg.assessment.measure import Measure  # noqa: PLC0415
     from geoseg.assessment.vectorise import VectoriseSettings, vectorise  # noqa: PLC0415
@@ -86,6 +108,9 @@ def command(
         classes=wanted,
         min_area=None if min_area is None else Measure.area(min_area),
         simplify=None if simplify is None else Measure.length(simplify),
+        dissolve=dissolve,
+        zones=zones,
+        zone_field=zone_field,
     )
     with progress(None, "vectorising") as bar:
         found = vectorise(
@@ -122,6 +147,14 @@ def _summary(found: Vectorised) -> dict[str, Any]:
             "pixels": left.pixels,
             "hectares": left.hectares,
         },
+        "zones": [
+            {
+                "name": zone.name,
+                "classes": dict(zone.amounts),
+                "nodata_share": None if isnan(zone.nodata_share) else zone.nodata_share,
+            }
+            for zone in found.zones
+        ],
         "seconds": found.seconds,
     }
 
@@ -141,4 +174,19 @@ def _text(found: Vectorised, settings: Any) -> str:
         if left.hectares is not None:
             area = f"{left.hectares:,.1f} ha"
         lines.append(f"left out: {left.polygons:,} smaller than {settings.min_area}, {area}")
-    return "\n".join(lines)
+    return "\n".join(lines + _zones(found))
+
+
+def _zones(found: Vectorised) -> list[str]:
+    """Lines of what the first zones hold, most of it first."""
+    if not found.zones:
+        return []
+    unit = "px" if found.left_out.hectares is None else "ha"
+    lines = [f"zones: {len(found.zones):,}"]
+    for zone in found.zones[:_SHOWN]:
+        most = sorted(zone.amounts.items(), key=lambda item: -item[1])
+        shown = ", ".join(f"{name} {amount:,.1f} {unit}" for name, amount in most[:6])
+        lines.append(f"  {zone.name}: {shown or 'nothing'}{', …' if len(most) > 6 else ''}")
+    if len(found.zones) > _SHOWN:
+        lines.append(f"  … and {len(found.zones) - _SHOWN:,} more, in the file")
+    return lines

@@ -24,8 +24,10 @@ largest; or none, where their codes differ."""
 BACKGROUND = -1
 """Where there is no polygon."""
 IGNORED = -2
-"""Where polygons of different codes overlap, or a border is near; and the code of polygons that
-make pixels count for nothing."""
+"""Where polygons of different codes overlap, or a border is near; and the code of polygons of which
+nobody knows what they are."""
+MARKED = -3
+"""Code of polygons whose pixels are `IGNORED`, whatever else has them: somebody said so."""
 
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(px|m|)\s*")
 
@@ -89,7 +91,7 @@ class Painter:
     shapes
         (features,) valid polygons and multipolygons in pixels, see `to_pixels`; some may be empty.
     codes
-        (features,) whole numbers from 0, or `IGNORED`.
+        (features,) whole numbers from 0, `IGNORED` or `MARKED`.
     height, width
         Of the grid.
     overlap
@@ -122,8 +124,9 @@ class Painter:
             # Painted later is above; of equal ones the last of the file.
             size = areas[order] if overlap == "largest" else -areas[order]
             order = order[np.argsort(size, kind="stable")]
+        order = order[np.argsort(codes[order] == MARKED, kind="stable")]
         shapes = shapes[order]
-        self._codes = codes[order]
+        self._codes = np.where(codes[order] == MARKED, IGNORED, codes[order]).astype(np.int16)
         parts, feature = shapely.get_parts(shapes, return_index=True)
         self._edges = Edges.of(polygons_of(parts))
         of_edge = feature[self._edges.polygon]

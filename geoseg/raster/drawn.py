@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, OptionError, VectorError
-from geoseg.raster.burn import IGNORED, Overlap, to_pixels
+from geoseg.raster.burn import IGNORED, MARKED, Overlap, to_pixels
 from geoseg.raster.grid import Grid
 from geoseg.raster.labelme import BACKGROUND_LABELS, IGNORE_LABELS, Annotation
 from geoseg.raster.legend import Legend
+from geoseg.raster.polygonlegend import CLASS, NAME, carried_legend
 
 _MOST_CLASSES = 64
 """Different texts in a field; more are descriptions."""
@@ -73,6 +74,10 @@ class Drawn:
     """What each is said to be."""
     placed: bool
     """Whether they have a place on Earth, so that they may lie elsewhere than the scene."""
+    legend: Legend | None = None
+    """Classes that the file names itself."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of it, a sentence each without its full stop."""
 
 
 @dataclass(kw_only=True)
@@ -108,27 +113,45 @@ def left_out(annotations: Iterable[Annotation]) -> list[str]:
 def of_vector(source: str, grid: Grid, settings: RasteriseSettings) -> Drawn:
     """Read polygons and the field that says what they are."""
     # Imported here: it takes a second, and LabelMe needs none of it.
-    from geoseg.raster.vector import Purpose, read_features  # noqa: PLC0415
+    from geoseg.raster.vector import Purpose, read_features, read_tags  # noqa: PLC0415
 
     purpose = Purpose(name="a class raster", hint="give a file of polygons, or LabelMe's JSON")
     features = read_features(source, purpose=purpose, fields=True)
     there = ", ".join(features.columns) or "no field"
     wanted = settings.field
-    if wanted is None:
+    carried = None
+    if settings.classes is None:
+        carried = carried_legend(features.columns, read_tags(source))
+    shapes = to_pixels(features.on_grid(grid), grid)
+    if wanted is None and carried is None:
         only = _only_class(settings)
-        values: list[str | None] = [only] * len(features.shapes)
         if only is None:
             raise OptionError(
                 f"{source}: say with --field which field names the class (it has {there}), or give"
                 " one class with --classes if all polygons are of it"
             )
-    else:
-        folded = {name.casefold(): name for name in features.columns}
-        name = wanted if wanted in features.columns else folded.get(wanted.casefold())
-        if name is None:
-            raise VectorError(f"{source}: has no field {wanted!r}; it has {there}")
+        return Drawn(shapes=shapes, values=[only] * len(shapes), placed=True)
+    folded = {name.casefold(): name for name in features.columns}
+    field = CLASS if wanted is None else wanted
+    name = field if field in features.columns else folded.get(field.casefold())
+    if name is None:
+        raise VectorError(f"{source}: has no field {wanted!r}; it has {there}")
+    if carried is None or name.casefold() not in carried.by_field:
         values = [_text(value) for value in features.columns[name].tolist()]
-    return Drawn(shapes=to_pixels(features.on_grid(grid), grid), values=values, placed=True)
+        return Drawn(shapes=shapes, values=values, placed=True)
+    notes = []
+    if carried.differing:
+        notes.append(
+            f"{source}: {carried.differing:,} polygons have the {CLASS} of one class and the"
+            f" {NAME} of another; the field {name} decides"
+        )
+    return Drawn(
+        shapes=shapes,
+        values=carried.by_field[name.casefold()],
+        placed=True,
+        legend=carried.legend,
+        notes=tuple(notes),
+    )
 
 
 def _only_class(settings: RasteriseSettings) -> str | None:
@@ -151,11 +174,13 @@ def _text(value: Any) -> str | None:
 
 
 def legend_of(
-    settings: RasteriseSettings, values: Iterable[str | None]
+    settings: RasteriseSettings, values: Iterable[str | None], carried: Legend | None = None
 ) -> tuple[Legend, list[str]]:
-    """Classes as they were given, or those of the values."""
+    """Classes as they were given, else as the file names them, else those of the values."""
     if settings.classes is not None:
         return Legend.parse(settings.classes), []
+    if carried is not None:
+        return _with_background(carried, settings.background), []
     names = sorted({v for v in values if v is not None} - BACKGROUND_LABELS - IGNORE_LABELS)
     if not names and settings.background is None:
         raise LabelError("no polygon says what it is; name the classes with --classes")
@@ -168,21 +193,28 @@ def legend_of(
         legend = Legend.of_values(map(int, names))
     else:
         legend = Legend.of((number, name, None, ()) for number, name in enumerate(names, start=1))
-    extra = settings.background
-    if extra is not None and legend.find(extra) is None:
-        if 0 in legend.ids:
-            raise LabelError(f"--background {extra}: no such class; there is {legend.names}")
-        rows = [(0, extra, None, ()), *((c.id, c.name, c.color, c.values) for c in legend.classes)]
-        legend = Legend.of(rows)
+    legend = _with_background(legend, settings.background)
     shown = ", ".join(f"{c.id} {c.name}" for c in legend.classes[:12])
     more = ", …" if len(legend) > 12 else ""
     return legend, [f"classes by name: {shown}{more}; choose others with --classes"]
 
 
+def _with_background(legend: Legend, extra: str | None) -> Legend:
+    """Add a class 0 for what is in no polygon, unless one of that name is there."""
+    if extra is None or legend.find(extra) is not None:
+        return legend
+    if 0 in legend.ids:
+        raise LabelError(
+            f"--background {extra}: no such class; there is {listed(legend.names, 12)}"
+        )
+    rows = [(0, extra, None, ()), *((c.id, c.name, c.color, c.values) for c in legend.classes)]
+    return Legend.of(rows)
+
+
 def codes_of(
     values: Sequence[str | None], legend: Legend, background: int, count: Count
 ) -> NDArray[np.int16]:
-    """(features,) int16: class indices, `IGNORED` where a value means none."""
+    """(features,) int16: class indices, `IGNORED` where a value means none, `MARKED` on purpose."""
     found = np.full(len(values), IGNORED, np.int16)
     for place, value in enumerate(values):
         index = None if value is None else legend.find(value)
@@ -191,13 +223,48 @@ def codes_of(
             found[place] = background if plain is None else plain
             continue
         if index is None and value in IGNORE_LABELS:
-            continue  # wanted so, and nothing to be told
-        if index is None:
+            found[place] = MARKED  # wanted so, and nothing to be told
+        elif index is None:
             count.no_class[value or ""] += 1
         else:
             found[place] = index
             count.polygons[legend.names[index]] += 1
     return found
+
+
+def refuse_none(count: Count, legend: Legend) -> None:
+    """Refuse polygons of which not one is of a class: their raster would say nothing.
+
+    Raises
+    ------
+    LabelError
+        There are some, and all have values that mean no class.
+    """
+    if count.no_class and not count.polygons:
+        raise LabelError(
+            f"no polygon is of a class: their values are {values_text(count, 6)}, the classes"
+            f" {listed(legend.names, 6)}; check --field and --classes"
+        )
+
+
+def values_text(count: Count, most: int) -> str:
+    """Put values that mean no class into a sentence, the most frequent first."""
+    found = [f"{name or '(empty)'} {n:,}" for name, n in count.no_class.most_common()]
+    return listed(found, most)
+
+
+def other_pictures(pairs: Iterable[tuple[Annotation, str]]) -> list[str]:
+    """Say which annotations name another picture than the one that they are laid on."""
+    found = [
+        f"{annotation.path.name} names {annotation.picture} and not {picture}"
+        for annotation, picture in pairs
+        if annotation.picture
+        and Path(annotation.picture).stem.casefold() != Path(picture).stem.casefold()
+    ]
+    if not found:
+        return []
+    many = "an annotation names" if len(found) == 1 else f"{len(found):,} annotations name"
+    return [f"{many} another picture than the one below: {listed(found, 3)}"]
 
 
 def no_field(settings: RasteriseSettings) -> None:

@@ -87,8 +87,18 @@ def is_labelme(path: str | Path) -> bool:
     try:
         content = _load(Path(path))
     except LabelError:
-        return False
+        return _seems_labelme(Path(path))  # so that its own error is told
     return isinstance(content, dict) and "shapes" in content
+
+
+def _seems_labelme(path: Path) -> bool:
+    """Tell whether a file that cannot be read has the words of an annotation."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(1 << 16)
+    except OSError:
+        return False
+    return b'"shapes"' in head or b'"shape_type"' in head
 
 
 def annotations_in(folder: str | Path) -> list[Path]:
@@ -153,6 +163,8 @@ def _load(path: Path) -> Any:
         return json.loads(data)
     except OSError as error:
         raise LabelError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise LabelError(f"{path}: is not UTF-8 text; save the annotation again as UTF-8") from None
     except (ValueError, RecursionError):
         raise LabelError(f"{path}: is no JSON (truncated?); save the annotation again") from None
 

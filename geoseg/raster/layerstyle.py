@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-# The same run must give the same bytes.
-_NO_DATE = "1970-01-01T00:00:00.000Z"
+NO_DATE = "1970-01-01T00:00:00.000Z"
+"""When GeoPackages say that they were written: the same run must give the same bytes."""
 
 
 def is_of_raster(style: Path) -> bool:
@@ -18,8 +19,8 @@ def is_of_raster(style: Path) -> bool:
         return b"<rasterrenderer" in file.read(1 << 20)
 
 
-def put_inside(geopackage: Path, layer: str, style_qml: str) -> None:
-    """Put a layer's style where QGIS looks for it in a GeoPackage: a table of its own making.
+def put_inside(geopackage: Path, styles: Mapping[str, str]) -> None:
+    """Put styles, by layer, where QGIS looks for them in a GeoPackage: a table of its own making.
 
     Not always: some readers warn of two layers, where the other is the table of styles.
 
@@ -36,13 +37,16 @@ def put_inside(geopackage: Path, layer: str, style_qml: str) -> None:
             " useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),"
             " update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')))"
         )
-        file.execute(
-            "INSERT INTO layer_styles VALUES (1, '', '', ?, 'geom', 'classes', ?, '', 1, '',"
+        file.executemany(
+            "INSERT INTO layer_styles VALUES (?, '', '', ?, 'geom', 'classes', ?, '', 1, '',"
             " '', NULL, ?)",
-            (layer, style_qml, _NO_DATE),
+            [
+                (number, layer, style, NO_DATE)
+                for number, (layer, style) in enumerate(styles.items(), start=1)
+            ],
         )
         file.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, description,"
             " last_change) VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
-            (_NO_DATE,),
+            (NO_DATE,),
         )

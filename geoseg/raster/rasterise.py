@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.errors import GridError, InputError, LabelError
 from geoseg.raster.burn import BACKGROUND, Painter, Reach
@@ -19,11 +20,13 @@ from geoseg.raster.drawn import (
     codes_of,
     left_out,
     legend_of,
-    listed,
     no_field,
     of_labelme,
     of_vector,
+    other_pictures,
+    refuse_none,
     said_by,
+    values_text,
 )
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grid import Grid
@@ -123,13 +126,17 @@ def rasterise(
         no_field(settings)
         annotation = read_labelme(source)
         annotation.check(grid, name)
-        drawn, notes = of_labelme(annotation), left_out([annotation])
+        drawn = of_labelme(annotation)
+        notes = [*other_pictures([(annotation, name)]), *left_out([annotation])]
     else:
-        drawn, notes = of_vector(source, grid, settings), []
-    legend, more = legend_of(settings, drawn.values)
+        drawn = of_vector(source, grid, settings)
+        notes = list(drawn.notes)
+    legend, more = legend_of(settings, drawn.values, drawn.legend)
     count = Count()
+    codes = codes_of(drawn.values, legend, _ground(legend, settings), count)
+    refuse_none(count, legend)
     tags = _tags([source], files, name, settings)
-    _write(target, name, grid, drawn, legend, settings, count, tags, overwrite, workers)
+    _write(target, name, grid, drawn, codes, legend, settings, count, tags, overwrite, workers)
     return _result(target, legend, count, 1, began, [*notes, *more])
 
 
@@ -162,7 +169,6 @@ def rasterise_folder(
     """
     began = time.perf_counter()
     settings = settings or RasteriseSettings()
-    no_field(settings)
     target = check_output_folder(
         output, overwrite=overwrite, holds=is_folder_of_maps, what="class rasters"
     )
@@ -172,6 +178,7 @@ def rasterise_folder(
             f"{annotations}: holds no annotation of LabelMe (*.json); of a vector file, name the"
             " file"
         )
+    no_field(settings)
     pairs, notes = _pairs(drawn_on, rasters_in(Path(pictures)), pictures)
     read = []
     for path, picture in pairs:
@@ -180,7 +187,7 @@ def rasterise_folder(
             annotation.check(scene.grid, Path(picture).name)
             read.append((annotation, picture, scene.grid))
     legend, more = legend_of(settings, [label for a, _, _ in read for label in said_by(a)])
-    count = Count()
+    count, ground = Count(), _ground(legend, settings)
     with TemporaryFolder(target) as hidden:
         try:
             folder = hidden.path / "maps"
@@ -191,10 +198,25 @@ def rasterise_folder(
                 name = Path(picture).name
                 tags = _tags(files, files, name, settings)
                 drawn = of_labelme(annotation)
-                _write(place, name, grid, drawn, legend, settings, count, tags, overwrite, workers)
+                codes = codes_of(drawn.values, legend, ground, count)
+                _write(
+                    place,
+                    name,
+                    grid,
+                    drawn,
+                    codes,
+                    legend,
+                    settings,
+                    count,
+                    tags,
+                    overwrite,
+                    workers,
+                )
+            refuse_none(count, legend)
             hidden.publish_folder(folder)
         except OSError as error:
             raise output_error(error, target) from error
+    notes += other_pictures([(a, Path(picture).name) for a, picture, _ in read])
     notes += left_out([a for a, _, _ in read])
     return _result(target, legend, count, len(read), began, [*notes, *more])
 
@@ -208,7 +230,7 @@ def _pairs(
         raise InputError(
             f"{folder}: holds no picture of the name of an annotation ({annotations[0].name}, say)"
         )
-    notes = []
+    notes = [] if found.note is None else [f"annotations are {found.note}"]
     for paths, what in (
         (found.first_alone, "annotations without a picture of their name are left out"),
         (found.second_alone, "pictures without an annotation get no raster"),
@@ -216,6 +238,17 @@ def _pairs(
         if paths:
             notes.append(f"{len(paths):,} {what}: {file_names(paths)}")
     return [(Path(one), other) for one, other in found.pairs], notes
+
+
+def _ground(legend: Legend, settings: RasteriseSettings) -> int:
+    """Index of the class of what is in no polygon; `BACKGROUND` for none."""
+    if settings.background is None:
+        return BACKGROUND
+    index = legend.find(settings.background)
+    if index is None:
+        names = ", ".join(f"{c.id} {c.name}" for c in legend.classes[:12])
+        raise LabelError(f"--background {settings.background}: no such class; there is {names}")
+    return index
 
 
 # -- writing --------------------------------------------------------------------------------------
@@ -226,6 +259,7 @@ def _write(
     like: str,
     grid: Grid,
     drawn: Drawn,
+    codes: NDArray[np.int16],
     legend: Legend,
     settings: RasteriseSettings,
     count: Count,
@@ -234,26 +268,20 @@ def _write(
     workers: int,
 ) -> None:
     """Paint one raster."""
-    ground = BACKGROUND
-    if settings.background is not None:
-        index = legend.find(settings.background)
-        if index is None:
-            names = ", ".join(f"{c.id} {c.name}" for c in legend.classes[:12])
-            raise LabelError(f"--background {settings.background}: no such class; there is {names}")
-        ground = index
+    ground = _ground(legend, settings)
     reach = None
     if settings.ignore_border is not None:
         reach = Reach.parse(settings.ignore_border, grid)
     painter = Painter(
         drawn.shapes,
-        codes_of(drawn.values, legend, ground, count),
+        codes,
         height=grid.height,
         width=grid.width,
         overlap=settings.overlap,
         all_touched=settings.all_touched,
         reach=reach,
     )
-    if not painter.any_on_grid and drawn.placed:
+    if not painter.any_on_grid and (drawn.placed or len(drawn.shapes)):
         raise GridError(f"{like}: no polygon lies on it ({grid.describe()})")
     lut = np.full(len(legend) + 2, NODATA, np.uint8)  # the last two are IGNORED and BACKGROUND
     lut[: len(legend)] = legend.ids
@@ -270,8 +298,8 @@ def _write(
         overwrite=overwrite,
         workers=workers,
     ) as writer:
-        for row, codes in painter.strips(_ROWS):
-            ids = lut[codes]
+        for row, painted in painter.strips(_ROWS):
+            ids = lut[painted]
             count.pixels += np.bincount(ids.ravel(), minlength=256)
             writer.write_rows(row, ids)
 
@@ -295,14 +323,11 @@ def _result(
 ) -> Rasterised:
     said = list(notes)
     if count.no_class:
-        most = count.no_class.most_common()
-        shown = listed([f"{name or '(empty)'} {n:,}" for name, n in most], 8)
         said.append(
-            f"{sum(count.no_class.values()):,} polygons have a value that is no class ({shown});"
+            f"{sum(count.no_class.values()):,} polygons have a value that is no class"
+            f" ({values_text(count, 8)});"
             " their pixels are unlabelled"
         )
-    if not count.polygons:
-        said.append("no polygon has a class: check --field and --classes")
     return Rasterised(
         output=target,
         legend=legend,

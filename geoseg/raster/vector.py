@@ -25,9 +25,11 @@ from shapely.errors import GEOSException
 
 from geoseg.errors import OutputError, VectorError
 from geoseg.raster.cog import crs_definition
+from geoseg.raster.geoparquet import is_geoparquet, parquet_tags, read_geoparquet
 from geoseg.raster.grid import Grid
-from geoseg.raster.layerstyle import is_of_raster, put_inside
+from geoseg.raster.layerstyle import NO_DATE, is_of_raster, put_inside
 from geoseg.raster.output import TemporaryFolder, check_output, no_space
+from geoseg.raster.polygonlegend import tags_of_geojson
 from geoseg.raster.region import Region, all_around, polygonal, polygons_of, reproject, valid
 
 __all__ = ["Features", "Purpose", "Region", "read_features", "read_region", "write_footprints"]
@@ -152,29 +154,49 @@ def read_features(source: str | Path, *, purpose: Purpose, fields: bool = False)
     text = str(source)
     path, _, layer = text.partition("|layername=")
     try:
-        # GDAL would leave an .aux.xml beside some files that it only reads.
-        with configured("GDAL_PAM_ENABLED", "NO"):
-            name = layer or _polygon_layer(path, purpose)
-            meta, _, wkb, data = pyogrio.raw.read(
-                path, layer=name, columns=None if fields else [], force_2d=True
-            )
+        if is_geoparquet(path):
+            crs, wkb, columns = read_geoparquet(path, fields=fields)
+        else:
+            # GDAL would leave an .aux.xml beside some files that it only reads.
+            with configured("GDAL_PAM_ENABLED", "NO"):
+                name = layer or _polygon_layer(path, purpose)
+                meta, _, wkb, data = pyogrio.raw.read(
+                    path, layer=name, columns=None if fields else [], force_2d=True
+                )
+            crs = meta["crs"]
+            columns = dict(zip(meta["fields"].tolist(), data, strict=True)) if fields else {}
         known = np.array([g is not None for g in wkb] if wkb is not None else [], bool)
         shapes = np.asarray(shapely.from_wkb(wkb[known] if wkb is not None else []), dtype=object)
-        shapes = polygonal(valid(shapes))
+        shapes = polygonal(valid(shapely.force_2d(shapes)))
     except (DataSourceError, DataLayerError) as error:
         raise VectorError(_reason(path, error, purpose)) from error
     except (GEOSException, RuntimeError, ValueError, OSError) as error:
         raise VectorError(f"{text} cannot be read: {' '.join(str(error).split())}") from error
     if not len(polygons_of(shapes)):
         raise VectorError(f"{text} has no polygons; {purpose.name} needs some")
-    columns = dict(zip(meta["fields"].tolist(), data, strict=True)) if fields else {}
     return Features(
         source=text,
         shapes=shapes,
-        crs=meta["crs"],
+        crs=crs,
         columns={key: values[known] for key, values in columns.items()},
         numbers=np.flatnonzero(known) + 1,
     )
+
+
+def read_tags(source: str | Path) -> dict[str, str]:
+    """Tags of a vector file that could be read; none where it has none, or its format no place."""
+    path, _, layer = str(source).partition("|layername=")
+    if is_geoparquet(path):
+        return parquet_tags(path)
+    if path.lower().endswith((".geojson", ".json")):
+        return tags_of_geojson(Path(path))
+    try:
+        with warnings.catch_warnings():  # of several layers: tags are of the file
+            warnings.simplefilter("ignore")
+            info = pyogrio.read_info(path, layer=layer or None)
+    except (DataSourceError, DataLayerError, RuntimeError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in (info["dataset_metadata"] or {}).items()}
 
 
 @contextmanager
@@ -216,9 +238,6 @@ def _reason(path: str, error: Exception, purpose: Purpose) -> str:
 
 
 # -- footprints -----------------------------------------------------------------------------------
-
-# GeoPackage notes when it was written; the same run must give the same bytes.
-_NO_DATE = "1970-01-01T00:00:00.000Z"
 
 
 def write_footprints(
@@ -265,7 +284,7 @@ def write_footprints(
     """
     target = check_output(path, overwrite=overwrite, suffixes=(".gpkg",))
     shapes = _shapes_of(polygons)
-    fields, masks = _fields(columns, len(shapes))
+    fields, masks = fields_of(columns, len(shapes))
     with TemporaryFolder(target) as folder:
         made = folder.path / target.name
         # SQLite's words for a full disk are many and obscure; so is it known beforehand.
@@ -273,9 +292,9 @@ def write_footprints(
         style = target.with_suffix(".qml")
         is_inside = is_of_raster(style)
         try:
-            _write_layer(made, layer, shapes, fields, masks, crs, metadata)
+            write_layer(made, layer, shapes, fields, masks, crs, metadata)
             if style_qml is not None and is_inside:
-                put_inside(made, layer, style_qml)
+                put_inside(made, {layer: style_qml})
         except (DataSourceError, DataLayerError, RuntimeError, OSError, sqlite3.Error) as error:
             if tight:
                 raise no_space(target) from error
@@ -312,10 +331,10 @@ def _shapes_of(polygons: Any) -> NDArray[Any]:
     return np.asarray(shapely.polygons(rings), dtype=object)
 
 
-def _fields(
+def fields_of(
     columns: Mapping[str, Sequence[Any] | NDArray[Any]], count: int
 ) -> tuple[dict[str, NDArray[Any]], list[NDArray[np.bool_] | None]]:
-    """Columns as arrays that OGR has types for, and where each is empty."""
+    """Make columns arrays that OGR has types for, and where each is empty."""
     fields: dict[str, NDArray[Any]] = {}
     masks: list[NDArray[np.bool_] | None] = []
     for name, given in columns.items():
@@ -345,7 +364,7 @@ def _array_of(given: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[Any], NDArra
     return values.astype(object) if values.dtype.kind in "US" else values, empty
 
 
-def _write_layer(
+def write_layer(
     made: Path,
     layer: str,
     shapes: NDArray[Any],
@@ -354,6 +373,7 @@ def _write_layer(
     crs: CRS | None,
     metadata: Mapping[str, str] | None,
 ) -> None:
+    """Write a layer, perhaps one more of a file that is there; see `write_footprints`."""
     points = shapely.get_type_id(shapes) == shapely.GeometryType.POINT
     several = shapely.get_type_id(shapes) == shapely.GeometryType.MULTIPOLYGON
     if several.any():  # a layer is of one kind
@@ -362,7 +382,7 @@ def _write_layer(
             dtype=object,
         )
     kind = "Point" if points.any() else "MultiPolygon" if several.any() else "Polygon"
-    with configured("OGR_CURRENT_DATE", _NO_DATE), warnings.catch_warnings():
+    with configured("OGR_CURRENT_DATE", NO_DATE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided")
         pyogrio.raw.write(
             made,

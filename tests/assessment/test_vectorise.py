@@ -71,9 +71,10 @@ def asked(**settings: Any) -> VectoriseSettings:
 def test_polygons_have_their_class_name_pixels_and_hectares(raster: Path, tmp_path: Path) -> None:
     found = vectorise(raster, tmp_path / "out.gpkg")
     table = geopandas.read_file(tmp_path / "out.gpkg")
-    assert list(table.columns) == ["class", "name", "pixels", "area_ha", "geometry"]
+    assert list(table.columns) == ["class", "name", "color", "pixels", "area_ha", "geometry"]
     assert table["class"].tolist() == [3, 1, 2, 7]
     assert table["name"].tolist() == ["hut", "forest", "water", "road"]
+    assert table["color"].tolist()[1:3] == ["#00ff00", "#0000ff"]
     assert table["pixels"].tolist() == [1, 8, 6, 4]
     assert table.crs == "EPSG:32612"
     assert (table.area / 900).tolist() == [1, 8, 6, 4]
@@ -329,7 +330,7 @@ def test_neither_workers_nor_another_run_change_a_byte(tmp_path: Path, suffix: s
 def test_many_polygons_go_in_batches_and_are_all_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geoseg.raster.polygons.files._BATCH", 7)
+    monkeypatch.setattr("geoseg.raster.polygons.files.layer._BATCH", 7)
     row, col = np.mgrid[:10, :10]
     pixels: NDArray[np.uint8] = ((row + col) % 2).astype(np.uint8)
     raster = write(tmp_path / "map.tif", pixels)

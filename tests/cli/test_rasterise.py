@@ -168,6 +168,7 @@ def test_polygons_elsewhere_on_the_globe_are_brought_to_the_grid(
     ("words", "status", "why"),
     [
         ([], 2, "say with --field which field names the class (it has crop, code)"),
+        (["--field", ""], 1, "has no field ''; it has crop, code"),
         (["--field", "kind"], 1, "has no field 'kind'; it has crop, code"),
         (["--field", "crop", "--background", "soil", "--classes", "1=crop"], 1, "no such class"),
         (["--field", "crop", "--ignore-border", "2ha"], 2, "no width of a border"),
@@ -192,6 +193,51 @@ def test_polygons_that_miss_the_scene_are_refused(
     geopandas.GeoDataFrame({"k": ["a"]}, geometry=[box(90, 0, 91, 1)], crs=32612).to_file(far)
     assert call("rasterise", far, "--like", scene, "--field", "k", "-o", tmp_path / "o.tif") == 1
     assert "no polygon lies on it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson"])
+@pytest.mark.parametrize("words", [["--field", "class"], ["--field", "name"], []])
+@pytest.mark.parametrize("more", [[], ["--dissolve"]])
+def test_polygons_of_a_map_give_back_the_map_and_its_legend(
+    scene: Path, plots: Path, tmp_path: Path, suffix: str, words: list[str], more: list[str]
+) -> None:
+    first, vector, again = tmp_path / "a.tif", tmp_path / f"v.{suffix}", tmp_path / "b.tif"
+    classes = "7=crop:#123456,20=weed:#654321,30=absent:#00ffee"
+    given = ["--field", "crop", "--classes", classes]
+    assert call("rasterise", plots, "--like", scene, *given, "-o", first) == 0
+    assert call("vectorise", first, "-o", vector, *more) == 0
+    assert call("rasterise", vector, "--like", scene, *words, "-o", again) == 0
+    assert np.array_equal(codes(first), codes(again))
+    assert Legend.of_raster(again) == Legend.parse(classes)
+
+
+def test_edited_polygons_of_a_map_are_told_where_id_and_name_differ(
+    scene: Path, plots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, vector, again = tmp_path / "a.tif", tmp_path / "v.gpkg", tmp_path / "b.tif"
+    assert call("rasterise", plots, "--like", scene, "--field", "crop", "-o", first) == 0
+    assert call("vectorise", first, "-o", vector) == 0
+    table = geopandas.read_file(vector)
+    table.loc[table["name"] == "weed", "class"] = 1
+    table.loc[len(table)] = table.loc[0]  # crop stays what most of its polygons say
+    table.to_file(vector)
+    capsys.readouterr()
+    words = ["--like", scene, "--field", "name", "-o", again]
+    assert call("rasterise", vector, *words) == 0
+    assert "have the class of one class and the name of another; the field name decides" in (
+        capsys.readouterr().err
+    )
+
+
+def test_polygons_of_no_class_are_refused_with_what_they_are(
+    scene: Path, plots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--field", "crop", "--classes", "1=corn,0=other", "--background", "other"]
+    assert call("rasterise", plots, "--like", scene, *words, "-o", tmp_path / "o.tif") == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert said[-1].startswith("Error: no polygon is of a class: their values are weed 1, crop 1, ")
+    assert "the classes corn, other; check --field and --classes" in said[-1]
+    assert not (tmp_path / "o.tif").exists()
 
 
 # -- LabelMe --------------------------------------------------------------------------------------
@@ -276,6 +322,57 @@ def test_one_annotation_is_laid_on_its_picture(
     out = tmp_path / "a.tif"
     assert call("rasterise", drawn / "a.json", "--like", pictures / "a.png", "-o", out) == 0
     assert codes(out)[0].tolist() == [1, 1, 1, 255]
+
+
+def test_what_is_ignored_stays_so_whatever_the_overlap(
+    annotated: tuple[Path, Path], tmp_path: Path
+) -> None:
+    drawn, pictures = annotated
+    for overlap in ("last", "first", "smallest", "largest", "ignore"):
+        out = tmp_path / f"{overlap}.tif"
+        words = ["--like", pictures / "a.png", "--overlap", overlap, "-o", out]
+        assert call("rasterise", drawn / "a.json", *words) == 0
+        assert codes(out)[2].tolist() == [1, 1, 255, 255]
+
+
+def test_a_picture_of_another_name_is_told(
+    annotated: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn, pictures = annotated
+    words = ["--like", pictures / "a.png", "-o", tmp_path / "a.tif"]
+    assert call("rasterise", drawn / "a.json", *words) == 0
+    assert "a.json names x.png and not a.png" in capsys.readouterr().err
+    content = json.loads((drawn / "a.json").read_text())
+    (drawn / "a.json").write_text(json.dumps(content | {"imagePath": "..\\jpg\\A.jpg"}))
+    assert call("rasterise", drawn / "a.json", *words, "--overwrite") == 0
+    assert "names another picture" not in capsys.readouterr().err
+
+
+def test_shapes_that_all_miss_their_picture_are_refused(
+    annotated: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn, pictures = annotated
+    annotate(drawn / "a.json", 3, 4, ("crop", [[9, 9], [12, 12]]))
+    words = ["--like", pictures / "a.png", "-o", tmp_path / "a.tif"]
+    assert call("rasterise", drawn / "a.json", *words) == 1
+    assert "a.png: no polygon lies on it" in capsys.readouterr().err
+
+
+def test_annotations_of_no_class_are_refused_and_empty_ones_are_not(
+    annotated: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn, pictures = annotated
+    words = ["--classes", "0=soil,5=beet", "--background", "soil"]
+    assert call("rasterise", drawn, "--like", pictures, *words, "-o", tmp_path / "m") == 1
+    assert "no polygon is of a class: their values are crop 1, weed 1, moss 1" in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / "m").exists()
+    annotate(drawn / "a.json", 3, 4)
+    out = tmp_path / "a.tif"
+    like = ["--like", pictures / "a.png", "-o", out]
+    assert call("rasterise", drawn / "a.json", *like, *words) == 0
+    assert (codes(out) == 0).all()
 
 
 @pytest.mark.realdata

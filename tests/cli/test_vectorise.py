@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 
 from geoseg.cli import main
+from geoseg.raster.legend import Legend
+from geoseg.raster.style import class_aux_xml
 
 
 @pytest.fixture
@@ -69,6 +73,53 @@ def test_json_is_one_object(
     assert found["files"] == [str(tmp_path / "out.geojson"), str(tmp_path / "out.qml")]
 
 
+@pytest.fixture
+def districts(tmp_path: Path) -> Path:
+    path = tmp_path / "districts.gpkg"
+    halves = [shapely.box(300000, 3999700, 300150, 4000000)] * 22
+    frame = geopandas.GeoDataFrame({"name": [f"d{i}" for i in range(22)]}, geometry=halves)
+    frame.set_crs(32612).to_file(path)
+    return path
+
+
+def test_zones_are_in_the_summary_and_in_json(
+    raster: Path, districts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--zones", districts, "--zone-field", "name", "--dissolve", "--overwrite"]
+    assert call("vectorise", raster, "-o", tmp_path / "out.gpkg", *words) == 0
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert "zones: 22" in lines
+    # Column 0 whole and column 1 by half: 1 + 1 + ½ of class 1, ½ each of classes 3 and 2.
+    (line,) = [line for line in lines if line.startswith("  d0: ")]
+    assert line.startswith("  d0: class 1 2.5 ha, ")
+    assert {"class 2 0.5 ha", "class 3 0.5 ha"} == set(line[22:].split(", "))
+    assert lines[-1] == "  … and 2 more, in the file"
+    assert "polygons are cut at the borders of zones" in told.err
+    assert call("vectorise", raster, "-o", tmp_path / "out.gpkg", *words, "--json", "-q") == 0
+    found = json.loads(capsys.readouterr().out)["zones"]
+    assert len(found) == 22
+    assert found[21]["name"] == "d21"
+    assert found[21]["classes"]["class 1"] == pytest.approx(2.5, abs=0.02)
+    assert found[21]["nodata_share"] == pytest.approx(100 / 4.5, abs=0.1)
+
+
+def test_examples_of_the_help_work_as_typed(
+    raster: Path, districts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    Path(f"{raster}.aux.xml").write_text(
+        class_aux_xml(Legend.parse("1=forest,2=water,3=hut")), encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert call("vectorise", "--help") == 0
+    text = capsys.readouterr().out
+    examples = [line.strip() for line in text.splitlines() if line.startswith("    geoseg ")]
+    assert len(examples) == 3
+    for example in examples:
+        assert call(*shlex.split(example)[1:], "--overwrite") == 0, example
+
+
 def test_the_american_spelling_is_accepted(raster: Path, tmp_path: Path) -> None:
     assert call("vectorize", raster, "-o", tmp_path / "out.gpkg", "-q") == 0
 
@@ -80,6 +131,9 @@ def test_the_american_spelling_is_accepted(raster: Path, tmp_path: Path) -> None
         (["--simplify", "0"], 2, "'0' is no tolerance"),
         (["--classes", "1,,2"], 2, "holds an empty name"),
         (["--classes", "ice"], 1, "no class is named 'ice'"),
+        (["--zone-field", "name"], 2, "--zone-field names zones; it goes with --zones"),
+        (["--zones", " "], 2, "--zones names no file of polygons"),
+        (["--zones", "none.gpkg"], 1, "none.gpkg: no such file; zones are a file of polygons"),
         (["--classes", "9"], 1, "has no pixel of the classes that are wanted"),
         (["-o", "nowhere/out.gpkg"], 1, "does not exist; make it first"),
         (["-o", "out.shp"], 1, "name the output *.gpkg or *.geojson"),

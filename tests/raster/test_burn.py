@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from geoseg.errors import GridError, OptionError
-from geoseg.raster.burn import BACKGROUND, IGNORED, Overlap, Painter, Reach, to_pixels
+from geoseg.raster.burn import BACKGROUND, IGNORED, MARKED, Overlap, Painter, Reach, to_pixels
 from geoseg.raster.grid import Grid
 
 B, X = BACKGROUND, IGNORED
@@ -74,6 +74,15 @@ def test_where_classes_differ_an_overlap_can_be_ignored() -> None:
 def test_polygons_without_a_class_hide_what_is_below() -> None:
     found = paint([shapely.box(0, 0, 5, 1), shapely.box(2, 0, 3, 1)], [3, IGNORED], height=1)
     assert found.tolist() == [[3, 3, X, 3, 3]]
+
+
+@pytest.mark.parametrize("overlap", ["last", "first", "smallest", "largest", "ignore"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_marked_is_ignored_whatever_else_has_it(overlap: Overlap, turned: bool) -> None:
+    both = [(shapely.box(0, 0, 4, 1), 3), (shapely.box(2, 0, 5, 1), MARKED)]
+    shapes, codes = zip(*(both[::-1] if turned else both), strict=True)
+    found = paint(list(shapes), list(codes), height=1, overlap=overlap)
+    assert found.tolist() == [[3, 3, X, X, X]]
 
 
 def test_holes_are_holes() -> None:

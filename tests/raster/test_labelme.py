@@ -131,6 +131,21 @@ def test_what_is_no_annotation_is_refused(tmp_path: Path, text: str) -> None:
         read_labelme(tmp_path / "b.json")
 
 
+def test_annotations_that_are_broken_are_told_as_such(tmp_path: Path) -> None:
+    path = annotate(tmp_path / "a.json", shape("polygon", (0, 0), (4, 0), (0, 4)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert is_labelme(path)
+    with pytest.raises(LabelError, match="is no JSON"):
+        read_labelme(path)
+    path.write_bytes(whole.replace(b"crop", "é".encode("latin-1")))
+    assert is_labelme(path)
+    with pytest.raises(LabelError, match="is not UTF-8 text"):
+        read_labelme(path)
+    path.write_bytes(b'{"type": "FeatureCollection", "features": [')
+    assert not is_labelme(path)
+
+
 def test_geojson_is_told_from_annotations(tmp_path: Path) -> None:
     other = tmp_path / "b.json"
     other.write_text('{"type": "FeatureCollection", "features": []}')

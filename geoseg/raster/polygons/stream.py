@@ -33,7 +33,7 @@ from geoseg.raster.polygons.simplify import Simplifier
 NODATA = _trace.NODATA
 """Pixel value that makes no polygon."""
 
-_BAND_PIXELS = 1 << 21
+_BAND_PIXELS = 1 << 19
 _LEAST_BAND_ROWS = 32
 AREA_BLOCK = 64
 """Columns of a row whose pixels are taken to have the same area."""

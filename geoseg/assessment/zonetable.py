@@ -1,0 +1,204 @@
+"""How much ground of each class lies in each zone: pixels by the part of them that lies within."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.assessment.classids import ClassIds, Ground
+from geoseg.assessment.coverage.table import cell_text, free_name
+from geoseg.errors import VectorError
+from geoseg.raster.ellipsoid import RowAreas
+from geoseg.raster.legend import NODATA
+from geoseg.raster.palette import of_hex
+from geoseg.raster.polygons.files.layer import Beside
+from geoseg.raster.scene import Scene
+from geoseg.raster.strips import Strip, read_strips
+from geoseg.raster.style import category_qml
+from geoseg.raster.vector import Features, Purpose, crs_of, read_features
+from geoseg.raster.window import Window
+from geoseg.raster.zones import Zones, whole_areas
+
+LAYER = "zones"
+"""What the layer of zones is called."""
+_PURPOSE = Purpose(name="the area by zone", hint="zones are a file of polygons")
+_RESERVED = ("fid", "geom", "geometry", "ogc_fid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneAmount:
+    """What one zone holds."""
+
+    name: str
+    """The zone."""
+    amounts: Mapping[str, float]
+    """Hectares by class (pixels, where they have no place on Earth); those that it has."""
+    nodata_share: float
+    """Percent of the zone without data; NaN of a zone without area."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ZoneFile:
+    """Zones as they were read."""
+
+    features: Features
+    """The polygons and their attributes."""
+    names: list[Any]
+    """(zones,) what each is called."""
+    on_grid: NDArray[Any]
+    """(zones,) the polygons in the raster's coordinate system."""
+
+    @classmethod
+    def read(cls, source: str, scene: Scene, field: str | None) -> ZoneFile:
+        """Read zones, named by an attribute or else by their places in the file, from 1.
+
+        Raises
+        ------
+        VectorError
+            They cannot be read, have no such attribute, or have no place on the raster.
+        """
+        features = read_features(source, purpose=_PURPOSE, fields=True)
+        if field is None:
+            names: list[Any] = [int(number) for number in features.numbers]
+        elif field in features.columns:
+            cells = features.columns[field].tolist()
+            names = ["" if v is None else cell_text(v) for v in cells]
+        else:
+            there = ", ".join(features.columns) or "none"
+            raise VectorError(f"{source} has no attribute {field!r}; there are {there}")
+        return cls(features=features, names=names, on_grid=features.on_grid(scene.grid))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ZoneTable:
+    """What all zones hold."""
+
+    layer: Beside
+    """The zones with what they hold, to be written."""
+    zones: tuple[ZoneAmount, ...]
+    """The same, zone by zone."""
+    notes: tuple[str, ...]
+    """What a person should know, in words."""
+
+
+def measure_zones(
+    scene: Scene,
+    ids: ClassIds,
+    ground: Ground,
+    given: ZoneFile,
+    *,
+    workers: int,
+    progress: Callable[[int], None] | None = None,
+) -> ZoneTable:
+    """Measure how much of each wanted class every zone holds; zones may overlap.
+
+    Raises
+    ------
+    RasterReadError
+        The raster cannot be read to its end.
+    VectorError
+        All zones lie off the raster.
+    LabelError
+        A pixel is no class id.
+    """
+    zones = Zones(given.on_grid, scene.grid)
+    counts, areas = np.zeros((2, len(zones), 256))
+    if zones.window is not None:
+        _add_all(scene, ids, ground, zones, zones.window, (counts, areas), workers, progress)
+    if not counts.any():
+        raise VectorError(
+            f"{given.features.source} does not overlap {scene.name} ({scene.grid.describe()})"
+        )
+    whole = _sizes(ground, given.features, zones, areas)
+    nodata = np.full(len(whole), np.nan)
+    np.divide(100 * areas[:, :NODATA].sum(axis=1), whole, out=nodata, where=whole > 0)
+    nodata = np.clip(100 - nodata, 0, 100)
+    nodata[nodata < 1e-9] = 0
+    unit, sums = ("ha", areas / 1e4) if ground.known else ("px", counts)
+    listed = [] if ids.legend is None else list(ids.legend.ids)
+    strays = np.flatnonzero(counts[:, :NODATA].any(axis=0)).tolist()
+    listed += [i for i in strays if i not in listed and ids.is_wanted(i)]
+    columns: dict[str, Any] = {"zone": given.names}
+    for one in listed:
+        columns[free_name(f"{ids.names[one]}_{unit}", columns)] = np.round(sums[:, one], 6)
+    columns["nodata_share"] = np.round(nodata, 6)
+    own, notes = _own(given.features.columns, columns)
+    off = int(np.count_nonzero(counts.sum(axis=1) == 0))
+    if off:
+        notes.append(f"{off} of {len(zones)} zones have no ground on {scene.name}")
+    layer = Beside(
+        name=LAYER,
+        shapes=given.features.shapes,
+        crs=crs_of(given.features),
+        columns={**columns, **own},
+        style_qml=category_qml(
+            "'zones'", {"zones": ("zones", of_hex("#232323"))}, expression=True, alpha=0
+        ),
+    )
+    found = [
+        ZoneAmount(
+            name=str(name),
+            amounts={ids.names[one]: float(sums[k, one]) for one in listed if sums[k, one] > 0},
+            nodata_share=float(nodata[k]),
+        )
+        for k, name in enumerate(given.names)
+    ]
+    return ZoneTable(layer=layer, zones=tuple(found), notes=tuple(notes))
+
+
+def _add_all(
+    scene: Scene,
+    ids: ClassIds,
+    ground: Ground,
+    zones: Zones,
+    window: Window,
+    sums: tuple[NDArray[np.float64], NDArray[np.float64]],
+    workers: int,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Add pixels and square metres of all zones, (zones, 256) each; 255 is what has no class."""
+    slots = np.arange(256).astype(np.uint8)
+    counts, areas = sums
+
+    def take(zone: int, strip: Strip, rows: RowAreas) -> None:
+        part = Window(strip.row, window.col, strip.height, window.width)
+        zones.add_classes(zone, strip.arrays[0], slots, part, rows, (counts[zone], areas[zone]))
+
+    strips = read_strips([scene], window=window, workers=workers, convert=ids.all_ids)
+    with closing(strips), ThreadPoolExecutor(workers, "geoseg-zones") as pool:
+        for strip in strips:
+            touched = zones.touching(strip.row, strip.row + strip.height)
+            rows = ground.row_areas(strip.row, strip.row + strip.height)
+            list(pool.map(take, touched, repeat(strip), repeat(rows)))
+            if progress is not None:
+                progress(strip.height * window.width)
+
+
+def _sizes(
+    ground: Ground, features: Features, zones: Zones, areas: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(zones,) square metres (pixels, without a place on Earth) of whole zones."""
+    if not ground.known or features.crs is None:
+        return zones.pixels
+    return whole_areas(zones, features.shapes, features.crs, areas.sum(axis=1))
+
+
+def _own(
+    columns: Mapping[str, NDArray[Any]], found: Mapping[str, Any]
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Attributes of the zones, called otherwise where a name is taken, and what is to be said."""
+    kept: dict[str, NDArray[Any]] = {}
+    renamed: list[str] = []
+    for name, values in columns.items():
+        free = free_name(name, {**found, **kept, **dict.fromkeys(_RESERVED)})
+        if free != name:
+            renamed.append(f"{name} is {free}")
+        kept[free] = values
+    return kept, [f"attributes of the zones have other names: {', '.join(renamed)}"] * bool(renamed)

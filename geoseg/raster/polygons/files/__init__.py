@@ -1,0 +1,1 @@
+"""Files of polygons that grow by batches and appear when they are whole."""
