@@ -119,7 +119,6 @@ def command(
     """
     from geoseg.assessment.coverage.source import open_source  # noqa: PLC0415 — pixels cost imports
     from geoseg.assessment.stages import StageTable  # noqa: PLC0415
-    from geoseg.raster.legend import Legend  # noqa: PLC0415
     from geoseg.raster.output import check_output, refuse_inputs  # noqa: PLC0415
 
     if output.lower().endswith(".csv"):
@@ -161,7 +160,7 @@ def command(
         classes_raster,
         target=target,
         excluded=exclude,
-        classes=None if classes is None else Legend.parse(classes),
+        classes=classes,
         probabilities=from_probabilities,
     )
     threads = worker_count(workers)

@@ -36,7 +36,6 @@ def measure_photographs(
         coverage_of_photographs,
     )
     from geoseg.assessment.stages import StageTable  # noqa: PLC0415
-    from geoseg.raster.legend import Legend  # noqa: PLC0415
     from geoseg.raster.output import refuse_inputs  # noqa: PLC0415
 
     tables = [given for given in (stages, classes) if given is not None and os.path.isfile(given)]
@@ -47,7 +46,7 @@ def measure_photographs(
             output,
             target=target,
             excluded=exclude,
-            classes=None if classes is None else Legend.parse(classes),
+            classes=classes,
             stages=None if stages is None else StageTable.parse(stages),
             images=images,
             previews=previews,

@@ -10,9 +10,11 @@ import json
 import platform
 import re
 import shlex
+import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from contextlib import closing
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,12 +30,14 @@ def option_words(options: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     options
-        By their names without the dashes.
+        By their names without the dashes; a list is written with commas between.
     """
     words: list[str] = []
     for name, value in options.items():
         if value is True:
             words.append(f"--{name}")
+        elif isinstance(value, list | tuple):
+            words += [f"--{name}", ",".join(map(str, value))]
         elif value is not False:
             words += [f"--{name}", str(value)]
     return words
@@ -88,6 +92,21 @@ def versions() -> dict[str, str]:
     if torch is not None:
         found["torch"] = str(torch.__version__)
     return found
+
+
+def made_geopackage(path: Path) -> bool:
+    """Tell whether a GeoPackage says that geoseg made it; what is none, or is damaged, does not."""
+    try:
+        # No journal appears beside a file that is looked at only.
+        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    except sqlite3.Error:
+        return False
+    with closing(base):
+        try:
+            rows = base.execute("SELECT metadata FROM gpkg_metadata").fetchall()
+        except sqlite3.Error:
+            return False
+    return any("GEOSEG_COMMAND" in str(text) for (text,) in rows)
 
 
 def _json(value: object) -> str:

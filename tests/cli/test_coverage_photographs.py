@@ -10,10 +10,13 @@ import geopandas
 import numpy as np
 import pyogrio
 import pytest
+import shapely
 from affine import Affine
 from PIL import Image
 
+from geoseg.assessment.coverage import photographs
 from geoseg.cli import main
+from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 from geoseg.raster.writer import RasterWriter
@@ -174,6 +177,55 @@ def test_photographs_are_never_replaced_by_previews(
     out = tmp_path / "previews"
     assert call("coverage", maps, *words, "--previews", out) == 0
     assert call("coverage", maps, *words, "--previews", out) == 0  # its own are
+
+
+def test_a_file_of_somebody_else_in_the_place_of_the_points_is_not_replaced(
+    mapped: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, images = mapped
+    frame = geopandas.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs=4326)
+    frame.to_file(tmp_path / "c.gpkg")
+    for content in ((tmp_path / "c.gpkg").read_bytes(), b"no GeoPackage"):
+        (tmp_path / "c.gpkg").write_bytes(content)
+        words = ["--target", "plant", "--images", images, "-o", tmp_path / "c.csv", "--overwrite"]
+        assert call("coverage", maps, *words) == 1
+        assert "c.gpkg, where points of the photographs would go" in capsys.readouterr().err
+        assert (tmp_path / "c.gpkg").read_bytes() == content
+        assert not (tmp_path / "c.csv").exists()
+    assert call("coverage", maps, "--target", "plant", "-o", tmp_path / "c.csv") == 0
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, OutputError("full")])
+def test_previews_and_table_appear_together_or_not_at_all(
+    mapped: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Any
+) -> None:
+    maps, images = mapped
+    words = ["--target", "plant", "--images", images, "-o", tmp_path / "c.csv"]
+    words += ["--previews", tmp_path / "previews"]
+
+    def files() -> dict[str, bytes]:
+        found = [p for p in tmp_path.rglob("*") if p.is_file() and "maps" not in p.parts]
+        return {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in found}
+
+    def stop(*_arguments: Any) -> None:
+        assert (tmp_path / "previews" / "half.jpg").is_file()
+        raise how
+
+    before = files()
+    with monkeypatch.context() as patch:
+        patch.setattr(photographs, "_write", stop)
+        assert call("coverage", maps, *words) != 0
+    assert files() == before
+    assert call("coverage", maps, *words) == 0
+    before = files()
+    put_map(maps, "half", [[1, 1, 1, 1], [1, 1, 1, 1]])
+    with monkeypatch.context() as patch:
+        patch.setattr(photographs, "_write", stop)
+        assert call("coverage", maps, *words, "--overwrite") != 0
+    assert files() == before
+    assert call("coverage", maps, *words, "--overwrite") == 0
+    assert files()["previews/half.jpg"] != before["previews/half.jpg"]
+    assert files()["c.csv"] != before["c.csv"]
 
 
 def test_points_of_an_earlier_run_do_not_stay_beside_a_new_table(

@@ -6,8 +6,8 @@ Pixels of a photograph have no area on the ground: coverage is a share of pixels
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.assessment.coverage.result import tags_of
 from geoseg.assessment.coverage.share import coverage_of_counts
 from geoseg.assessment.coverage.source import Source, open_source
 from geoseg.assessment.coverage.table import csv_of, free_name, style_of
 from geoseg.assessment.stages import StageTable
-from geoseg.errors import InputError, LabelError, OptionError, RasterReadError
+from geoseg.errors import InputError, LabelError, OptionError, OutputError, RasterReadError
 from geoseg.raster.heads import expand, read_head
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.output import (
@@ -31,7 +32,7 @@ from geoseg.raster.output import (
 )
 from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.photographs import place_of
-from geoseg.raster.provenance import option_words, provenance
+from geoseg.raster.provenance import made_geopackage
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import Strip, read_strips
 
@@ -91,7 +92,7 @@ def coverage_of_photographs(
     *,
     target: Sequence[str],
     excluded: Sequence[str] = (),
-    classes: Legend | None = None,
+    classes: Legend | str | Path | None = None,
     stages: StageTable | None = None,
     images: str | Path | None = None,
     previews: str | Path | None = None,
@@ -141,7 +142,7 @@ def coverage_of_photographs(
     paths = expand([maps])
     partners, notes = _partners(paths, images)
     if images is not None:
-        check_output(points, overwrite=overwrite)
+        _check_points(points, overwrite=overwrite)
     refuse_inputs([table, points], [*paths, *partners.values()])
     sources = _open(paths, target, excluded, classes)
     for path, source in zip(paths, sources, strict=True):
@@ -170,15 +171,14 @@ def coverage_of_photographs(
             found.append(one)
             if progress is not None:
                 progress(1)
-        tags = _tags(str(maps), sources, stages)
+        tags = _tags(str(maps), sources, stages, None if images is None else str(images))
         # Points of an earlier run would be taken for those of this one.
         stale = [points] if images is not None else []
-        outputs = _write(table, points, found, stages, tags, stale, overwrite)
-        if hidden is not None:
-            try:
-                hidden.publish_folder(hidden.path / "previews")
-            except OSError as error:
-                raise output_error(error, hidden.target) from error
+        if hidden is None:
+            outputs = _write(table, points, found, stages, tags, stale, overwrite)
+        else:
+            with _put_in_place(hidden, hidden.path / "previews"):
+                outputs = _write(table, points, found, stages, tags, stale, overwrite)
             outputs.append(hidden.target)
     if pixels := sum(strays.values()):
         notes.append(f"{pixels:,} px hold values that are no class and count as without data")
@@ -197,6 +197,36 @@ def coverage_of_photographs(
     )
 
 
+def _check_points(points: Path, *, overwrite: bool) -> None:
+    """Refuse to replace points that no run of this made: nobody has named that file."""
+    check_output(points, overwrite=overwrite)
+    if points.exists() and not made_geopackage(points):
+        raise OutputError(
+            f"{points}, where points of the photographs would go, is there and not of geoseg: name"
+            " another output, or move it"
+        )
+
+
+@contextmanager
+def _put_in_place(hidden: TemporaryFolder, made: Path) -> Iterator[None]:
+    """Give a finished folder its name, and take that back if what is done then fails."""
+    target, old = hidden.target, hidden.path / "before"
+    try:
+        if target.exists():
+            target.rename(old)
+        try:
+            made.rename(target)
+            yield
+        except BaseException:
+            if not made.exists():
+                target.rename(made)
+            if old.exists():
+                old.rename(target)
+            raise
+    except OSError as error:
+        raise output_error(error, target) from error
+
+
 def _partners(paths: Sequence[str], images: str | Path | None) -> tuple[dict[str, str], list[str]]:
     """Photograph of each map, and what is to be said."""
     if images is None:
@@ -204,7 +234,7 @@ def _partners(paths: Sequence[str], images: str | Path | None) -> tuple[dict[str
     found = pair_by_stem(paths, expand([images]))
     if not found.pairs:
         raise InputError(f"{images}: holds no photograph of the name of {Path(paths[0]).name}")
-    notes = []
+    notes = [] if found.note is None else [f"photographs are {found.note}"]
     for alone, what in (
         (found.first_alone, "maps have no photograph of their name"),
         (found.second_alone, "photographs have no map of their name"),
@@ -215,7 +245,10 @@ def _partners(paths: Sequence[str], images: str | Path | None) -> tuple[dict[str
 
 
 def _open(
-    paths: Sequence[str], target: Sequence[str], excluded: Sequence[str], classes: Legend | None
+    paths: Sequence[str],
+    target: Sequence[str],
+    excluded: Sequence[str],
+    classes: Legend | str | Path | None,
 ) -> list[Source]:
     """Open all maps; they tell the same classes apart."""
     sources: list[Source] = []
@@ -316,17 +349,13 @@ def _write(
     return [table, points]
 
 
-def _tags(maps: str, sources: Sequence[Source], stages: StageTable | None) -> dict[str, str]:
+def _tags(
+    maps: str, sources: Sequence[Source], stages: StageTable | None, images: str | None
+) -> dict[str, str]:
     """Provenance of the points."""
-    first = sources[0]
-    said = {"target": ",".join(first.names(first.target))}
-    if first.excluded:
-        said["exclude"] = ",".join(first.names(first.excluded))
-    if stages is not None:
-        said["stages"] = stages.source
-    command = ["geoseg", "coverage", maps, *option_words(said)]
     digests = {source.name: source.scene.fingerprint() for source in sources}
-    return provenance(command, digests, options=said)
+    options = {} if images is None else {"images": images}
+    return tags_of(sources[0], options, stages, digests, name=maps)
 
 
 def _preview(source: Source, picture: str, one: Photograph, workers: int) -> bytes:

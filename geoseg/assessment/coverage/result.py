@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geoseg.assessment.coverage.source import Layout, Source
 from geoseg.assessment.stages import StageTable
+from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.provenance import option_words, provenance
 
 
@@ -124,17 +125,38 @@ def notes_of(source: Source) -> list[str]:
 
 
 def tags_of(
-    source: Source, options: Mapping[str, Any], stages: StageTable | None, inputs: Mapping[str, str]
+    source: Source,
+    options: Mapping[str, Any],
+    stages: StageTable | None,
+    inputs: Mapping[str, str],
+    *,
+    name: str | None = None,
 ) -> dict[str, str]:
-    """Provenance of the outputs; `options` say how the ground was cut up."""
+    """Provenance of the outputs.
+
+    Parameters
+    ----------
+    options
+        What else was asked: how the ground was cut up.
+    inputs
+        Digests of what was read besides the source, by name.
+    name
+        What was given as the source, where that is no raster; then `inputs` hold all that was read.
+    """
+    if name is None:
+        name = source.name
+        inputs = {source.name: source.scene.fingerprint(), **inputs}
     said: dict[str, Any] = {"target": ",".join(source.names(source.target))}
     if source.excluded:
         said["exclude"] = ",".join(source.names(source.excluded))
     said |= options
+    if source.said is not None:
+        said["classes"] = source.said
     if source.probabilities:
         said["from-probabilities"] = True
     if stages is not None:
         said["stages"] = stages.source
-    command = ["geoseg", "coverage", source.name, *option_words(said)]
-    digests = {source.name: source.scene.fingerprint(), **inputs}
-    return provenance(command, digests, options=said)
+    command = ["geoseg", "coverage", name, *option_words(said)]
+    files = [one for one in (source.said, stages.source if stages else None) if one is not None]
+    tables = {one: fingerprint_files([one]) for one in files if Path(one).is_file()}
+    return provenance(command, {**inputs, **tables}, options=said)

@@ -83,6 +83,8 @@ class Source:
     """Whether pixels hold probabilities."""
     areas: PixelAreas | None
     """Areas of pixels; None without a coordinate system."""
+    said: str | None = None
+    """What a user said of the classes: in words, or the file that says it."""
     strays: Tally = field(default_factory=Tally)
     """Values that are no class; known when all is read."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -200,7 +202,7 @@ def open_source(
     *,
     target: Sequence[str],
     excluded: Sequence[str] = (),
-    classes: Legend | None = None,
+    classes: Legend | str | Path | None = None,
     probabilities: bool = False,
 ) -> Source:
     """Open what coverage is measured of.
@@ -213,7 +215,8 @@ def open_source(
         Classes by name or id, several in one text with commas between; of probabilities, names of
         bands or their numbers from 1.
     classes
-        The classes and the values that mean them, where the raster does not say.
+        The classes and the values that mean them, where the raster does not say; as a text or file
+        (see `geoseg.raster.legend.Legend.parse`) they are named in the metadata of what is made.
 
     Raises
     ------
@@ -228,6 +231,9 @@ def open_source(
     GridError
         Areas of pixels cannot be measured.
     """
+    said = None if classes is None or isinstance(classes, Legend) else str(classes)
+    if classes is not None and not isinstance(classes, Legend):
+        classes = Legend.parse(classes)
     scene = Scene.open(source)
     name = str(source)
     if probabilities:
@@ -263,6 +269,7 @@ def open_source(
         excluded=left_out,
         probabilities=probabilities,
         areas=None if scene.grid.crs is None else PixelAreas(scene.grid),
+        said=said,
     )
 
 

@@ -28,7 +28,7 @@ from geoseg.raster.output import check_outputs
 from geoseg.raster.strips import Strip
 from geoseg.raster.vector import Features, Purpose, crs_of, read_features, write_footprints
 from geoseg.raster.window import Window
-from geoseg.raster.zones import Zones, ground_areas
+from geoseg.raster.zones import Zones, whole_areas
 
 _PURPOSE = Purpose(name="coverage by zone", hint="zones are a file of polygons")
 _RESERVED = ("fid", "geom", "ogc_fid")
@@ -201,10 +201,8 @@ def _sizes(
     if source.areas is None or features.crs is None:
         return zones.pixels
     layout = source.by_class()
-    found = np.asarray(layout.valid(areas) + layout.missing(areas))
-    out = ~zones.inside
-    found[out] = np.maximum(found[out], ground_areas(features.shapes[out], features.crs))
-    return found
+    measured = np.asarray(layout.valid(areas) + layout.missing(areas))
+    return whole_areas(zones, features.shapes, features.crs, measured)
 
 
 def _nodata(

@@ -144,6 +144,25 @@ def test_what_lies_off_the_map_is_without_data(map_: Path, tmp_path: Path) -> No
     assert table(tmp_path / "o.csv")[1]["coverage"] == ""
 
 
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326", "EPSG:32613", "EPSG:3857"])
+def test_ground_off_the_map_is_the_same_in_every_system(
+    write: Write, tmp_path: Path, crs: str
+) -> None:
+    raster = write(tmp_path / "m.tif", np.full((40, 40), 2))
+    # Half on it; beside it by a pixel; further than what is brought along; around it; within it.
+    shapes = [
+        box(-20, 0, 20, 40), box(-41, 0, -1, 40), box(5000, 0, 5040, 40), box(-20, -20, 60, 60),
+        box(10, 10, 30, 30),
+    ]  # fmt: skip
+    moved = geopandas.GeoSeries(shapes, crs=UTM).segmentize(60).to_crs(crs).tolist()
+    zones = polygons(tmp_path / "z.gpkg", moved, crs)
+    found = measure(raster, zones, tmp_path / "o.gpkg")
+    shares = [zone.nodata_share for zone in found.zones]
+    assert shares == pytest.approx([50, 100, 100, 75, 0], abs=1e-2)
+    # 1,600 + 1,600 + 1,600 + 6,400 + 400 px, of which 800 + 1,600 + 400 have a class.
+    assert found.total.nodata_share == pytest.approx(100 * (1 - 2800 / 11600), abs=1e-2)
+
+
 def test_an_empty_zone_is_of_the_stage_other(map_: Path, tmp_path: Path) -> None:
     zones = polygons(tmp_path / "z.gpkg", [box(2, 0, 3, 1)])
     found = measure(map_, zones, tmp_path / "o.gpkg", exclude=("water",), stages=StageTable.agde())
