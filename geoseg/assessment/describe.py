@@ -144,6 +144,7 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
         "max_nodata": dataset.max_nodata,
         "resolution": list(dataset.resolution),
         "units": dataset.crs_units,
+        "scale": dataset.scale,
         "bands": [
             {
                 "name": band.name,

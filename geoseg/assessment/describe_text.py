@@ -195,7 +195,7 @@ def _dataset(found: Mapping[str, Any]) -> list[str]:
             ),
         ),
         ("splits", _joined(*(f"{name} {count(n)}" for name, n in found["splits"].items()))),
-        ("pixels", f"of {_length(x, y, found['units'])}"),
+        ("pixels", _joined(f"of {_length(x, y, found['units'])}", _scale(found))),
         (
             "nodata",
             f"filled with {number(found['fill'])}; patches with more than"
@@ -309,12 +309,19 @@ def _model_classes(found: Mapping[str, Any]) -> list[str]:
     return table(header, rows, right=right)
 
 
+def _scale(found: Mapping[str, Any]) -> str | None:
+    """Say at which scale scenes are seen; nothing where that is their own."""
+    scale = found.get("scale") or 1
+    return None if scale == 1 else f"at 1:{scale}"
+
+
 def _input(found: Mapping[str, Any]) -> str:
     resolution = found["resolution"]
     return _joined(
         f"{len(found['bands'])} bands",
         f"of {found['sensor']}" if found["sensor"] else None,
         f"tiles of {found['tile']} px",
+        _scale(found),
         None if resolution is None else f"pixels of {number(resolution)}",
     )
 

@@ -8,13 +8,19 @@ from pathlib import PurePath
 from typing import Any
 
 from geoseg.assessment.evaluate import Evaluation
-from geoseg.assessment.findings import Findings
-from geoseg.assessment.measures.bootstrap import OVERALL, Bootstrap, Interval, differences
+from geoseg.assessment.findings import Common, Findings
+from geoseg.assessment.measures.bootstrap import (
+    OF_CLASS,
+    OVERALL,
+    Bootstrap,
+    Interval,
+    differences,
+)
 from geoseg.assessment.measures.boundary import Boundary
 from geoseg.assessment.measures.seams import ClassSeams
 from geoseg.assessment.measures.stagetable import UnitStages
 from geoseg.assessment.report import summary
-from geoseg.assessment.text import file_name
+from geoseg.assessment.text import count, file_name
 from geoseg.raster.legend import Legend
 
 MOST_PAIRS = 20
@@ -30,8 +36,9 @@ def document(
     -------
     Of one prediction: `summary`, and beside it ``errors`` (the commonest pairs of classes), and
     where they were wanted ``intervals``, ``boundary``, ``seams`` and ``stages``. Of several:
-    ``predictions``, such an object each, and ``differences`` from the first. ``settings`` are
-    what was asked for beyond scores.
+    ``predictions``, such an object each, on the pixels that it has; ``common``, the scores of each
+    on the pixels that all have; and ``differences`` of these from the first. ``settings`` are what
+    was asked for beyond scores.
     """
     names = distinct([found.prediction for found in evaluations])
     sides = []
@@ -48,6 +55,11 @@ def document(
         if findings.stages is not None:
             side["stages"] = stages_json(findings.stages[number])
         side["notes"] += findings.notes
+        if findings.common is not None:
+            side["notes"].append(
+                f"scored on its own {count(found.scores.scored)} px; side by side on the"
+                f" {count(findings.common.pixels)} px that all maps have"
+            )
         side["settings"] = settings
         sides.append(side)
     if len(sides) == 1:
@@ -55,9 +67,10 @@ def document(
     return {
         "labels": sides[0]["labels"],
         "predictions": sides,
+        "common": _common(names, evaluations, findings.common),
         "differences": [
             {"prediction": names[number], "minus": names[0]}
-            | _difference(evaluations, number, findings.bootstrap)
+            | _difference(evaluations, number, findings)
             for number in range(1, len(evaluations))
         ],
         "settings": settings,
@@ -117,10 +130,38 @@ def _intervals(drawn: Bootstrap, number: int, legend: Legend) -> dict[str, Any]:
     }
 
 
-def _difference(
-    evaluations: Sequence[Evaluation], number: int, drawn: Bootstrap | None
+def _common(
+    names: Sequence[str], evaluations: Sequence[Evaluation], common: Common | None
 ) -> dict[str, Any]:
-    values = differences(evaluations[0].scores, evaluations[number].scores)
+    own = [found.scores for found in evaluations]
+    shared = own if common is None else common.scores
+    return {
+        "pixels": shared[0].scored,
+        "same_pixels": common is None,
+        "predictions": [
+            {
+                "prediction": name,
+                "own_pixels": mine.scored,
+                "scores": {key: _known(getattr(scores, key)) for key in OVERALL},
+                "classes": [
+                    {"name": of, "pixels": int(scores.true[i])}
+                    | {key: _known(getattr(scores, key)[i]) for key in OF_CLASS}
+                    for i, of in enumerate(found.legend.names)
+                ],
+            }
+            for name, found, mine, scores in zip(names, evaluations, own, shared, strict=True)
+        ],
+    }
+
+
+def _difference(
+    evaluations: Sequence[Evaluation], number: int, findings: Findings
+) -> dict[str, Any]:
+    common, drawn = findings.common, findings.bootstrap
+    scores = [found.scores for found in evaluations]
+    if common is not None:
+        scores, drawn = list(common.scores), common.bootstrap
+    values = differences(scores[0], scores[number])
     ends = {} if drawn is None else drawn.intervals[number].differences
     return {
         "scores": {

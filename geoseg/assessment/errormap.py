@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,12 @@ from geoseg.assessment.measures.errors import error_kinds
 from geoseg.raster.legend import NODATA
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.writer import RasterWriter
+
+BAND = "error"
+"""Name of the band of such a raster."""
+
+_OF_ERRORS = ("classes", "field", "assume-aligned", "strict-grid")
+"""Settings that tell what is compared; those of other measures change no pixel."""
 
 
 class ErrorMap:
@@ -28,27 +35,26 @@ class ErrorMap:
         comparison: Comparison,
         evaluation: Evaluation,
         *,
+        options: Mapping[str, Any] | None = None,
         workers: int = 4,
         overwrite: bool = False,
     ) -> None:
         self._kinds = error_kinds(evaluation.confusion, evaluation.legend)
         self._window = comparison.window
-        options: dict[str, Any] = {}
-        if evaluation.region is not None:
-            options["region"] = evaluation.region
-        if evaluation.ignored_values:
-            options["ignore"] = ",".join(map(str, evaluation.ignored_values))
+        asked = {"ignore": list(evaluation.ignored_values), "region": evaluation.region}
+        asked |= {name: value for name, value in (options or {}).items() if name in _OF_ERRORS}
+        said = {name: value for name, value in asked.items() if value not in (None, [])}
         self._writer = RasterWriter(
             path,
             comparison.prediction.grid.crop(comparison.window),
-            band_names=["error"],
+            band_names=[BAND],
             dtype="uint8",
             nodata=NODATA,
             legend=self._kinds.legend,
             tags=provenance(
-                ["geoseg", "evaluate", *comparison.names, *option_words(options)],
+                ["geoseg", "evaluate", *comparison.names, *option_words(said)],
                 dict(zip(comparison.names, evaluation.fingerprints, strict=True)),
-                options=options,
+                options=said,
             ),
             overwrite=overwrite,
             workers=workers,

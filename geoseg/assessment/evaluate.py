@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.assessment.align import Source, lay_on, name_disagreements, open_classes
+from geoseg.assessment.align import Source, lay_together, name_disagreements, open_classes
 from geoseg.assessment.codes import Codes, Tally, by_id, gather, legend_of_pairs
 from geoseg.assessment.confusion import NOTHING, Confusion, Scores, count_pairs
 from geoseg.errors import LabelError, OptionError
@@ -363,13 +363,14 @@ def compare(
     VectorError
         The region cannot be read.
     """
-    found, name = open_classes(prediction)
-    truth, labels_name = open_classes(labels)
+    (found, name), (truth, labels_name) = open_classes(prediction), open_classes(labels)
     names = (name, labels_name)
     truth_legend = Legend.of_raster(truth.paths[0])
     own_legend = Legend.of_raster(found.paths[0])
     legend = classes or own_legend or truth_legend
-    aligned, notes = lay_on(found, truth, names, assume_aligned=assume_aligned, strict=strict_grid)
+    found, aligned, notes = lay_together(
+        found, truth, names, assume_aligned=assume_aligned, strict=strict_grid
+    )
     if legend is None:
         notes += (
             "neither raster names its classes: the values found in them are taken as classes",

@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.assessment.classrows import ClassRows
+from geoseg.assessment.confusion import Confusion, Scores
 from geoseg.assessment.document import document
 from geoseg.assessment.evaluate import Evaluation
-from geoseg.assessment.findings import Findings, Wanted, find, pixels_of
+from geoseg.assessment.findings import Findings, Wanted, pixels_of
 from geoseg.assessment.measures.boundary import check_distance
+from geoseg.assessment.passes import differ_in_pixels, joined, read_again, total_common
 from geoseg.assessment.sides import Sides
 from geoseg.assessment.writing import check_report, write_report
 from geoseg.errors import OptionError, OutputError
-from geoseg.raster.output import check_output, refuse_holding, refuse_inputs
+from geoseg.raster.output import (
+    check_folder_place,
+    check_output,
+    refuse_holding,
+    refuse_inputs,
+)
 
-_PATCHES = 8
+_RASTERS = (".tif", ".tiff")
+
+PATCHES = 8
 """Worst patches that a page shows."""
 
 
@@ -29,7 +38,7 @@ class Reports:
     report: Path | None = None
     """*.json, *.html, or a folder for both and tables."""
     errors: Path | None = None
-    """A raster of errors, *.tif."""
+    """A raster of errors, *.tif; of many maps a folder of them."""
     scene: str | None = None
     """A raster whose bands are shown beside the worst patches."""
     overwrite: bool = False
@@ -55,16 +64,32 @@ class Reports:
         if self.report is not None:
             check_report(self.report, overwrite=self.overwrite)
         if self.errors is not None:
-            check_output(self.errors, overwrite=self.overwrite, suffixes=(".tif", ".tiff"))
-            if self.report is not None and self.report.resolve() in self.errors.resolve().parents:
-                raise OutputError(
-                    f"{self.errors} lies in {self.report}, which is written as a whole: name it"
-                    " beside the folder"
-                )
+            if self.errors.suffix:
+                check_output(self.errors, overwrite=self.overwrite, suffixes=_RASTERS)
+            else:
+                check_folder_place(self.errors)
+            self._check_apart(self.errors)
         outputs = [path for path in (self.report, self.errors) if path is not None]
         refuse_inputs([path for path in outputs if not path.is_dir()], inputs)
-        if self.report is not None:
-            refuse_holding(self.report, inputs)
+        for path in outputs:
+            refuse_holding(path, inputs)
+
+    def _check_apart(self, errors: Path) -> None:
+        """Refuse errors within the folder of the report, and the report within theirs."""
+        if self.report is None:
+            return
+        one, other = self.report.resolve(), errors.resolve()
+        if one == other or one in other.parents or other in one.parents:
+            raise OutputError(
+                f"{errors} lies in {self.report}, or is it, and each is written as a whole: name"
+                " one beside the other"
+            )
+
+
+def reads_twice(wanted: Wanted, reports: Reports) -> bool:
+    """Whether pixels are read once more, for what counts alone do not tell."""
+    more = (wanted.boundary, wanted.seams, wanted.stages, reports.errors)
+    return bool(wanted.resamples) or reports.with_page or any(one is not None for one in more)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +102,16 @@ class Evaluated:
     """What was found beyond scores."""
     content: dict[str, Any]
     """Everything as plain JSON objects."""
+
+    @property
+    def scores(self) -> Scores:
+        """Every score of the first prediction."""
+        return self.evaluations[0].scores
+
+    @property
+    def confusion(self) -> Confusion:
+        """Counts of the first prediction."""
+        return self.evaluations[0].confusion
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,6 +142,10 @@ class Job:
         first = self.sides.comparisons[0]
         if self.reports.errors is not None and len(self.sides.comparisons) > 1:
             raise OptionError("a raster of errors is of one prediction; evaluate them one by one")
+        if self.reports.errors is not None and not self.reports.errors.suffix:
+            raise OptionError(
+                f"--errors of one map is one raster: name it {self.reports.errors}.tif, say"
+            )
         grid, name = first.prediction.grid, first.names[0]
         if self.wanted.resamples:
             pixels_of(self.wanted.block, grid, name)
@@ -125,24 +164,14 @@ class Job:
             open_scene(self.reports.scene, first.prediction)
 
     @property
-    def reads_twice(self) -> bool:
-        """Whether pixels are read once more, for what counts alone do not tell."""
-        wanted = self.wanted
-        return (
-            bool(wanted.resamples)
-            or any(w is not None for w in (wanted.boundary, wanted.seams, wanted.stages))
-            or self.reports.errors is not None
-            or self.reports.with_page
-        )
-
-    @property
     def work(self) -> int:
         """Pixels that are read, for who shows progress."""
-        again = self.sides.comparisons[0].window.area if self.reads_twice else 0
+        may = len(self.sides.comparisons) > 1 or reads_twice(self.wanted, self.reports)
+        again = self.sides.comparisons[0].window.area if may else 0
         return self.sides.work + again
 
     def run(self, *, workers: int = 4, progress: Callable[[int], None] | None = None) -> Evaluated:
-        """Count, measure and write; see `Comparison.run` and `find`."""
+        """Count, measure and write; see `Comparison.run` and `read_again`."""
         self.check()
         sides, evaluations = self.sides.run(workers=workers, progress=progress)
         findings = Findings()
@@ -150,26 +179,27 @@ class Job:
         legend = evaluations[0].legend
         wanted = self.wanted
         if reports.with_page and wanted.patches is None:
-            wanted = replace(wanted, patches=_PATCHES)
+            wanted = replace(wanted, patches=PATCHES)
+        rows = ClassRows(sides.comparisons, legend)
         with ExitStack() as stack:
-            if self.reads_twice:
-                from geoseg.assessment.errormap import ErrorMap  # noqa: PLC0415 — as it is wanted
-
-                rows = ClassRows(sides.comparisons, legend)
+            if reads_twice(wanted, reports) or differ_in_pixels(evaluations):
                 maps = []
                 if reports.errors is not None:
+                    from geoseg.assessment.errormap import ErrorMap  # noqa: PLC0415 — as wanted
+
                     maps.append(
                         stack.enter_context(
                             ErrorMap(
                                 reports.errors,
                                 first,
                                 evaluations[0],
+                                options=self.settings,
                                 workers=workers,
                                 overwrite=reports.overwrite,
                             )
                         )
                     )
-                findings = find(
+                found = read_again(
                     rows,
                     evaluations,
                     first.prediction.grid,
@@ -178,6 +208,8 @@ class Job:
                     workers=workers,
                     progress=progress,
                 )
+                common = total_common([found], [evaluations])
+                findings = joined([found], evaluations, wanted, common=common)
                 for made in maps:
                     made.make()
             content = document(evaluations, findings, settings=self.settings)

@@ -31,14 +31,7 @@ def words(result: Evaluated, *, matrix: bool = False) -> str:
     documents: Sequence[Mapping[str, Any]] = result.content.get("predictions", [result.content])
     parts: list[str] = []
     if len(documents) > 1:
-        parts += _side_by_side(documents, result.content["differences"])
-        scored = [found.scores.scored for found in result.evaluations]
-        if max(scored) > min(scored):
-            ranges = f"{count(min(scored))} to {count(max(scored))} px"
-            parts[-1] += (
-                f"\n  not scored on the same pixels ({ranges}): one that leaves out what is hard"
-                " looks better; --unpredicted wrong counts what it leaves out"
-            )
+        parts += _side_by_side(result.content["common"], result.content["differences"])
     for found, content in zip(result.evaluations, documents, strict=True):
         lines = [text(found, matrix=matrix)]
         if "intervals" in content:
@@ -60,14 +53,12 @@ def _ends(ends: Sequence[float | None]) -> str:
     return NONE if None in ends else f"{score(ends[0])} … {score(ends[1])}"
 
 
-def _side_by_side(
-    documents: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def _side_by_side(common: Mapping[str, Any], differences: Sequence[Mapping[str, Any]]) -> list[str]:
     names = [name for _, name in _OVERALL]
     right = [False, *[True] * len(names)]
     rows = [
         [one["prediction"], *(score(one["scores"][key]) for key, _ in _OVERALL)]
-        for one in documents
+        for one in common["predictions"]
     ]
     lines = table(["prediction", *names], rows, right=right)
     apart = []
@@ -82,7 +73,16 @@ def _side_by_side(
             for place, what in enumerate(("from", "to")):
                 ends = (one["scores"][key]["interval"][place] for key, _ in _OVERALL)
                 apart.append([f"  {what}", *map(signed, ends)])
-    return ["\n".join(lines), "\n".join(table(["difference", *names], apart, right=right))]
+    parts = ["\n".join(lines), "\n".join(table(["difference", *names], apart, right=right))]
+    if not common["same_pixels"]:
+        own = [one["own_pixels"] for one in common["predictions"]]
+        parts[-1] += (
+            f"\n  on the {count(common['pixels'])} px that all maps have; below, each on its own"
+            f" ({count(min(own))} to {count(max(own))} px):"
+            "\n  one that leaves out what is hard looks better there; --unpredicted wrong counts"
+            " what is left out"
+        )
+    return parts
 
 
 def _intervals(content: Mapping[str, Any]) -> list[str]:

@@ -9,12 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.assessment.align import names_many
 from geoseg.assessment.classrows import ClassRows
 from geoseg.assessment.findings import Findings
 from geoseg.assessment.sides import Sides
-from geoseg.raster.heads import rasters_in
+from geoseg.assessment.worst import Worst
+from geoseg.errors import InputError
+from geoseg.raster.heads import expand
 from geoseg.raster.legend import Legend
+from geoseg.raster.pairing import pair_by_stem
 from geoseg.raster.scene import Pixels, Scene
+from geoseg.raster.window import Window
 from geoseg.report.evaluation_page import Side, WorstPatch, evaluation_page
 from geoseg.report.pictures import rgb_picture, show_bands, stretch_limits
 
@@ -72,9 +77,34 @@ def page_of(
     return evaluation_page(
         sides,
         legend,
+        common=content.get("common"),
         differences=content.get("differences", ()),
         options=content.get("settings"),
     )
+
+
+def pictures_of(source: str, sides: Sequence[Sides]) -> dict[str, str]:
+    """Find the photograph or scene of each map: that of its name, or one scene for all.
+
+    Returns
+    -------
+    Files by the path of the map; maps without a picture are not in it.
+
+    Raises
+    ------
+    RasterReadError
+        There is none.
+    InputError
+        No picture has the name of a map.
+    """
+    maps = [side.comparisons[0].prediction.paths[0] for side in sides]
+    if not names_many(source):
+        Scene.open(source)
+        return dict.fromkeys(maps, source)
+    found = dict(pair_by_stem(maps, expand([source])).pairs)
+    if not found:
+        raise InputError(f"{source} holds no picture of the name of a map: --scene shows those")
+    return found
 
 
 def page_of_folders(
@@ -83,41 +113,47 @@ def page_of_folders(
     stems: Sequence[str],
     legend: Legend,
     *,
-    photographs: str | None = None,
+    worst: Worst | None,
+    scenes: str | None = None,
 ) -> str:
-    """Write the page of an evaluation of photographs.
+    """Write the page of an evaluation of many maps.
 
     Parameters
     ----------
     content
-        The document, with ``photographs`` of each prediction.
+        The document, with ``photographs`` or ``maps`` of each prediction.
     sides, stems
-        One of each a photograph.
+        One of each a map.
     legend
         The classes.
-    photographs
-        Folder of the photographs, to show beside the worst.
+    worst
+        The worst patches of all maps; None of photographs, which are shown whole.
+    scenes
+        Folder of the photographs or scenes, to show beside the worst.
     """
     documents: Sequence[Mapping[str, Any]] = content.get("predictions", [content])
-    pictures = {} if photographs is None else _by_stem(photographs)
+    pictures = {} if scenes is None else pictures_of(scenes, sides)
     pages = []
     for p, one in enumerate(documents):
-        found = one["photographs"]
-        order = sorted(range(len(found)), key=lambda i: -found[i]["wrong_pixels"])
-        worst = [
-            _of_photograph(sides[i], stems[i], legend, p, found[i], pictures) for i in order[:8]
-        ]
-        pages.append(Side(content=one, shares=None, cell=1, worst=tuple(worst)))
+        if worst is None:
+            found = one["photographs"]
+            order = sorted(range(len(found)), key=lambda i: -found[i]["wrong_pixels"])
+            patches = [
+                _of_photograph(sides[i], stems[i], legend, p, found[i], pictures) for i in order[:8]
+            ]
+        else:
+            patches = [
+                _of_map(sides[i], stems[i], legend, p, (window, wrong, scored), pictures)
+                for i, window, wrong, scored in worst.of(p)
+            ]
+        pages.append(Side(content=one, shares=None, cell=1, worst=tuple(patches)))
     return evaluation_page(
         pages,
         legend,
+        common=content.get("common"),
         differences=content.get("differences", ()),
         options=content.get("settings"),
     )
-
-
-def _by_stem(folder: str) -> dict[str, str]:
-    return {Path(path).stem: path for path in rasters_in(Path(folder))}
 
 
 def _of_photograph(
@@ -131,13 +167,39 @@ def _of_photograph(
     rows = ClassRows(side.comparisons, legend)
     truth, classes = rows.read(rows.window)
     picture = None
-    if stem in pictures:
-        scene = Scene.open(pictures[stem])
+    path = pictures.get(side.comparisons[0].prediction.paths[0])
+    if path is not None:
+        scene = Scene.open(path)
         picture = _pictures([scene.read(scene.grid.window)], scene)[0]
     return WorstPatch(
         place=stem,
         wrong=found["wrong_pixels"],
         scored=found["scored_pixels"],
+        truth=truth,
+        found=classes[prediction],
+        scene=picture,
+    )
+
+
+def _of_map(
+    side: Sides,
+    stem: str,
+    legend: Legend,
+    prediction: int,
+    patch: tuple[Window, int, int],
+    pictures: Mapping[str, str],
+) -> WorstPatch:
+    window, wrong, scored = patch
+    truth, classes = ClassRows(side.comparisons, legend).read(window)
+    picture = None
+    first = side.comparisons[0].prediction
+    if first.paths[0] in pictures:
+        scene = open_scene(pictures[first.paths[0]], first)
+        picture = _pictures([scene.read(window)], scene)[0]
+    return WorstPatch(
+        place=f"{stem}, row {window.row}, column {window.col}",
+        wrong=wrong,
+        scored=scored,
         truth=truth,
         found=classes[prediction],
         scene=picture,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from geoseg.assessment.codes import by_id
-from geoseg.errors import OptionError
-from geoseg.raster.heads import RASTER_SUFFIXES
+from geoseg.assessment.many import few_notes
+from geoseg.errors import GridError, LabelError, OptionError, VectorError
+from geoseg.raster.heads import RASTER_SUFFIXES, expand
 from geoseg.raster.legend import Legend
+
+if TYPE_CHECKING:
+    from geoseg.raster.rasterise import Rasterised
 
 _SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".kml", ".gml", ".parquet")
 
@@ -32,12 +37,18 @@ class Labels:
 
 @contextmanager
 def open_labels(
-    source: str, prediction: str, *, field: str | None, classes: str | None, workers: int = 4
+    source: str,
+    prediction: str,
+    *,
+    field: str | None,
+    classes: str | None,
+    workers: int = 4,
+    many: bool = False,
 ) -> Iterator[Labels]:
-    """Make labels a raster, for as long as the context lasts, if they are polygons.
+    """Make labels rasters, for as long as the context lasts, if they are polygons.
 
     A pixel has the class of the polygon that its centre lies in, of several the last; outside of
-    all it is not scored. The raster is a temporary file.
+    all it is not scored. The rasters are temporary files.
 
     Parameters
     ----------
@@ -52,12 +63,17 @@ def open_labels(
         As for `Legend.parse`.
     workers
         Threads that compress.
+    many
+        Whether `prediction` is a folder, or a pattern, of many maps: labels are then a folder of
+        rasters with the names of the maps, those left out that no polygon lies on.
 
     Raises
     ------
     OptionError
         A field of a raster, or polygons of several classes without one.
-    VectorError, LabelError, GridError, RasterReadError
+    LabelError
+        Polygons name classes, and a map does not say which of its values are which.
+    VectorError, GridError, RasterReadError
         As `geoseg.raster.rasterise.rasterise`.
     """
     bare = source.partition("|layername=")[0]
@@ -68,22 +84,65 @@ def open_labels(
         return
     if suffix in RASTER_SUFFIXES or Path(bare).is_dir():
         raise OptionError(f"{source} holds no polygons: leave out --field")
-    from geoseg.raster.rasterise import RasteriseSettings, rasterise  # noqa: PLC0415 — geopandas
-
-    wanted = classes
-    if wanted is None and Legend.of_raster(prediction) is not None:
-        wanted = prediction
+    how: dict[str, Any] = {"field": field, "classes": classes, "workers": workers}
     with tempfile.TemporaryDirectory(prefix="geoseg-labels-") as folder:
-        made = rasterise(
-            source,
-            prediction,
-            Path(folder) / "labels.tif",
-            settings=RasteriseSettings(field=field, classes=wanted),
-            workers=workers,
-        )
+        if many:
+            notes = _paint_many(source, expand([prediction]), Path(folder), **how)
+            legend = None if given is None else by_id(given)
+            yield Labels(path=folder, name=source, classes=legend, notes=notes)
+            return
+        made = _paint(source, prediction, Path(folder) / "labels.tif", **how)
         yield Labels(
             path=str(made.output),
             name=source,
             classes=by_id(made.legend),
             notes=tuple(made.notes),
         )
+
+
+def _paint_many(source: str, maps: Sequence[str], folder: Path, **how: Any) -> tuple[str, ...]:
+    """Paint polygons on every map that any lies on; return what there is to say."""
+    said: list[str] = []
+    error: GridError | VectorError | None = None
+    made = 0
+    for path in maps:
+        try:
+            said += _paint(source, path, folder / f"{Path(path).stem}.tif", **how).notes
+        except (GridError, VectorError) as found:
+            error = error or found
+            continue
+        made += 1
+    if not made and error is not None:
+        raise error
+    return few_notes(said)
+
+
+def _paint(
+    source: str,
+    prediction: str,
+    output: Path,
+    *,
+    field: str | None,
+    classes: str | None,
+    workers: int,
+) -> Rasterised:
+    from geoseg.raster.rasterise import RasteriseSettings, rasterise  # noqa: PLC0415 — geopandas
+
+    wanted = classes
+    if wanted is None and Legend.of_raster(prediction) is not None:
+        wanted = prediction
+    made = rasterise(
+        source,
+        prediction,
+        output,
+        settings=RasteriseSettings(field=field, classes=wanted),
+        workers=workers,
+    )
+    if wanted is None and made.legend != Legend.of_values(made.legend.ids):
+        names = made.legend.names
+        example = ",".join(f"{number}={name}" for number, name in enumerate(names[:4], 1))
+        raise LabelError(
+            f"{prediction} names no classes, so which of its values is {names[0]!r} is not"
+            f" known: say so with --classes, as {example}{',…' if len(names) > 4 else ''}"
+        )
+    return made

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from geoseg.assessment.align import lay_on, name_disagreements, open_classes
+from geoseg.assessment.align import at_scale_of, lay_on, name_disagreements, open_classes
 from geoseg.assessment.evaluate import Comparison, Evaluation, compare
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Legend
@@ -92,6 +92,7 @@ def compare_sides(
     found = [first]
     for source in predictions[1:]:
         scene, name = open_classes(source)
+        scene, said = at_scale_of(first.prediction, scene, (name, first.names[0]))
         moved, notes = lay_on(
             first.prediction,
             scene,
@@ -104,5 +105,7 @@ def compare_sides(
         if first.legend is not None and own is not None:
             whose = ("the first prediction" if classes is None else "--classes", str(source))
             notes += name_disagreements(first.legend, own, whose=whose)
-        found.append(replace(first, prediction=moved, names=(name, first.names[1]), notes=notes))
+        found.append(
+            replace(first, prediction=moved, names=(name, first.names[1]), notes=(*said, *notes))
+        )
     return Sides(comparisons=tuple(found))

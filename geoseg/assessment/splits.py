@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from geoseg.assessment.evaluating import Evaluated, Reports
 from geoseg.assessment.findings import Findings, class_index
 from geoseg.assessment.writing import write_report
 from geoseg.errors import DatasetError, OptionError
+
+_MOST_WORKERS = 4
+"""Readers of patches beyond these only wait for the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +41,15 @@ class SplitJob:
     settings: dict[str, Any] = field(default_factory=dict)
     """What was asked for, for the report."""
 
-    def run(self, *, workers: int = 2) -> Evaluated:
+    @property
+    def work(self) -> int | None:
+        """Pixels that are read; not known before."""
+        return None
+
+    def run(self, *, workers: int = 2, progress: Callable[[int], None] | None = None) -> Evaluated:
         """Score the model, each patch alone, in evaluation mode, and write.
+
+        At most four workers are used.
 
         Raises
         ------
@@ -65,7 +75,11 @@ class SplitJob:
             raise OptionError("every class is left out, so there is nothing to average")
         dataset = PatchDataset.open(self.dataset)
         scores = score_model(
-            self.model, dataset, self.split, device=resolve_device(self.device), workers=workers
+            self.model,
+            dataset,
+            self.split,
+            device=resolve_device(self.device),
+            workers=min(_MOST_WORKERS, workers),
         )
         counts = np.array(scores["confusion"], np.int64)
         if counts.ndim != 2:
@@ -93,6 +107,8 @@ class SplitJob:
             ),
         )
         check_scored(found)
+        if progress is not None:
+            progress(found.pixels)
         return self._written(found)
 
     def _written(self, found: Evaluation) -> Evaluated:

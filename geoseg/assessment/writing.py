@@ -18,7 +18,7 @@ from geoseg.raster.output import TemporaryFolder, check_output, output_error
 SCORES, PAGE = "scores.json", "report.html"
 """Names of the files that every folder of an evaluation holds."""
 
-_TABLES = ("classes.csv", "confusion.csv", "stages.csv", "photographs.csv", "cells.csv")
+_TABLES = ("classes.csv", "confusion.csv", "stages.csv", "photographs.csv", "maps.csv", "cells.csv")
 
 
 def is_folder(path: str | Path) -> bool:
@@ -72,9 +72,10 @@ def tables(content: Mapping[str, Any], findings: Findings) -> dict[str, str]:
     files = {"classes.csv": _classes(sides), "confusion.csv": _confusion(sides)}
     if all("stages" in side for side in sides):
         files["stages.csv"] = _stages(sides)
-    if all("photographs" in side for side in sides):
-        files["photographs.csv"] = _photographs(sides)
-    elif findings.stages is not None and findings.units is not None:
+    for key in ("photographs", "maps"):
+        if all(key in side for side in sides):
+            files[f"{key}.csv"] = _one_by_one(sides, key)
+    if findings.stages is not None and findings.cells is not None:
         files["cells.csv"] = _cells(sides, findings)
     return files
 
@@ -196,31 +197,36 @@ def _stages(sides: Sequence[Mapping[str, Any]]) -> str:
     return _csv(["prediction", "stage", "total", "correct", "success", *wrong], rows)
 
 
-def _photographs(sides: Sequence[Mapping[str, Any]]) -> str:
+def _one_by_one(sides: Sequence[Mapping[str, Any]], key: str) -> str:
     names = [c["name"] for c in sides[0]["classes"]]
-    plain = [key for key in sides[0]["photographs"][0] if key != "iou"]
+    plain = [name for name in sides[0][key][0] if name != "iou"]
     rows = [
-        [side["prediction"], *(one[key] for key in plain), *one["iou"]]
+        [side["prediction"], *(one[name] for name in plain), *one["iou"]]
         for side in sides
-        for one in side["photographs"]
+        for one in side[key]
     ]
     return _csv(["prediction", *plain, *(f"iou {name}" for name in names)], rows)
 
 
 def _cells(sides: Sequence[Mapping[str, Any]], findings: Findings) -> str:
-    if findings.units is None or findings.stages is None:
+    cells = findings.cells
+    if cells is None or findings.stages is None:
         return ""
-    units = findings.units
+    maps = [[one["name"] for one in side.get("maps", [])] for side in sides]
     rows = []
-    for side, found in zip(sides, findings.stages, strict=True):
-        columns = (units.rows, units.cols, found.true_percent, found.found_percent)
-        places = zip(*(column.tolist() for column in columns), strict=True)
+    for side, names_of_maps, found in zip(sides, maps, findings.stages, strict=True):
+        places = zip(cells.rows.tolist(), cells.cols.tolist(), cells.centres.tolist(), strict=True)
+        percents = zip(found.true_percent.tolist(), found.found_percent.tolist(), strict=True)
         stages = zip(found.true.tolist(), found.found.tolist(), strict=True)
         names = found.scores.names
-        for place, (true, predicted) in zip(places, stages, strict=True):
+        of = cells.maps.tolist()
+        every = zip(of, places, percents, stages, strict=True)
+        for number, (row, col, centre), shares, (true, predicted) in every:
             # NaN: nothing counts there.
-            percents = [value if value == value else None for value in place[2:]]  # noqa: PLR0124
-            row = [side["prediction"], *place[:2], *percents, names[true], names[predicted]]
-            rows.append(row)
-    header = ["prediction", "row", "col", "coverage_labels", "coverage", "stage_labels", "stage"]
-    return _csv(header, rows)
+            known = [value if value == value else None for value in shares]  # noqa: PLR0124
+            said = [side["prediction"], *([names_of_maps[number]] if names_of_maps else [])]
+            rows.append([*said, row, col, *centre, *known, names[true], names[predicted]])
+    which = ["map"] if maps[0] else []
+    places_of = ["row", "col", "x", "y"]
+    header = ["prediction", *which, *places_of, "coverage_labels", "coverage"]
+    return _csv([*header, "stage_labels", "stage"], rows)

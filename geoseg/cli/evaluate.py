@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -39,13 +36,6 @@ def _items(
         except ValueError:
             items.append(item)
     return tuple(items)
-
-
-def _of_maps(settings: Mapping[str, Any], **more: str | None) -> list[str]:
-    """Names of the options given that go with maps alone."""
-    given = [name for name in settings if name not in ("leave-out", "unpredicted")]
-    given += [name for name, value in more.items() if value is not None]
-    return given + (["unpredicted"] if settings["unpredicted"] == "wrong" else [])
 
 
 @click.command("evaluate", no_args_is_help=True)
@@ -99,7 +89,7 @@ def _of_maps(settings: Mapping[str, Any], **more: str | None) -> list[str]:
     default="64px",
     show_default=True,
     metavar="SIZE",
-    help="Side of the blocks that --bootstrap draws: 64px, 2km.",
+    help="Side of the blocks that --bootstrap draws: 64px, 2km; whole pixels from a map's first.",
 )
 @seed_option
 @click.option(
@@ -133,16 +123,22 @@ def _of_maps(settings: Mapping[str, Any], **more: str | None) -> list[str]:
     help="Classes that count for nothing in --stages.",
 )
 @click.option(
-    "--cell", metavar="SIZE", help="Side of the cells of --stages: 300m, 10px. A photograph is one."
+    "--cell",
+    metavar="SIZE",
+    help="Side of the cells of --stages: 300m, 10px; the cells of geoseg coverage --cell. A"
+    " photograph is one.",
 )
 @click.option(
     "--errors",
     type=click.Path(),
     metavar="RASTER",
-    help="Write a raster of what is right and what is wrong as what, with a legend for QGIS.",
+    help="Write a raster of what is right and what is wrong as what, with a legend for QGIS; a"
+    " folder of them of many maps.",
 )
 @click.option(
-    "--scene", metavar="SCENE", help="Show this scene beside the worst patches of the page."
+    "--scene",
+    metavar="SCENE",
+    help="Show this scene beside the worst patches of the page; of many maps, a folder of theirs.",
 )
 @click.option(
     "--field",
@@ -196,9 +192,15 @@ def command(
 
     Accuracy, precision, IoU and F1 of each class, their means, pixel accuracy and kappa. Labels on
     another grid or in another coordinate system are brought to the prediction's, nearest pixel.
-    Nodata in the labels is not scored. Several predictions are compared on the pixels of the first;
-    the labels are always the last. Labels may be polygons; outside of them nothing is scored.
-    Folders of maps of photographs go with a folder of masks, paired by name.
+    Nodata in the labels is not scored. The labels are always the last, and may be polygons; outside
+    of them nothing is scored.
+
+    Several predictions are brought to the grid of the first. Side by side, with their differences
+    and the intervals of these, they stand on the pixels that all of them have; beside that, each is
+    scored on all of its own.
+
+    Folders of maps, or patterns in quotes, go with labels of the same names, and are scored each
+    and all together, whatever their grids. Georeferenced maps may share one raster of labels.
 
     \b
     Examples:
@@ -208,7 +210,7 @@ def command(
       geoseg evaluate old.tif new.tif labels.tif --bootstrap 1000 --block 2km
       geoseg evaluate map.tif labels.tif --stages agde --target grass --cell 300m
       geoseg evaluate map.tif plots.gpkg --field crop
-      geoseg evaluate maps/ masks/ --scene images/ -o evaluation
+      geoseg evaluate maps/ labels/ --scene images/ --errors errors -o evaluation
       geoseg evaluate model.safetensors set --split test
 
     where classes.csv says which label values mean a class:
@@ -218,121 +220,41 @@ def command(
       1,water,11
       2,developed,21;22;23;24
     """
-    from geoseg.assessment.evaluating import Job, Reports  # noqa: PLC0415 — pixels cost imports
-    from geoseg.assessment.findings import StagesWanted, Wanted  # noqa: PLC0415
+    from geoseg.assessment.asked import Asked  # noqa: PLC0415 — pixels cost imports
+    from geoseg.assessment.evaluating import Reports  # noqa: PLC0415
     from geoseg.assessment.findings_text import words  # noqa: PLC0415
-    from geoseg.assessment.folders import (  # noqa: PLC0415
-        FolderJob,
-        are_folders,
-        compare_folders,
-    )
-    from geoseg.assessment.polygonlabels import open_labels  # noqa: PLC0415
-    from geoseg.assessment.sides import compare_sides  # noqa: PLC0415
-    from geoseg.assessment.splits import SplitJob, check_split  # noqa: PLC0415
-    from geoseg.assessment.stages import StageTable  # noqa: PLC0415
-    from geoseg.raster.cells import CellSize  # noqa: PLC0415
 
-    if len(rasters) < 2:
-        raise click.UsageError("Give a prediction (or several) and, last, the labels.")
-    if stages is None and (target or exclude or cell):
-        raise click.UsageError("--target, --exclude and --cell go with --stages.")
-    photographs = split is None and are_folders(rasters)
-    if stages is not None and (not target or (cell is None and not photographs)):
-        raise click.UsageError("--stages needs --target and --cell.")
-    reports = Reports(
-        report=None if output is None else Path(output),
-        errors=None if errors is None else Path(errors),
-        scene=scene,
-        overwrite=overwrite,
-    )
-    named = [given for given in (scene, classes, stages, region) if given is not None]
-    reports.check([*rasters, *filter(os.path.exists, named)])
-    asked = {
-        "region": region,
-        "ignore": list(ignore),
-        "leave-out": list(leave_out),
-        "unpredicted": unpredicted,
-        "bootstrap": resamples,
-        "block": block if resamples else None,
-        "seed": seed if resamples else None,
-        "boundary": boundary,
-        "seams": seams,
-        "stages": stages,
-        "target": list(target),
-        "exclude": list(exclude),
-        "cell": cell,
-    }
-    settings = {name: value for name, value in asked.items() if value not in (None, [], 0)}
-    if split is not None:
-        check_split(rasters, _of_maps(settings, field=field, classes=classes))
-        scored = SplitJob(
-            model=rasters[0],
-            dataset=rasters[1],
-            split=split,
-            leave_out=leave_out,
-            device=device,
-            reports=reports,
-            settings={"split": split, **settings},
-        ).run(workers=min(4, worker_count(workers)))
-        emit(scored.content, words(scored, matrix=matrix), as_json=as_json)
-        return
-    wanted = Wanted(
-        resamples=resamples,
-        block=CellSize.parse(block),
+    asked = Asked(
+        classes=classes,
+        field=field,
+        ignore=ignore,
+        leave_out=leave_out,
+        unpredicted=unpredicted,
+        region=region,
+        assume_aligned=assume_aligned,
+        strict_grid=strict_grid,
+        bootstrap=resamples,
+        block=block,
         seed=seed,
-        boundary=None if boundary is None else CellSize.parse(boundary),
+        boundary=boundary,
         seams=seams,
-        stages=None
-        if stages is None
-        else StagesWanted(
-            table=StageTable.parse(stages),
-            target=target,
-            excluded=exclude,
-            cell=None if cell is None else CellSize.parse(cell),
+        stages=stages,
+        target=target,
+        exclude=exclude,
+        cell=cell,
+        split=split,
+        device=device,
+        reports=Reports(
+            report=None if output is None else Path(output),
+            errors=None if errors is None else Path(errors),
+            scene=scene,
+            overwrite=overwrite,
         ),
     )
-    labels = click.get_current_context().with_resource(
-        open_labels(
-            rasters[-1],
-            rasters[0],
-            field=field,
-            classes=classes,
-            workers=worker_count(workers),
-        )
-    )
-    job: Job | FolderJob
-    if photographs:
-        if region is not None:
-            raise click.UsageError("Photographs have no place on Earth, so there is no --region.")
-        job = compare_folders(
-            rasters,
-            wanted=wanted,
-            reports=reports,
-            settings=settings,
-            classes=labels.classes,
-            ignore=ignore,
-            leave_out=leave_out,
-            unpredicted_is_wrong=unpredicted == "wrong",
-        )
-        notes = list(job.notes)
-    else:
-        sides = compare_sides(
-            rasters[:-1],
-            labels.path,
-            classes=labels.classes,
-            labels_name=labels.name,
-            ignore=ignore,
-            leave_out=leave_out,
-            region=region,
-            assume_aligned=assume_aligned,
-            strict_grid=strict_grid,
-            unpredicted_is_wrong=unpredicted == "wrong",
-        )
-        job = Job(sides=sides, wanted=wanted, reports=reports, settings=settings)
-        notes = [*labels.notes, *(said for one in sides.comparisons for said in one.notes)]
-    job.check()
-    for said in dict.fromkeys(notes):
-        note(said)
-    with progress(job.work, "evaluating") as bar:
-        result = job.run(workers=worker_count(workers), progress=bar.update)
+    count = worker_count(workers)
+    with asked.job(rasters, workers=count) as (job, notes):
+        for said in notes:
+            note(said)
+        with progress(job.work, "evaluating") as bar:
+            result = job.run(workers=count, progress=bar.update)
     emit(result.content, words(result, matrix=matrix), as_json=as_json)

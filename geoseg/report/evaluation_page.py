@@ -37,7 +37,7 @@ from geoseg.report.pictures import (
     error_picture,
     ramp_picture,
 )
-from geoseg.report.score_blocks import class_blocks, confusion_blocks
+from geoseg.report.score_blocks import class_blocks, confusion_blocks, one_by_one
 
 ERRORS = Ramp("errors", 0.0, 1.0, stops=((0.0, RIGHT_COLOR), (1.0, WRONG_COLOR)))
 """Colours of shares of wrong pixels."""
@@ -87,6 +87,7 @@ def evaluation_page(
     sides: Sequence[Side],
     legend: Legend,
     *,
+    common: Mapping[str, Any] | None = None,
     differences: Sequence[Mapping[str, Any]] = (),
     options: Mapping[str, Any] | None = None,
 ) -> str:
@@ -98,16 +99,18 @@ def evaluation_page(
         Predictions, at least one, all against the same labels.
     legend
         The classes.
+    common
+        Scores of several predictions on the pixels that all have, as the document says them.
     differences
-        Of each further prediction from the first, as the document says them.
+        Of each further prediction from the first, on these pixels, as the document says them.
     options
         What was asked for.
     """
     first = sides[0].content
     several = len(sides) > 1
     sections = []
-    if several:
-        sections.append(Section("Side by side", _side_by_side(sides, differences)))
+    if common is not None:
+        sections.append(Section("Side by side", _side_by_side(common, differences)))
     for side in sides:
         for title, blocks in _sections(side, legend):
             name = f"{side.content['prediction']}: {title}" if several else title.capitalize()
@@ -123,7 +126,7 @@ def evaluation_page(
     return make_page(
         f"{names} against {first['labels']}",
         sections,
-        lead=f"{count(first['pixels']['scored'])} pixels scored, {count(len(legend))} classes",
+        lead=f"{_scored(first, common)}, {count(len(legend))} classes",
         foot=f"Written by geoseg {__version__}.",
     )
 
@@ -135,6 +138,8 @@ def _sections(side: Side, legend: Legend) -> list[tuple[str, tuple[Block, ...]]]
         ("classes", class_blocks(content["classes"], legend, over="the scored pixels")),
         ("what is taken for what", _confusion(content, legend)),
     ]
+    listed = [key for key in ("maps", "photographs") if key in content]
+    sections += [(f"{key} one by one", one_by_one(content[key], key)) for key in listed]
     if side.shares is not None or side.worst:
         sections.append(("where it is wrong", _places(side, legend)))
     if "boundary" in content:
@@ -175,30 +180,45 @@ def _scores(content: Mapping[str, Any]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+def _scored(first: Mapping[str, Any], common: Mapping[str, Any] | None) -> str:
+    if common is None or common["same_pixels"]:
+        return f"{count(first['pixels']['scored'])} pixels scored"
+    return f"{count(common['pixels'])} pixels that all maps have"
+
+
 def _side_by_side(
-    sides: Sequence[Side], differences: Sequence[Mapping[str, Any]]
+    common: Mapping[str, Any], differences: Sequence[Mapping[str, Any]]
 ) -> tuple[Block, ...]:
-    header = ("prediction", *(name for _, name, _ in _OVERALL))
-    right = (False, *[True] * len(_OVERALL))
+    sides = common["predictions"]
+    header = ("prediction", *(name for _, name, _ in _OVERALL), "own pixels")
+    right = (False, *[True] * (len(_OVERALL) + 1))
     known = {
-        key: [s.content["scores"][key] for s in sides if s.content["scores"][key] is not None]
+        key: [one["scores"][key] for one in sides if one["scores"][key] is not None]
         for key, _, _ in _OVERALL
     }
     rows: list[Row] = []
-    for side in sides:
-        scores = side.content["scores"]
+    for one in sides:
+        scores = one["scores"]
         cells = (
             Cell(score(scores[key]), best=bool(known[key]) and scores[key] == max(known[key]))
             for key, _, _ in _OVERALL
         )
-        rows.append((side.content["prediction"], *cells))
-    classes = sides[0].content["classes"]
+        rows.append((one["prediction"], *cells, count(one["own_pixels"])))
     by_class = tuple(
-        (c["name"], *(score(side.content["classes"][i]["iou"]) for side in sides))
-        for i, c in enumerate(classes)
+        (c["name"], *(score(one["classes"][i]["iou"]) for one in sides))
+        for i, c in enumerate(sides[0]["classes"])
     )
-    names = tuple(side.content["prediction"] for side in sides)
+    names = tuple(one["prediction"] for one in sides)
+    if common["same_pixels"]:
+        words = f"All are scored on the same {count(common['pixels'])} pixels."
+    else:
+        words = (
+            f"Here all are scored on the {count(common['pixels'])} pixels that every one of them"
+            " has. Below, each is scored on all pixels of its own: one that leaves out what is hard"
+            " looks better there."
+        )
     return (
+        Paragraph(words),
         Table(header, tuple(rows), right, "Scores of each prediction"),
         *map(_difference, differences),
         Table(("class", *names), by_class, (False, *[True] * len(names)), "IoU of each class"),
@@ -215,7 +235,7 @@ def _difference(one: Mapping[str, Any]) -> Table:
     header = ("score", "difference", *(("from", "to") if drawn else ()))
     caption = f"{one['prediction']} minus {one['minus']}"
     if drawn:
-        caption += ", and the interval of the difference: both were scored on the same blocks"
+        caption += ", and the interval of the difference: the same pixels, in the same blocks"
     return Table(header, tuple(rows), (False, *[True] * (len(header) - 1)), caption)
 
 
@@ -251,11 +271,9 @@ def _places(side: Side, legend: Legend) -> tuple[Block, ...]:
         ]
     if not side.worst:
         return tuple(blocks)
+    what = "photographs" if "photographs" in side.content else "patches"
     blocks += [
-        Paragraph(
-            f"The {'photographs' if side.shares is None else 'patches'} with the most wrong pixels,"
-            " the worst first."
-        ),
+        Paragraph(f"The {what} with the most wrong pixels, the worst first."),
         Key.of(legend),
         Key(
             (

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TypeAlias
+from urllib.parse import quote
 
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Color, Legend
@@ -98,6 +99,8 @@ class Cell:
     """Colour of a small square before the text."""
     best: bool = False
     """Whether to mark it as the best of its column."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Names of files, written behind the text, and where they lie as seen from the page."""
 
 
 Row: TypeAlias = tuple[str | Cell, ...]
@@ -147,6 +150,7 @@ class Table:
                 content = _text(cell)
             else:
                 content = _swatch(cell.swatch) + _text(cell.text)
+                content += ", ".join(_link(_text(name), place) for name, place in cell.links)
                 if cell.best:
                     content = f"<span class=best>{content}</span>"
                 if cell.spread:
@@ -160,13 +164,15 @@ class Figure:
     """An image with what it shows."""
 
     image: bytes
-    """A PNG or SVG file."""
+    """A PNG, JPEG or SVG file."""
     alt: str
     """What it shows, for who cannot see it."""
     caption: str = ""
     """Text under it, or above it where it has a title."""
     title: str = ""
     """Bold beginning of the caption."""
+    link: str = ""
+    """Where the file lies that it shows, as seen from the page."""
     wide: bool = False
     """Whether to keep it large on a narrow screen, where it can then be pushed sideways."""
 
@@ -177,6 +183,8 @@ class Figure:
         place = _class("above" * bool(title))
         caption = f"<figcaption{place}>{text}</figcaption>" if text else ""
         image = f'<img alt="{escape(self.alt)}" src="{data_uri(self.image)}">'
+        if self.link:
+            image = _link(image, self.link)
         if self.wide:
             image = f"<div class=scroll tabindex=0>{image}</div>"
         content = caption + image if title else image + caption
@@ -188,10 +196,13 @@ class Grid:
     """Figures side by side as far as there is room."""
 
     figures: tuple[Figure, ...]
+    small: bool = False
+    """Whether to keep them small, and as many in a row as there is room."""
 
     def html(self) -> str:
         """Return the block as HTML."""
-        return f"<div class=grid>{''.join(figure.html() for figure in self.figures)}</div>"
+        name = "pictures" if self.small else "grid"
+        return f"<div class={name}>{''.join(figure.html() for figure in self.figures)}</div>"
 
 
 @dataclass(frozen=True)
@@ -340,19 +351,25 @@ def data_uri(image: bytes) -> str:
     Raises
     ------
     OptionError
-        It is neither PNG nor SVG.
+        It is neither PNG nor JPEG nor SVG.
     """
     if image.startswith(b"\x89PNG\r\n\x1a\n"):
         kind = "image/png"
+    elif image.startswith(b"\xff\xd8\xff"):
+        kind = "image/jpeg"
     elif b"<svg" in image[:1024]:
         kind = "image/svg+xml"
     else:
-        raise OptionError("a page can hold PNG and SVG images and no others")
+        raise OptionError("a page can hold PNG, JPEG and SVG images and no others")
     return f"data:{kind};base64,{b64encode(image).decode('ascii')}"
 
 
 def _text(text: str) -> str:
     return escape(text)
+
+
+def _link(content: str, place: str) -> str:
+    return f'<a href="{escape(quote(place))}">{content}</a>'
 
 
 def _class(names: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from geoseg.errors import RasterReadError
 from geoseg.raster.legend import NODATA, Legend
 
 MOST_SIDE = 1280
@@ -63,6 +65,51 @@ def preview(
     page = _page(found, legend, there, title)
     out = io.BytesIO()
     page.save(out, "JPEG", quality=88, subsampling=0, comment=_MARK)
+    return out.getvalue()
+
+
+def encode_photograph(picture: NDArray[np.uint8], form: Literal["JPEG", "PNG"]) -> bytes:
+    """Encode pixels as a file of pictures: JPEG of quality 92, or PNG.
+
+    Parameters
+    ----------
+    picture
+        (rows, cols, 3) red, green and blue, or (rows, cols) greys (or classes, as PNG).
+    form
+        The format.
+    """
+    out = io.BytesIO()
+    options: dict[str, int] = {"quality": 92, "subsampling": 0} if form == "JPEG" else {}
+    Image.fromarray(np.ascontiguousarray(picture)).save(out, form, **options)
+    return out.getvalue()
+
+
+def small_picture(path: Path, side: int) -> bytes:
+    """Make a small JPEG of a picture in a file.
+
+    Parameters
+    ----------
+    path
+        A PNG or JPEG file.
+    side
+        Longest side in pixels; smaller pictures stay as large as they are.
+
+    Raises
+    ------
+    RasterReadError
+        It cannot be read.
+    """
+    try:
+        with Image.open(path) as found:
+            found.draft("RGB", (side, side))
+            found.thumbnail((side, side))
+            whole = found.convert("RGBA")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise RasterReadError(f"{path}: cannot be read as a picture") from error
+    page = Image.new("RGB", whole.size, _PAPER)
+    page.paste(whole, mask=whole.getchannel("A"))
+    out = io.BytesIO()
+    page.save(out, "JPEG", quality=85)
     return out.getvalue()
 
 

@@ -14,6 +14,9 @@ from geoseg.report.class_charts import ClassScore, class_bars, confusion_picture
 from geoseg.report.numbers import NONE, count, percent, score
 from geoseg.report.page import Block, Cell, Figure, Folded, Paragraph, Row, Table
 
+_MOST_ROWS = 50
+"""Maps that a page lists."""
+
 _F1 = " F1: the harmonic mean of recall and precision."
 
 
@@ -75,6 +78,41 @@ def class_blocks(
             " take it of."
         ),
         Table(header, rows, (False, *[True] * (len(header) - 1))),
+    )
+
+
+def one_by_one(found: Sequence[Mapping[str, Any]], what: str) -> tuple[Block, ...]:
+    """Show how each of many maps was scored, those with the most wrong pixels first.
+
+    Parameters
+    ----------
+    found
+        A mapping a map: ``name``, ``scored_pixels``, ``wrong_pixels``, ``pixel_accuracy`` and
+        ``mean_iou`` (None where undefined), maybe ``stage_labels`` and ``stage``.
+    what
+        What they are called: "maps".
+    """
+    order = sorted(range(len(found)), key=lambda i: -found[i]["wrong_pixels"])
+    staged = all("stage" in one for one in found)
+    header = ("name", "scored px", "wrong px", "pixel accuracy", "mean IoU")
+    rows: tuple[Row, ...] = tuple(
+        (
+            one["name"],
+            count(one["scored_pixels"]),
+            count(one["wrong_pixels"]),
+            score(one["pixel_accuracy"]),
+            score(one["mean_iou"]),
+            *((one["stage_labels"], one["stage"]) if staged else ()),
+        )
+        for one in (found[i] for i in order[:_MOST_ROWS])
+    )
+    stages = ("stage in labels", "stage") if staged else ()
+    words = f"{count(len(found))} {what}, those with the most wrong pixels first."
+    if len(found) > _MOST_ROWS:
+        words += f" {count(_MOST_ROWS)} are shown; {what}.csv in the folder of the report has all."
+    return (
+        Paragraph(words),
+        Table((*header, *stages), rows, (False, *[True] * 4, *[False] * len(stages))),
     )
 
 

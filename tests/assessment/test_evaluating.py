@@ -229,7 +229,8 @@ def test_folder_of_something_else_is_not_replaced(maps: dict[str, Path], tmp_pat
     [
         (Reports(report=Path("scores.csv")), r"name the output \*\.json or \*\.html"),
         (Reports(scene="scene.tif"), "shown on the page"),
-        (Reports(report=Path("out"), errors=Path("out/errors.tif")), "beside the folder|not exist"),
+        (Reports(report=Path("out"), errors=Path("out/errors.tif")), "beside the other|not exist"),
+        (Reports(report=Path("out"), errors=Path("out")), "beside the other"),
         (Reports(errors=Path("errors.png")), r"\*\.tif"),
     ],
 )
@@ -270,18 +271,15 @@ def test_stages_of_a_class_that_is_none_are_refused_before_reading(maps: dict[st
         evaluate([maps["good"]], maps["truth"], wanted=stages(target=(1,), excluded=("water",)))
 
 
-def test_cells_of_stages_are_never_made_larger_but_whole_pixels(
+def test_cells_of_stages_are_never_made_larger(
     maps: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stages(cell: str) -> Wanted:
-        size = CellSize.parse(cell)
-        return Wanted(stages=StagesWanted(table=StageTable.agde(), target=(1,), cell=size))
-
-    got = evaluate([maps["good"]], maps["truth"], wanted=stages("470m"))
-    assert got.findings.notes == ("stages are of cells of 16 × 16 px, not of 470m",)
-    monkeypatch.setattr("geoseg.assessment.measures.blocks.MOST_BYTES", 1000)
+    stages = StagesWanted(table=StageTable.agde(), target=(1,), cell=CellSize.parse("470m"))
+    got = evaluate([maps["good"]], maps["truth"], wanted=Wanted(stages=stages))
+    assert got.findings.notes == ()
+    monkeypatch.setattr("geoseg.assessment.measures.cellstages.MOST_CELLS", 300)
     with pytest.raises(OptionError, match="too many to compare"):
-        evaluate([maps["good"]], maps["truth"], wanted=stages("470m"))
+        evaluate([maps["good"]], maps["truth"], wanted=Wanted(stages=stages))
 
 
 @pytest.mark.parametrize("number", [-1, 1, 10**6])

@@ -187,7 +187,6 @@ def test_classes_that_nobody_names_are_asked_for(folders: list[str]) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"seams": 8}, "folders of photographs"),
         (
             {
                 "stages": StagesWanted(

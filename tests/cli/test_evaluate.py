@@ -219,9 +219,37 @@ def test_maps_that_are_scored_on_other_pixels_are_told_beside_the_table(
     leaves_out = write(tmp_path / "out.tif", [[1, 255, 2, 2]])
     assert call("evaluate", honest, leaves_out, labels) == 0
     table = capsys.readouterr().out.split("pixel accuracy")[0]
-    assert "not scored on the same pixels (3 to 4 px)" in table
+    assert "on the 3 px that all maps have; below, each on its own (3 to 4 px)" in table
+    # The two agree where both are.
+    assert "honest.tif  1.0000" in table
+    assert "out.tif − honest.tif  0.0000" in table
     assert call("evaluate", honest, leaves_out, labels, "--unpredicted", "wrong") == 0
-    assert "not scored on the same" not in capsys.readouterr().out
+    table = capsys.readouterr().out.split("pixel accuracy")[0]
+    assert "that all maps have" not in table
+    assert "honest.tif  0.7500" in table
+
+
+def test_stages_are_those_of_the_cells_of_coverage(
+    larger: tuple[str, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Seven pixels; neither 300000 nor 4000000 is a border of such cells.
+    new, _, truth = larger
+    options = (*CLASSES, "--stages", "agde", "--target", "water", "--exclude", "forest")
+    counts = np.zeros((6, 6), int)
+    stages = []
+    for name, path in (("found", new), ("true", truth)):
+        output = tmp_path / f"{name}.tif"
+        assert call("coverage", path, *options, "--cell", "210m", "-o", output, "-q") == 0
+        with rasterio.open(tmp_path / f"{name}_stage.tif") as file:
+            stages.append(file.read(1))
+    found, true = (np.where(stage == 255, 6, stage) - 1 for stage in stages)
+    np.add.at(counts, (true.ravel(), found.ravel()), 1)
+    capsys.readouterr()
+    assert call("evaluate", new, truth, *options, "--cell", "210m", "--json") == 0
+    told = json.loads(capsys.readouterr().out)["stages"]
+    assert told["counts"] == counts.tolist()
+    assert told["units"] == true.size == 8 * 8
+    assert np.trace(counts) < true.size
 
 
 def test_labels_are_the_last_of_several(
@@ -262,7 +290,10 @@ def test_one_raster_alone_is_a_usage_error(
     ("options", "code", "message"),
     [
         (("--bootstrap", "5"), 2, "make no interval"),
-        (("--bootstrap", "50", "--block", "big"), 2, "no size"),
+        (("--bootstrap", "50", "--block", "big"), 2, "--block 'big' is no length above 0"),
+        (("--boundary", "0px"), 2, "--boundary '0px' is no length above 0"),
+        (("--boundary", "3mm"), 2, "in a unit that is known: write 2px"),
+        (("--errors", "folder"), 2, "name it folder.tif"),
         (("--boundary", "0.1px"), 2, "within 1 to 100 pixels"),
         (("--stages", "none.csv", "--target", "1", "--cell", "8px"), 1, "read as stages"),
         (("-o", "scores.txt"), 1, "*.json or *.html"),

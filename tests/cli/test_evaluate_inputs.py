@@ -108,6 +108,29 @@ def test_polygons_without_a_field_are_one_line(
     assert "crop" in line
 
 
+def test_names_of_polygons_are_not_scored_against_ids_that_nobody_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unnamed = write(tmp_path / "map.tif", [[1, 2, 2, 2], [1, 1, 2, 1]], legend=None)
+    labels = plots(tmp_path / "plots.gpkg", {"crop": ["corn", "beet"]})
+    assert call("evaluate", unnamed, labels, "--field", "crop", "-q") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "map.tif names no classes" in line
+    assert "--classes, as 1=beet,2=corn" in line
+    # By the alphabet 1 would be beet.
+    classes = ("--classes", "1=corn,2=beet")
+    assert call("evaluate", unnamed, labels, "--field", "crop", *classes, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["confusion"]["counts"] == [[3, 1], [1, 1]]
+
+
+def test_numbers_of_polygons_are_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unnamed = write(tmp_path / "map.tif", [[1, 2, 2, 2], [1, 1, 2, 1]], legend=None)
+    labels = plots(tmp_path / "plots.gpkg", {"code": [1, 2]})
+    assert call("evaluate", unnamed, labels, "--field", "code", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["confusion"]["counts"] == [[3, 1], [1, 1]]
+
+
 def test_field_of_a_raster_is_refused(prediction: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("evaluate", prediction, prediction, "--field", "crop") == 2
     assert "holds no polygons" in capsys.readouterr().err
@@ -129,6 +152,64 @@ def test_folders_of_photographs_are_paired_by_name(
     assert told["scores"]["pixel_accuracy"] == 38 / 40
     assert [one["coverage"] for one in told["photographs"]] == [5, 5]
     assert call("evaluate", *both, "--classes", "0=soil,1=weed", "--region", "0,0,1,1") == 2
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> tuple[Path, Path]:
+    for folder in ("maps", "labels"):
+        (tmp_path / folder).mkdir()
+    write(tmp_path / "maps/a.tif", [[1, 2, 2, 2], [1, 1, 2, 1]])
+    write(tmp_path / "labels/a.tif", [[1, 1, 2, 2], [1, 1, 2, 2]])
+    write(tmp_path / "maps/b.tif", [[1, 1]])
+    write(tmp_path / "labels/b.tif", [[1, 2]])
+    return tmp_path / "maps", tmp_path / "labels"
+
+
+def test_folders_of_maps_are_scored_together(
+    scenes: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, labels = scenes
+    files = ("-o", tmp_path / "out", "--errors", tmp_path / "errors")
+    assert call("evaluate", maps, labels, *files, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["confusion"]["counts"] == [[4, 1], [2, 3]]
+    assert [one["name"] for one in told["maps"]] == ["a", "b"]
+    assert told == json.loads((tmp_path / "out/scores.json").read_text(encoding="utf-8"))
+    assert (tmp_path / "errors/a.tif").is_file()
+    assert call("evaluate", f"{maps}/*.tif", f"{labels}/*.tif", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["confusion"]["counts"] == [[4, 1], [2, 3]]
+    assert call("evaluate", maps, labels, *files, "--overwrite", "-q") == 0
+
+
+def test_folder_where_one_map_is_wanted_is_told_what_it_is(
+    scenes: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, labels = scenes
+    write(labels / "c.tif", [[1, 2]])
+    assert call("evaluate", maps / "b.tif", labels) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "labels is 3 rasters (a.tif, b.tif, c.tif), where one raster of classes is" in line
+
+
+def test_polygons_are_labels_of_every_map_that_they_lie_on(
+    scenes: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps = scenes[0]
+    write(maps / "c.tif", [[1, 1, 1, 2], [1, 1, 1, 2]])
+    with rasterio.open(maps / "a.tif") as file:
+        profile = file.profile | {"transform": Affine(10, 0, X0 + 5000, 0, -10, Y0)}
+    with rasterio.open(maps / "off.tif", "w", **profile) as file:
+        file.write(np.ones((1, 2, 4), np.uint8))
+    labels = plots(tmp_path / "plots.gpkg", {"crop": ["corn", "beet"]})
+    assert call("evaluate", maps, labels, "--field", "crop", "--json") == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert found["labels"] == "plots.gpkg"
+    # Of a as when it is alone, of b two right, of c five right and one not.
+    assert found["confusion"]["counts"] == [[3 + 2 + 4, 1], [1 + 1, 1 + 1]]
+    assert [one["name"] for one in found["maps"]] == ["a", "b", "c"]
+    assert "1 maps of" in told.err
+    assert "without a mask are left out: off.tif" in told.err
 
 
 @pytest.fixture

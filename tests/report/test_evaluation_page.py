@@ -73,10 +73,29 @@ def test_intervals_stand_with_the_scores_and_unknown_ones_are_dashes() -> None:
 def test_differences_have_a_table_of_their_own() -> None:
     found = {key: {"difference": -0.1} for key in content("")["scores"]}
     apart = json.loads(json.dumps({"prediction": "b.tif", "minus": "a.tif", "scores": found}))
-    page = evaluation_page([side("a.tif"), side("b.tif")], LEGEND, differences=[apart])
+    both = [
+        {
+            "prediction": name,
+            "own_pixels": 8 + number,
+            "scores": content("")["scores"],
+            "classes": content("")["classes"],
+        }
+        for number, name in enumerate(("a.tif", "b.tif"))
+    ]
+    common = {"pixels": 6, "same_pixels": False, "predictions": both}
+    page = evaluation_page(
+        [side("a.tif"), side("b.tif")], LEGEND, common=common, differences=[apart]
+    )
+    assert "6 pixels that all maps have, 2 classes" in page
+    assert "scored on the 6 pixels that every one of them has" in page
+    assert ">own pixels</th>" in page
     assert "b.tif minus a.tif" in page
     assert page.count("−0.100") == 5
     assert "a.tif: classes</h2>" in page
+    same = common | {"same_pixels": True}
+    page = evaluation_page([side("a.tif"), side("b.tif")], LEGEND, common=same, differences=[apart])
+    assert "All are scored on the same 6 pixels." in page
+    assert "8 pixels scored" in page
 
 
 @pytest.mark.parametrize("wrong", [False, True])

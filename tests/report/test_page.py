@@ -138,11 +138,20 @@ def test_images_are_in_the_page_to_the_byte() -> None:
     assert found is not None
     assert b64decode(found[1]) == PNG
     assert data_uri(SVG).startswith("data:image/svg+xml;base64,")
+    assert data_uri(b"\xff\xd8\xff\xe0") == "data:image/jpeg;base64,/9j/4A=="
+
+
+def test_links_lead_to_files_beside_the_page_whatever_their_names() -> None:
+    cell = Cell("see ", links=(("a & b", "maps/a & b#1?.tif"), ("c", "c/")))
+    table = Table(("x",), ((cell,),), (False,)).html()
+    assert 'see <a href="maps/a%20%26%20b%231%3F.tif">a &amp; b</a>, <a href="c/">c</a>' in table
+    assert Figure(PNG, "a", link='"x').html().startswith('<figure><a href="%22x"><img alt="a"')
+    assert "<div class=pictures><figure>" in Grid((Figure(PNG, "a"),), small=True).html()
 
 
 def test_other_images_are_refused_in_words() -> None:
-    with pytest.raises(OptionError, match="PNG and SVG"):
-        data_uri(b"\xff\xd8\xff\xe0")
+    with pytest.raises(OptionError, match="PNG, JPEG and SVG"):
+        data_uri(b"GIF89a")
 
 
 def test_a_row_of_the_wrong_length_is_refused() -> None:

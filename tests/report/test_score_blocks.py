@@ -9,7 +9,7 @@ import numpy as np
 
 from geoseg.raster.legend import Legend
 from geoseg.report.page import Block
-from geoseg.report.score_blocks import class_blocks, confusion_blocks
+from geoseg.report.score_blocks import class_blocks, confusion_blocks, one_by_one
 
 LEGEND = Legend.parse("1=water:#0000ff,2=<i>ice</i>:#00ff00")
 PIXELS: list[dict[str, Any]] = [
@@ -60,3 +60,31 @@ def test_confusion_has_labels_in_rows_and_what_was_made_of_them_in_columns() -> 
     ]
     assert "right share of each labelled class: water 75.0 %." in html
     assert "predictions" in html_of(confusion_blocks(counts, LEGEND))
+
+
+def one_map(name: str, wrong: int, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "scored_pixels": 4000,
+        "wrong_pixels": wrong,
+        "pixel_accuracy": 1 - wrong / 4000,
+        "mean_iou": None,
+    } | more
+
+
+def test_maps_are_listed_with_the_most_wrong_first() -> None:
+    html = html_of(one_by_one([one_map("a", 100), one_map("<b>", 1000)], "maps"))
+    assert "2 maps, those with the most wrong pixels first." in html
+    assert rows(html)[1:] == [
+        ["&lt;b&gt;", "4,000", "1,000", "0.750", "–"],
+        ["a", "4,000", "100", "0.975", "–"],
+    ]
+
+
+def test_photographs_have_their_stages_and_of_many_the_worst_are_listed() -> None:
+    found = [one_map(f"p{n}", n, stage_labels="I", stage="II") for n in range(60)]
+    html = html_of(one_by_one(found, "photographs"))
+    assert rows(html)[0][-2:] == ["stage in labels", "stage"]
+    assert [row[0] for row in rows(html)[1:]] == [f"p{n}" for n in range(59, 9, -1)]
+    assert rows(html)[1][-2:] == ["I", "II"]
+    assert "50 are shown; photographs.csv in the folder of the report has all." in html

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.assessment.confusion import Confusion
-from geoseg.assessment.coverage.share import coverage_of_counts
+from geoseg.assessment.coverage.share import Shares, coverage_of_counts
 from geoseg.assessment.measures._kernels import PREDICTED, TRUE, UNPREDICTED
 from geoseg.assessment.stages import StageTable
 
@@ -85,6 +85,21 @@ class UnitStages:
     scores: StageScores
     """Of the units with a pixel that is scored; nothing is known of the others."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[UnitStages]) -> UnitStages:
+        """Put together units of several maps, in the order given."""
+        first = parts[0].scores
+        confusions = [one.scores.confusion for one in parts]
+        return cls(
+            true_percent=np.concatenate([one.true_percent for one in parts]),
+            found_percent=np.concatenate([one.found_percent for one in parts]),
+            true=np.concatenate([one.true for one in parts]),
+            found=np.concatenate([one.found for one in parts]),
+            scores=StageScores(
+                names=first.names, confusion=Confusion.total(confusions, classes=len(first.names))
+            ),
+        )
+
     @property
     def mean_error(self) -> float:
         """Mean |difference| of coverage, in percent points, over units where both are known."""
@@ -107,12 +122,31 @@ def stages_of_units(
     `unpredicted_is_wrong` the labels' is over all that have a label.
     """
     true_counts = counts[:, TRUE] + (counts[:, UNPREDICTED] if unpredicted_is_wrong else 0)
-    true = coverage_of_counts(true_counts, target, excluded)
-    found = coverage_of_counts(counts[:, PREDICTED], target, excluded)
+    return unit_stages(
+        coverage_of_counts(true_counts, target, excluded),
+        coverage_of_counts(counts[:, PREDICTED], target, excluded),
+        # Where nothing was predicted both sides are empty, and empty is "other": no success.
+        true_counts.sum(axis=-1) > 0,
+        table,
+    )
+
+
+def unit_stages(
+    true: Shares, found: Shares, seen: NDArray[np.bool_], table: StageTable
+) -> UnitStages:
+    """Find the stages of units from their coverage.
+
+    Parameters
+    ----------
+    true, found
+        (units,) coverage by the labels and by a prediction.
+    seen
+        (units,) whether a pixel is scored; the others are not counted.
+    table
+        The stages.
+    """
     true_stage = table.index(true.part, true.whole)
     found_stage = table.index(found.part, found.whole)
-    # Where nothing was predicted both sides are empty, and empty is "other": no success.
-    seen = true_counts.sum(axis=-1) > 0
     return UnitStages(
         true_percent=true.percent,
         found_percent=found.percent,
