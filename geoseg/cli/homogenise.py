@@ -36,6 +36,13 @@ from geoseg.cli.progress import progress
     " have in common].",
 )
 @click.option(
+    "--outliers",
+    type=float,
+    metavar="SHARE",
+    help="Cut outliers first: of each band of each image, this share of the readings at each end is"
+    " moved to the last reading before it, 0.001 for example [default: none].",
+)
+@click.option(
     "--haze",
     type=click.Choice(["dark-object"]),
     help="Take haze off before: what the darkest pixels of a band still read.",
@@ -84,6 +91,7 @@ def command(
     output: str,
     method: str | None,
     reference: str | None,
+    outliers: float | None,
     haze: str | None,
     cast: str | None,
     dodge: bool,
@@ -113,6 +121,7 @@ def command(
     Examples:
       geoseg homogenise 'flights/*.tif' -o even
       geoseg homogenise a.tif b.tif c.tif --method histogram --reference b.tif -o even
+      geoseg homogenise 'flights/*.tif' --outliers 0.001 -o even
       geoseg homogenise 'flights/*.tif' --haze dark-object --dodge -o even
       geoseg homogenise new.tif --apply even/colour.json -o even-new
     """
@@ -125,6 +134,7 @@ def command(
         method=method,  # type: ignore[arg-type]
         haze=haze,  # type: ignore[arg-type]
         cast=cast,  # type: ignore[arg-type]
+        outliers=outliers,
         dodge=dodge_of(
             on=dodge, cell=dodge_cell, brightness=dodge_brightness, contrast=dodge_contrast
         ),

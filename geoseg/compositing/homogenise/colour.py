@@ -20,7 +20,10 @@ from geoseg.raster.declared import declared
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 
-__all__ = ["MOST_CONTRAST", "Colour", "Curve", "Line", "Local", "written_nodata"]
+__all__ = ["MOST_CONTRAST", "Colour", "Curve", "Limits", "Line", "Local", "written_nodata"]
+
+Limits = tuple[tuple[float, float], ...]
+"""Least and greatest usual reading, a band."""
 
 MOST_CONTRAST = 5.0
 """Wallis' adjustment raises contrast by this factor at most: where nothing is to be seen, over calm
@@ -135,6 +138,8 @@ class Colour:
     units of the readings. No valid pixel becomes it."""
     local: Local | None = None
     """What is evened out after."""
+    limits: Limits | None = None
+    """Readings beyond these are moved to them, before all else; None for none."""
 
     @classmethod
     def identity(cls, scene: Scene) -> Colour:
@@ -160,12 +165,19 @@ class Colour:
     @property
     def is_identity(self) -> bool:
         """Whether all readings stay as they are (but for what is said of nodata)."""
-        return self.local is None and all(band.is_identity for band in self.bands)
+        same = self.local is None and self.limits is None
+        return same and all(band.is_identity for band in self.bands)
+
+    def within(self, limits: Limits | None) -> Self:
+        """Return what first moves readings beyond limits to them, a pair a band."""
+        return replace(self, limits=limits)
 
     def select(self, order: Sequence[int]) -> Self:
         """Return what does the same to the bands at these positions, in this order."""
         local = None if self.local is None else self.local.select(order)
-        return replace(self, bands=tuple(self.bands[i] for i in order), local=local)
+        limits = None if self.limits is None else tuple(self.limits[i] for i in order)
+        bands = tuple(self.bands[i] for i in order)
+        return replace(self, bands=bands, local=local, limits=limits)
 
     def apply(self, data: NDArray[Any], valid: NDArray[np.bool_], window: Window) -> int:
         """Change readings in place; safe from any thread.
@@ -190,6 +202,10 @@ class Colour:
         valid = np.ascontiguousarray(valid)
         if not valid.any():
             return 0
+        if self.limits is not None:
+            for readings, (low, high) in zip(data, self.limits, strict=True):
+                ends = np.array([low, high]).astype(data.dtype)
+                np.copyto(readings, np.clip(readings, *ends), where=valid)
         limits = _limits(data.dtype, self.nodata)
         return sum(
             self._apply(band, readings, valid, window, limits) for band, readings in enumerate(data)

@@ -9,7 +9,8 @@ from geoseg.compositing.homogenise.dodge import dodged
 from geoseg.compositing.homogenise.histogram import histogram_curves
 from geoseg.compositing.homogenise.measure import ImageStatistics, measure
 from geoseg.compositing.homogenise.moments import moment_lines
-from geoseg.compositing.homogenise.standard import BandTarget, Standard
+from geoseg.compositing.homogenise.outliers import cut, usual
+from geoseg.compositing.homogenise.standard import BandTarget, ImageLine, Standard
 from geoseg.errors import ColourError
 from geoseg.raster.scene import Scene
 
@@ -108,11 +109,21 @@ def fit_image(standard: Standard, scene: Scene, *, workers: int = 4) -> Colour:
 def recognise(standard: Standard, scene: Scene, *, workers: int = 4) -> tuple[Colour, bool]:
     """Return what `fit_image` does, and whether the scene is one that the colour was made from."""
     standard = standard.select(scene.band_names)
+    share = standard.outliers
+    limits = None if share is None else usual(scene, share, workers=workers)
     known = standard.line(scene.fingerprint()) if standard.images else None
     if known is not None and standard.dodge is None:
-        return Colour.linear(scene, known.gains, known.offsets), True
+        return Colour.linear(scene, known.gains, known.offsets).within(limits), True
     cell = None if standard.dodge is None else standard.dodge.cell
-    image = measure(scene, workers=workers, cell=cell)
+    image = measure(cut(scene, limits), workers=workers, cell=cell)
+    colour, found = _recognised(standard, scene, image, known)
+    return colour.within(limits), found
+
+
+def _recognised(
+    standard: Standard, scene: Scene, image: ImageStatistics, known: ImageLine | None
+) -> tuple[Colour, bool]:
+    """Return the colour of a scene that was measured, and whether it is known."""
     known = known or standard.line_of_readings(image.digests)
     if known is None:
         return fit_measured(standard, scene, image), False

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from geoseg.compositing.homogenise.block import block_lines
-from geoseg.compositing.homogenise.colour import Colour, Line
+from geoseg.compositing.homogenise.colour import Colour, Limits, Line
 from geoseg.compositing.homogenise.dodge import dodged
 from geoseg.compositing.homogenise.fit import fit_measured, group_target, reference_target
 from geoseg.compositing.homogenise.haze import prepare
 from geoseg.compositing.homogenise.images import check_group, check_placed, unplaced
 from geoseg.compositing.homogenise.measure import ImageStatistics, measure
 from geoseg.compositing.homogenise.moments import moment_lines
+from geoseg.compositing.homogenise.outliers import cut, usual
 from geoseg.compositing.homogenise.pairs import Pair, find_pairs
 from geoseg.compositing.homogenise.seams import Samples, Seam, overall, read_pairs
 from geoseg.compositing.homogenise.settings import HomogeniseSettings
@@ -113,28 +114,34 @@ def fit_group(
     check_group(everything)
     check_placed(everything, settings)
     try:
+        limits: list[Limits | None] = [None] * len(everything)
+        if settings.outliers is not None:
+            tell("looking for outliers")
+            limits = [usual(scene, settings.outliers, workers=workers) for scene in everything]
+        views = [cut(scene, ends) for scene, ends in zip(everything, limits, strict=True)]
         tell("measuring the images")
         found = []
-        for scene in everything:
+        for scene, view in zip(everything, views, strict=True):
             cell = None if settings.dodge is None or scene is outside else settings.dodge.cell
-            found.append(measure(scene, workers=workers, cell=cell))
+            found.append(measure(view, workers=workers, cell=cell))
             count(scene.grid.window.area)
         tell("comparing the images where they meet")
         pairs = find_pairs([scene.grid for scene in everything])
         before, samples = read_pairs(
-            everything,
+            views,
             pairs,
             workers=workers,
             sample=settings.method in (None, "overlap"),
             progress=count,
         )
         work = _Fit(scenes, everything, marks, found, settings, reference, anchor)
-        fitted = work.run(pairs, before, samples)
+        fitted = work.run(pairs, before, samples, limits)
         tell("comparing them again")
         made = []
         for one in (fitted, without_dodge(fitted)):
             if one is not None:
-                after = seams_after(everything, one.colours, before, workers=workers)
+                behind = [*scenes, *views[len(scenes) :]]
+                after = seams_after(behind, one.colours, before, workers=workers)
                 made.append(replace(one, seams_after=tuple(after)))
             count(sum(pair.grid.window.area for pair in pairs) // 2)
         return work.guarded(*made)
@@ -212,7 +219,11 @@ class _Fit:
         self.notes: list[str] = []
 
     def run(
-        self, pairs: Sequence[Pair], before: Sequence[Seam], samples: Sequence[Samples]
+        self,
+        pairs: Sequence[Pair],
+        before: Sequence[Seam],
+        samples: Sequence[Samples],
+        limits: Sequence[Limits | None],
     ) -> FittedGroup:
         """Find colours, without asking whether they are of use."""
         settings = self.settings
@@ -236,6 +247,7 @@ class _Fit:
             haze=settings.haze,
             cast=settings.cast,
             dodge=settings.dodge,
+            outliers=settings.outliers,
         )
         colours: list[Colour]
         if method == "histogram":
@@ -257,7 +269,7 @@ class _Fit:
             ]
         return FittedGroup(
             standard=standard,
-            colours=tuple(colours),
+            colours=tuple(c.within(ends) for c, ends in zip(colours, limits, strict=False)),
             names=tuple(scene.name for scene in self.everything),
             seams_before=tuple(before),
             seams_after=(),
@@ -337,9 +349,10 @@ class _Fit:
 
     def _kept(self, fitted: FittedGroup, before: float, after: float) -> FittedGroup:
         same = [tuple(Line() for _ in image.bands) for image in self.found]
+        but = "" if self.settings.outliers is None else " but for outliers"
         self.notes.append(
-            f"all images stay as they are: where they meet they differ by {before:.3g} standard "
-            f"deviations, and would by {after:.3g}"
+            f"all images stay as they are{but}: where they meet they differ by {before:.3g} "
+            f"standard deviations, and would by {after:.3g}"
         )
         standard = replace(
             fitted.standard,
@@ -352,7 +365,10 @@ class _Fit:
         return replace(
             fitted,
             standard=standard,
-            colours=tuple(Colour.identity(scene) for scene in self.scenes),
+            colours=tuple(
+                Colour.identity(scene).within(colour.limits)
+                for scene, colour in zip(self.scenes, fitted.colours, strict=True)
+            ),
             seams_after=fitted.seams_before,
             kept=True,
             notes=tuple(self.notes),

@@ -25,6 +25,8 @@ class Images:
     """Of the same bands, in the same order."""
     reference: Scene | None
     """The image whose colour is wanted."""
+    band_names: tuple[str, ...] = ()
+    """What bands are called where files do not say, as a user said."""
 
     @property
     def work(self) -> int:
@@ -76,6 +78,7 @@ def open_images(
     return Images(
         scenes=tuple(scenes),
         reference=None if other is None else _chosen(other, found[0], wanted),
+        band_names=tuple(band_names or ()),
     )
 
 

@@ -103,6 +103,8 @@ def homogenise(
                 progress=count,
             )
         options["bands"] = ",".join(fitted.standard.names)
+        if images.band_names:
+            options["band-names"] = ",".join(images.band_names)
         tell("writing the images")
         result = _written(images, fitted, options, target, overwrite, workers, count)
     finally:

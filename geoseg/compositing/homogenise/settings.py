@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from geoseg.compositing.homogenise.outliers import check_share
 from geoseg.compositing.homogenise.seams import Seam, overall, overall_median
 from geoseg.compositing.homogenise.standard import Cast, Dodge, Haze, Method, Standard
 
@@ -29,11 +30,20 @@ class HomogeniseSettings:
     """What is balanced before."""
     dodge: Dodge | None = None
     """What is evened out after."""
+    outliers: float | None = None
+    """Share of the readings at each end of each band of each image that is cut before all else;
+    None for none."""
+
+    def __post_init__(self) -> None:
+        if self.outliers is not None:
+            check_share(self.outliers)
 
     def words(self) -> dict[str, Any]:
         """Return the options that say this, by their names."""
         given = (("method", self.method), ("haze", self.haze), ("cast", self.cast))
         said: dict[str, Any] = {name: value for name, value in given if value is not None}
+        if self.outliers is not None:
+            said["outliers"] = f"{self.outliers:g}"
         if self.dodge is not None:
             said |= {
                 "dodge": True,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, get_args
@@ -129,6 +129,9 @@ class Standard:
     origin: str | None = None
     """Digest of the standard that it was, before bands were chosen or called otherwise; None if
     none were."""
+    outliers: float | None = None
+    """Share of each image's readings at each end of each band that are cut before all else: moved
+    to the quantiles there; None where none are."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,6 +155,8 @@ class Standard:
         by = {"moments": "mean and deviation", "histogram": "histograms", "overlap": "overlaps"}
         whose = "that of the group" if self.reference is None else f"that of {self.reference}"
         parts = [f"{whose}, by {by[self.method]}"]
+        if self.outliers is not None:
+            parts.append(f"outliers cut (beyond {self.outliers:g} at each end)")
         parts += ["haze taken off (dark object)"] * (self.haze is not None)
         parts += ["cast balanced (grey world)"] * (self.cast is not None)
         parts += ["dodged"] * (self.dodge is not None)
@@ -210,6 +215,8 @@ class Standard:
         """Return it as JSON objects."""
         dodge = self.dodge
         origin = {} if self.origin is None else {"origin": self.origin}
+        # Where none are cut there is no entry, so that digests of older versions stay.
+        outliers = {} if self.outliers is None else {"outliers": self.outliers}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -217,22 +224,8 @@ class Standard:
             "reference": self.reference,
             "haze": self.haze,
             "cast": self.cast,
-            "dodge": None
-            if dodge is None
-            else {
-                "cell": dodge.cell,
-                "brightness": dodge.brightness,
-                "contrast": dodge.contrast,
-            },
-            "bands": [
-                {
-                    "name": band.name,
-                    "mean": band.mean,
-                    "deviation": band.deviation,
-                    "quantiles": list(band.quantiles),
-                }
-                for band in self.bands
-            ],
+            "dodge": None if dodge is None else asdict(dodge),
+            "bands": [{**asdict(band), "quantiles": list(band.quantiles)} for band in self.bands],
             "images": [
                 {
                     "name": line.name,
@@ -243,6 +236,7 @@ class Standard:
                 }
                 for line in self.images
             ],
+            **outliers,
             **origin,
         }
 
@@ -287,6 +281,7 @@ class Standard:
             dodge=None if dodge is None else read.dodge(dodge),
             images=tuple(read.line(e, len(bands)) for e in read.listing(top, "images")),
             origin=read.optional_text(top, "origin"),
+            outliers=read.share(top, "outliers"),
         )
 
 
@@ -348,6 +343,10 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
             self.fail(f"{key!r} holds something else than finite numbers")
         return float(value)
+
+    def share(self, obj: Mapping[str, Any], key: str) -> float | None:
+        value = None if obj.get(key) is None else self.number(obj[key], key)
+        return value if value is None or 0 < value <= 0.25 else self.fail(f"{key!r} is no share")
 
     def numbers(self, obj: Mapping[str, Any], key: str, count: int) -> tuple[float, ...]:
         found = tuple(self.number(value, key) for value in self.listing(obj, key))
