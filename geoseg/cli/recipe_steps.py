@@ -11,7 +11,7 @@ import click
 
 from geoseg.cli.launch import WORDS
 from geoseg.cli.recipe_learning import check_learning
-from geoseg.errors import GeosegError, OptionError
+from geoseg.errors import GeosegError, OptionError, RecipeError
 
 if TYPE_CHECKING:
     from geoseg.recipe.form import Recipe, Step
@@ -43,6 +43,8 @@ class CommandsOfClick:
             raise RuntimeError("the command runs inside the geoseg group")
         self._parent, self._group = parent, parent.command
         self._quiet_results = quiet_results
+        self.running: Step | None = None
+        """The step that is being run, or that failed."""
 
     def outputs_of(self, run: str) -> Collection[str]:
         """Options of a command that name files to write."""
@@ -70,9 +72,11 @@ class CommandsOfClick:
                 try:
                     self._check_option(step.run, found, key, values)
                 except (click.UsageError, GeosegError) as error:
-                    raise recipe.document.error(
-                        step.place("options", key), f"step {step.name}: {_words(error)}"
-                    ) from error
+                    said = f"step {step.name}: {_words(error)}"
+                    for override in recipe.overrides:
+                        if override.startswith(f"{step.group}.{key}="):
+                            raise RecipeError(f"--set {override}: {said}") from error
+                    raise recipe.document.error(step.place("options", key), said) from error
             try:
                 found.make_context(step.run, list(step.words()), parent=self._parent)
             except (click.UsageError, GeosegError) as error:
@@ -114,6 +118,7 @@ class CommandsOfClick:
 
     def run(self, step: Step, words: Sequence[str], *, resume: bool, replace: bool) -> None:
         """Run a step; see `geoseg.recipe.running.Commands`."""
+        self.running = step
         found = self._group.get_command(self._parent, step.run)
         if found is None:
             raise RuntimeError(f"no command {step.run}")
@@ -134,6 +139,7 @@ class CommandsOfClick:
         ):
             inner.meta[WORDS] = (step.run, *typed)
             found.invoke(inner)
+        self.running = None
 
     @contextlib.contextmanager
     def _results(self) -> Iterator[None]:

@@ -9,13 +9,17 @@ import click
 
 from geoseg.cli.options import common_options, emit, json_option, note
 from geoseg.cli.recipe_steps import CommandsOfClick
-from geoseg.errors import RecipeError
+from geoseg.errors import GeosegError, RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoseg.recipe.form import Recipe
     from geoseg.recipe.planning import Planner, Verdict
     from geoseg.recipe.results import Line
     from geoseg.recipe.running import Outcome
 
+_SHOWN = 3
 _WILL = {
     "run": "would run",
     "redo": "would run again",
@@ -116,15 +120,16 @@ def command(
             _say(_WILL, number, len(wired), verdict, planner)
         for text in missing_inputs(planner, chosen, outcome):
             note(f"Missing: {text}")
+        _say_misfits(read, data)
         lines: tuple[Line, ...] = ()
     else:
         # What cannot end well shall not begin, and leaves nothing.
         planned = plan(planner, wired, chosen, adopt=adopt, again=again)
         missing = missing_inputs(planner, chosen, planned)
         if missing:
-            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            where = "; the recipe says where data come from and how they lie" if read.data else ""
-            raise RecipeError(f"{missing[0]}{more}{where}")
+            raise RecipeError(_missing(missing, read, data))
+        if planned.ran:
+            _say_misfits(read, data)
         with alone(output):
             try:
                 outcome = run(
@@ -139,11 +144,42 @@ def command(
             except (KeyboardInterrupt, SystemExit, click.Abort, click.exceptions.Exit):
                 note("The same geoseg run goes on from here.")
                 raise
+            except GeosegError:
+                if commands.running is not None:
+                    line = read.document.line(commands.running.place())
+                    note(
+                        f"Step {commands.running.name} failed ({recipe}, line {line}); what is done"
+                        " stays, and the same geoseg run goes on from here."
+                    )
+                raise
             lines = compare(read.expected, places)
             write_text(output / DOCUMENT, json_text(document(read, outcome, lines, places)))
             write_text(output / PAGE, page(read, outcome, lines, places))
     summary = document(read, outcome, lines, places) | {"dry_run": dry_run}
     emit(summary, _text(read.title, outcome, lines, output, dry_run=dry_run), as_json=as_json)
+
+
+def _missing(missing: Sequence[str], read: Recipe, data: Path) -> str:
+    """Say in one line what steps read and is not there, and where one learns more."""
+    folder = "" if data.is_dir() else f"--data {data} is no folder: "
+    shown = "; ".join(missing[:_SHOWN])
+    more = f"; and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    return f"{folder}{shown}{more}{_told_in(read)}"
+
+
+def _told_in(read: Recipe) -> str:
+    return f"; {read.data_file} says where data come from and how they lie" if read.data else ""
+
+
+def _say_misfits(read: Recipe, data: Path) -> None:
+    """Tell of what the layout names and the folder of the data has not; a step may do without."""
+    from geoseg.recipe.layout import not_found  # noqa: PLC0415
+
+    found = not_found(read.data.get("layout", ""), data)
+    if found:
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        named = f"{', '.join(found[:_SHOWN])}{more}"
+        note(f"Note: {data} has no {named}, which the layout names{_told_in(read)}")
 
 
 def _folder_for(recipe: Path) -> Path:

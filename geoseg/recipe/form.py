@@ -109,6 +109,8 @@ class Recipe:
     """What the paper leaves open, and what was chosen."""
     data: Mapping[str, str]
     """Source, layout, licence and so on of the data: texts by name."""
+    data_file: Path
+    """The file that says so."""
     values: Mapping[str, Any]
     """What ``[set]`` and the overrides say."""
     overrides: tuple[str, ...]

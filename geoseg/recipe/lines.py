@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,8 +41,13 @@ class Document:
             content = tomllib.loads(text)
         except OSError as error:
             raise RecipeError(f"recipe {path} cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise RecipeError(f"recipe {path} is no TOML: {error}") from error
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise RecipeError(
+                f"{path}, line {line}: not in UTF-8; save the file as UTF-8"
+            ) from error
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(_no_toml(path, str(error))) from error
         return cls(path=Path(path), content=content, lines=_Scanner(text).lines)
 
     def line(self, key: Key) -> int:
@@ -61,6 +67,14 @@ def suggestion(word: str, known: list[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; there are {', '.join(known)}" if known else ""
+
+
+def _no_toml(path: str | Path, said: str) -> str:
+    """Put the line that the reader of the standard library names at its end where ours stand."""
+    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", said, re.DOTALL)
+    if match is None:
+        return f"{path} is no TOML: {said}"
+    return f"{path}, line {match[2]}: no TOML from column {match[3]} on: {match[1]}"
 
 
 class _Scanner:

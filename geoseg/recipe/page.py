@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import geoseg
 from geoseg.recipe.form import Places, Recipe
+from geoseg.recipe.gallery import draw
+from geoseg.recipe.planning import Verdict
 from geoseg.recipe.results import Line
 from geoseg.recipe.running import Outcome
 from geoseg.report.numbers import NONE, duration, score, setting, signed
 from geoseg.report.page import (
     Block,
+    Cell,
     Fact,
     Facts,
+    Figure,
     Folded,
+    Grid,
     Heading,
     Paragraph,
     Points,
@@ -30,6 +35,8 @@ from geoseg.report.page import (
 PAGE, DOCUMENT = "report.html", "report.json"
 """Names of both in the folder of the results."""
 
+_MOST_PICTURES, _MOST_OF_STEP = 48, 4
+"""Of the page, and of a step: so is it never larger than a mail can be."""
 _SAID = {
     "done": "done before",
     "run": "run",
@@ -114,6 +121,9 @@ def page(recipe: Recipe, outcome: Outcome, lines: Sequence[Line], places: Places
     if lines:
         sections.append(Section("The paper and ours", _tables(lines)))
     sections.append(Section("Steps", _steps(outcome, places)))
+    pictures = _pictures(outcome, places)
+    if pictures:
+        sections.append(Section("What came out", pictures))
     said = _about(recipe)
     if said:
         sections.append(Section("What this is", said))
@@ -176,41 +186,80 @@ def _grid(lines: Sequence[Line], scores: Sequence[str]) -> Table:
 
 
 def _steps(outcome: Outcome, places: Places) -> tuple[Block, ...]:
-    rows = []
-    for one in outcome.verdicts:
-        seconds = outcome.seconds.get(one.wired.step.output)
-        rows.append(
-            (
-                one.wired.step.name,
-                _SAID[one.action],
-                NONE if seconds is None else duration(seconds),
-                _in_results(one.wired.step.output),
+    rows: list[Row] = []
+    commands = []
+    for group, verdicts in _grouped(outcome):
+        for one in verdicts:
+            step = one.wired.step
+            seconds = outcome.seconds.get(step.output)
+            rows.append(
+                (
+                    group if one is verdicts[0] else "",
+                    step.name.removeprefix(group).strip("[]"),
+                    _SAID[one.action],
+                    NONE if seconds is None else duration(seconds),
+                    Cell("", links=_links(one.wired.makes, places)),
+                    Cell("", links=_links(_beside(outcome, one), places)),
+                )
             )
-        )
-    commands = tuple(
-        command(one.wired.step.run, one.wired.step.words(), places) for one in outcome.verdicts
-    )
-    found = tuple(path for one in outcome.verdicts for path in _pages(one.wired.makes, places))
-    pages = (Folded("Pages of single steps, beside this one", (Points(found),)),) if found else ()
+            commands.append(command(step.run, step.words(), places))
     return (
-        Table(("step", "in this run", "time", "made"), tuple(rows), (False, False, True, False)),
-        Folded("The commands", (Points(commands),)),
-        *pages,
+        Table(
+            ("step", "each", "in this run", "time", "made", "beside it"),
+            tuple(rows),
+            (False, False, False, True, False, False),
+        ),
+        Folded("The commands", (Points(tuple(commands)),)),
     )
 
 
-def _pages(makes: Sequence[str], places: Places) -> list[str]:
-    """List the pages that a step made, as paths from the folder of the results."""
+def _grouped(outcome: Outcome) -> list[tuple[str, list[Verdict]]]:
+    """Group steps by the name that those of one ``each`` share."""
+    groups: dict[str, list[Verdict]] = {}
+    for one in outcome.verdicts:
+        groups.setdefault(one.wired.step.group, []).append(one)
+    return list(groups.items())
+
+
+def _beside(outcome: Outcome, one: Verdict) -> tuple[str, ...]:
+    """Files that a step made besides; styles are for programs alone."""
+    found = outcome.beside.get(one.wired.step.output, ())
+    return tuple(path for path in found if not path.endswith(".qml"))
+
+
+def _links(made: Sequence[str], places: Places) -> tuple[tuple[str, str], ...]:
+    """Names and places of what was made, as seen from the folder of the results."""
     found = []
-    for template in makes:
-        path = Path(places.fill(template))
-        beside = (path / PAGE, path.with_suffix(f".{PAGE}"), path)
-        found += [
-            page.relative_to(places.out).as_posix()
-            for page in beside
-            if page.suffix == ".html" and page.is_file()
-        ]
-    return found
+    for template in made:
+        name = _in_results(template)
+        path = places.out / name
+        if path.is_dir():
+            page = (path / PAGE).is_file()
+            found.append((f"{name}/", f"{name}/"))
+            found += [(f"{name}/{PAGE}", f"{name}/{PAGE}")] * page
+        elif path.exists():
+            found.append((name, name))
+    return tuple(found)
+
+
+def _pictures(outcome: Outcome, places: Places) -> tuple[Block, ...]:
+    """Show what steps made, a heading for those of one ``each``."""
+    blocks: list[Block] = []
+    left = _MOST_PICTURES
+    for group, verdicts in _grouped(outcome):
+        figures: list[Figure] = []
+        for one in verdicts:
+            if left > len(figures) and one.action not in ("left out", "foreign"):
+                made = (*one.wired.makes, *_beside(outcome, one))
+                paths = [places.out / _in_results(path) for path in made]
+                room = min(_MOST_OF_STEP, left - len(figures))
+                figures += list(islice(draw(paths, places.out), room))
+        if figures:
+            blocks += [Heading(group), Grid(tuple(figures), small=True)]
+            left -= len(figures)
+    if left <= 0:
+        blocks.append(Paragraph("There is more than a page can show; the table has all of it."))
+    return tuple(blocks)
 
 
 def _in_results(template: str) -> str:

@@ -14,6 +14,7 @@ from geoseg.recipe.wiring import Wired, depends
 
 Action = Literal["done", "run", "redo", "resume", "foreign", "left out"]
 """``redo`` replaces what is there; ``foreign``: what is there is not of this recipe."""
+_STYLE = ".qml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class Verdict:
     """What to do."""
     reason: str = ""
     """Why, where that is not plain."""
+    path: str = ""
+    """What of it that is about, where it is not the output itself; folders are in braces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,12 @@ class Planner:
         before = known.outputs if known else {}
         return {path: self._mark(path, before) for path in wired.makes}
 
+    def beside(self, paths: Iterable[str], known: Entry | None) -> dict[str, Mark]:
+        """Describe what a step made without being told to, as far as it is there."""
+        before = known.beside if known else {}
+        there = (path for path in paths if is_there(self.places.fill(path)))
+        return {path: self._mark(path, before) for path in there}
+
     def _mark(self, path: str, before: Mapping[str, Mark]) -> Mark:
         known = self.seen.get(path, before.get(path))
         found = self.seen[path] = mark(self.places.fill(path), known)
@@ -82,8 +91,8 @@ class Planner:
         step, entry = wired.step, self.record.entries.get(wired.step.output)
         there = [is_there(self.places.fill(path)) for path in wired.makes]
 
-        def verdict(action: Action, reason: str = "") -> Verdict:
-            return Verdict(wired=wired, action=action, reason=reason)
+        def verdict(action: Action, reason: str = "", path: str = "") -> Verdict:
+            return Verdict(wired=wired, action=action, reason=reason, path=path)
 
         if entry is None:
             if not any(there):
@@ -101,14 +110,23 @@ class Planner:
             return verdict("redo", "was interrupted") if waits else verdict("resume")
         if not all(there):
             return verdict("redo", "what it made is gone")
-        if not _same(self.outputs(wired, entry), entry.outputs):
-            if adopt:
-                return verdict("done", "taken as it is")
-            return verdict("foreign", "was changed since it was made")
+        now = self.beside(entry.beside, entry)
+        gone = [path for path in entry.beside if path not in now]
+        if gone and not adopt:
+            return verdict("redo", f"{self.places.fill(gone[0])}, which it made too, is gone")
+        changed = _changed(self.outputs(wired, entry), entry.outputs)
+        # A style is the reader's to change.
+        changed += [path for path in _changed(now, entry.beside) if not path.endswith(_STYLE)]
+        if changed and not adopt:
+            return verdict("foreign", "was changed since it was made", changed[0])
+        if changed or gone:
+            return verdict("done", "taken as it is")
         if change:
             return verdict("redo", change)
         if waits:
-            return verdict("redo", f"if {sorted(waits)[0]} comes out other than before")
+            return verdict(
+                "redo", f"if {self.places.fill(sorted(waits)[0])} comes out other than before"
+            )
         return verdict("done")
 
     def _changed_input(self, wired: Wired, entry: Entry, waits: Collection[str]) -> str:
@@ -119,8 +137,9 @@ class Planner:
         return ""
 
 
-def _same(one: dict[str, Mark], other: dict[str, Mark]) -> bool:
-    return all(found[1] == other.get(path, found)[1] for path, found in one.items())
+def _changed(now: Mapping[str, Mark], before: Mapping[str, Mark]) -> list[str]:
+    """List what has other contents than before."""
+    return [path for path, found in now.items() if found[1] != before.get(path, found)[1]]
 
 
 def _change(old: Sequence[str], new: Sequence[str]) -> str:
@@ -182,7 +201,8 @@ def refuse_foreign(verdicts: Iterable[Verdict], places: Places) -> None:
     """
     for one in verdicts:
         if one.action == "foreign":
-            path = next(p for p in map(places.fill, one.wired.makes) if is_there(p))
+            paths = [one.path] if one.path else one.wired.makes
+            path = next(p for p in map(places.fill, paths) if is_there(p))
             raise OutputError(
                 f"{path} (step {one.wired.step.name}) {one.reason}: remove it to have it made, or"
                 " take it as it is with --adopt"

@@ -87,17 +87,24 @@ def read_recipe(path: str | Path, *, overrides: Sequence[str] = ()) -> Recipe:
                 raise document.error(
                     ("step", number), f'a step needs run = "command" and output = "path": no {key}'
                 )
+        if "each" in table:
+            _check_each(document, table["each"], values, ("step", number, "each"))
+    for name, value in values.items():
+        _check_plain(document, value, values, ("set", name))
     _name(document, tables)
     for override in overrides:
         _override(document, override, values, tables)
     steps: list[Step] = []
     for number, table in enumerate(tables):
-        steps += _steps(document, number, table, values, steps)
+        later = tuple(other["name"] for other in tables[number:])
+        steps += _steps(document, number, table, values, steps, later)
+    data, data_file = _data(document)
     return Recipe(
         title=content.get("title", document.path.stem),
         header={key: content[key].strip() for key in _HEADER if key in content},
         decisions=tuple(content.get("decisions", ())),
-        data=_data(document),
+        data=data,
+        data_file=data_file,
         values=values,
         overrides=tuple(overrides),
         steps=tuple(steps),
@@ -131,8 +138,27 @@ def _check(document: Document, table: Mapping[str, Any], form: Mapping[str, str]
             raise document.error(place, f"{key} must be {kind}")
 
 
-def _data(document: Document) -> dict[str, str]:
-    """Read what is said about the data, in the recipe or beside it."""
+def _check_plain(document: Document, value: object, values: Mapping[str, Any], at: Key) -> None:
+    """Refuse a value of [set] that names another: what stands for what would go in circles."""
+    for text in value if isinstance(value, list) else [value]:
+        for name in IN_BRACES.findall(text) if isinstance(text, str) else ():
+            if name in values:
+                raise document.error(
+                    at, f"'{at[-1]}' names {{{name}}}: values of [set] cannot name each other"
+                )
+
+
+def _check_each(document: Document, each: object, values: Mapping[str, Any], at: Key) -> None:
+    """Refuse names in ``each`` that stand for nothing."""
+    for value in [each, *(each.values() if isinstance(each, dict) else ())]:
+        match = IN_BRACES.fullmatch(value) if isinstance(value, str) else None
+        if match and match[1] not in values:
+            found = suggestion(match[1], list(values))
+            raise document.error(at, f"[set] has no {{{match[1]}}}{found}")
+
+
+def _data(document: Document) -> tuple[dict[str, str], Path]:
+    """Read what is said about the data, in the recipe or beside it, and which of the two it is."""
     beside = document.path.parent / DATA_FILE
     table: Mapping[str, Any] = document.content.get("data", {})
     at: Key = ("data",)
@@ -142,7 +168,7 @@ def _data(document: Document) -> dict[str, str]:
         document = Document.read(beside)
         table, at = document.content, ()
     _check(document, table, dict.fromkeys(_DATA, _TEXT), at)
-    return {key: table[key].strip() for key in _DATA if key in table}
+    return {key: table[key].strip() for key in _DATA if key in table}, document.path
 
 
 def _name(document: Document, tables: Sequence[dict[str, Any]]) -> None:
@@ -209,6 +235,7 @@ def _steps(
     table: Mapping[str, Any],
     values: Mapping[str, Any],
     before: Sequence[Step],
+    later: Sequence[str],
 ) -> list[Step]:
     """Make the steps of one ``[[step]]``: one, or one for each value."""
     outputs: dict[str, tuple[str, ...]] = {}
@@ -217,6 +244,16 @@ def _steps(
 
     def failing(*keys: str) -> Fail:
         return lambda message: document.error(("step", number, *keys), message)
+
+    for text in _texts(table):
+        for name in IN_BRACES.findall(text):
+            if name.startswith("step.") and (other := name.removeprefix("step.")) in later:
+                makes = "makes itself" if other == table["name"] else "a later step makes"
+                raise document.error(
+                    ("step", number),
+                    f"step {table['name']} reads {{{name}}}, which {makes}: a step can read what"
+                    " those before it make",
+                )
 
     steps = []
     for label, own in _each(table.get("each"), values, failing("each")):
@@ -246,6 +283,14 @@ def _steps(
             )
         )
     return steps
+
+
+def _texts(table: Mapping[str, Any]) -> list[str]:
+    """List the texts of a step in which names may stand."""
+    found = [*table.get("arguments", ()), *table.get("needs", ()), table["output"]]
+    for value in table.get("options", {}).values():
+        found += value if isinstance(value, list) else [value]
+    return [text for text in found if isinstance(text, str)]
 
 
 def _each(each: object, values: Mapping[str, Any], fail: Fail) -> list[tuple[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,8 @@ class Entry:
     """What it was made of."""
     outputs: dict[str, Mark] = field(default_factory=dict)
     """What was made."""
+    beside: dict[str, Mark] = field(default_factory=dict)
+    """What was made besides, without being named."""
     seconds: float = 0.0
     """How long that took."""
 
@@ -71,8 +73,8 @@ class Record:
                 raise OutputError(f"{record.path} is of another version of geoseg; take a new -o")
             for name, entry in content["steps"].items():
                 marks = {
-                    key: {path: (str(a), str(b)) for path, (a, b) in entry[key].items()}
-                    for key in ("inputs", "outputs")
+                    key: {path: (str(a), str(b)) for path, (a, b) in entry.get(key, {}).items()}
+                    for key in ("inputs", "outputs", "beside")
                 }
                 record.entries[name] = Entry(
                     state=str(entry["state"]),
@@ -106,6 +108,7 @@ class Record:
                 "seconds": round(entry.seconds, 3),
                 "inputs": entry.inputs,
                 "outputs": entry.outputs,
+                "beside": entry.beside,
             }
             for name, entry in self.entries.items()
         }
@@ -142,6 +145,8 @@ def alone(out: Path) -> Iterator[None]:
     try:
         out.mkdir(parents=True, exist_ok=True)
         file = (out / f"{RECORD}.lock").open("wb")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{out} is no folder; name another for the results with -o") from error
     except OSError as error:
         raise OutputError(f"{out} cannot be made or written to: {error.strerror}") from error
     with file:
@@ -179,23 +184,59 @@ def mark(path: str, known: Mark | None = None) -> Mark:
     RasterReadError
         A file cannot be read.
     """
+    found = _listed(path)
+    stamp = _stamp_of(found)
+    # A VRT is its sources too, whose times say nothing here.
+    virtual = any(file.suffix.lower() == ".vrt" for _, file in found)
+    if known is not None and known[0] == stamp and not virtual:
+        return known
+    digest = hashlib.blake2b(digest_size=16)
+    is_one = len(found) == 1 and not os.path.isdir(path)
+    for name, file in found:
+        digest.update(f"{'' if is_one else name}\0{_contents(file)}\0".encode())
+    return stamp, digest.hexdigest()
+
+
+def beside(makes: Iterable[str]) -> dict[str, str]:
+    """List what lies beside files and is named after them, with a stamp of each.
+
+    Parameters
+    ----------
+    makes
+        Files or folders; neither they nor what is in them is listed.
+
+    Returns
+    -------
+    Stamps by path: of files, and of folders as a whole. ``x_stage.tif`` is named after ``x.tif``.
+    """
+    made = [Path(path) for path in makes]
+    found: dict[str, str] = {}
+    for one in made:
+        try:
+            names = sorted(os.listdir(one.parent))
+        except OSError:
+            continue
+        for name in names:
+            path = one.parent / name
+            if name.startswith(one.stem) and not _is_looked_at(name) and path not in made:
+                found[str(path)] = _stamp_of(_listed(str(path)))
+    return found
+
+
+def _listed(path: str) -> list[tuple[str, Path]]:
+    """List the files of a path or pattern, with their names from there."""
     roots = sorted(glob.glob(path, recursive=True)) if _is_pattern(path) else [path]
     files = [file for root in roots for file in _files(Path(root))]
     base = os.path.dirname(path) if _is_pattern(path) or not os.path.isdir(path) else path
-    names = [os.path.relpath(file, base or ".") if base else file.name for file in files]
+    return [(os.path.relpath(file, base or ".") if base else file.name, file) for file in files]
+
+
+def _stamp_of(found: Iterable[tuple[str, Path]]) -> str:
     stamp = hashlib.blake2b(digest_size=16)
-    for name, file in zip(names, files, strict=True):
+    for name, file in found:
         state = file.stat()
         stamp.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-    # A VRT is its sources too, whose times say nothing here.
-    virtual = any(file.suffix.lower() == ".vrt" for file in files)
-    if known is not None and known[0] == stamp.hexdigest() and not virtual:
-        return known
-    digest = hashlib.blake2b(digest_size=16)
-    is_one = len(files) == 1 and not os.path.isdir(path)
-    for name, file in zip(names, files, strict=True):
-        digest.update(f"{'' if is_one else name}\0{_contents(file)}\0".encode())
-    return stamp.hexdigest(), digest.hexdigest()
+    return stamp.hexdigest()
 
 
 def _is_pattern(path: str) -> bool:
@@ -213,8 +254,13 @@ def _files(root: Path) -> Iterator[Path]:
         # The index of a data set is for people to look at and to edit; its patches are arrays.
         index = "index.gpkg" if "dataset.json" in names else ""
         for name in sorted(names):
-            if not (name.startswith(".") or name.endswith(_LOOKED_AT) or name == index):
+            if not (_is_looked_at(name) or name == index):
                 yield Path(folder, name)
+
+
+def _is_looked_at(name: str) -> bool:
+    """Whether a file is hidden, or one that only looking leaves behind."""
+    return name.startswith(".") or name.endswith(_LOOKED_AT)
 
 
 def _contents(file: Path) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from geoseg.errors import OutputError
-from geoseg.recipe.form import Step
+from geoseg.recipe.form import Places, Step
 from geoseg.recipe.planning import Planner, Verdict, missing, refuse_foreign
-from geoseg.recipe.record import Entry, is_there
+from geoseg.recipe.record import Entry, beside, is_there
 from geoseg.recipe.wiring import Wired
 
 Tell = Callable[[int, Verdict], None]
@@ -51,6 +52,8 @@ class Outcome:
     """One a step of the recipe, in order; those not chosen are ``left out``."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each output took to make, by output, those of earlier runs too."""
+    beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What was made besides each output, by output."""
 
     @property
     def ran(self) -> int:
@@ -89,7 +92,7 @@ def plan(
         if verdict.action in ("run", "redo", "resume"):
             changing.append(one)
         outcome.verdicts.append(verdict)
-    _take_times(outcome, planner)
+    _take_known(outcome, planner)
     return outcome
 
 
@@ -132,10 +135,10 @@ def run(
         tell(number, verdict)
         if verdict.action == "done":
             if verdict.reason:
-                _note(planner, one, state="done", seconds=0.0)
+                _note(planner, one, state="done", seconds=0.0)  # taken as it is
         else:
             _run(planner, verdict, commands)
-    _take_times(outcome, planner)
+    _take_known(outcome, planner)
     return outcome
 
 
@@ -165,20 +168,44 @@ def _run(planner: Planner, verdict: Verdict, commands: Commands) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{target.parent} cannot be made: {error.strerror}") from error
-    _note(planner, one, state="started", seconds=0.0)
+    known = planner.record.entries.get(one.step.output)
+    # What goes on from an interrupted run owns what that left.
+    owned = list(known.beside) if known is not None and verdict.action == "resume" else []
+    there = beside(map(str, targets))
+    _note(planner, one, state="started", seconds=0.0, made=owned)
     began = time.perf_counter()
     words = [places.fill(word) for word in one.step.words()]
-    commands.run(
-        one.step, words, resume=verdict.action == "resume" and not replace, replace=replace
-    )
+    try:
+        commands.run(
+            one.step, words, resume=verdict.action == "resume" and not replace, replace=replace
+        )
+    except BaseException:
+        made = _made_since(there, targets, places)
+        with contextlib.suppress(OutputError):  # what stopped the step is what counts
+            _note(planner, one, state="started", seconds=0.0, made=[*owned, *made])
+        raise
     for target in targets:
         if not is_there(str(target)):
             raise OutputError(f"step {one.step.name} made no {target}")
-    _note(planner, one, state="done", seconds=time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    made = _made_since(there, targets, places)
+    _note(planner, one, state="done", seconds=seconds, made=[*owned, *made])
 
 
-def _note(planner: Planner, one: Wired, *, state: str, seconds: float) -> None:
-    """Write down what is known about a step's output."""
+def _made_since(before: Mapping[str, str], targets: Sequence[Path], places: Places) -> list[str]:
+    """List what a step put beside its outputs, as paths of the recipe."""
+    now = beside(map(str, targets))
+    return [
+        f"{{out}}/{Path(path).relative_to(places.out).as_posix()}"
+        for path, stamp in now.items()
+        if before.get(path) != stamp
+    ]
+
+
+def _note(
+    planner: Planner, one: Wired, *, state: str, seconds: float, made: Iterable[str] | None = None
+) -> None:
+    """Write down what is known about a step's output; `made`: beside it, by default as before."""
     entries = planner.record.entries
     known = entries.get(one.step.output)
     done = state == "done"
@@ -189,14 +216,16 @@ def _note(planner: Planner, one: Wired, *, state: str, seconds: float) -> None:
         # What was read is what was there at the beginning.
         inputs=known.inputs if known is not None and began else planner.inputs(one, known),
         outputs=planner.outputs(one, known) if done else {},
+        beside=planner.beside(known.beside if made is None and known else made or (), known),
         seconds=seconds,
     )
     planner.record.save()
 
 
-def _take_times(outcome: Outcome, planner: Planner) -> None:
+def _take_known(outcome: Outcome, planner: Planner) -> None:
     outcome.seconds = {
         path: entry.seconds
         for path, entry in planner.record.entries.items()
         if entry.state == "done" and entry.seconds
     }
+    outcome.beside = {path: tuple(entry.beside) for path, entry in planner.record.entries.items()}

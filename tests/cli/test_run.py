@@ -13,6 +13,7 @@ from geoseg.cli import _run, geoseg
 from geoseg.cli import run as run_module
 from geoseg.cli import train as train_module
 from geoseg.cli.recipe_steps import OUTPUTS
+from geoseg.errors import RasterReadError
 
 
 @pytest.fixture
@@ -24,15 +25,18 @@ def ran(monkeypatch):
     @click.argument("scene")
     @click.option("-o", "--output", type=click.Path(path_type=Path))
     @click.option("--fail", is_flag=True)
+    @click.option("--bad", is_flag=True)
     @click.option("--size", type=click.IntRange(1, 9))
     @click.option("--mode", type=click.Choice(["fast", "slow"]), multiple=True)
     @click.option("--resume", is_flag=True)
     @click.option("--overwrite", is_flag=True)
-    def fake(scene, output, fail, size, mode, resume, overwrite):
+    def fake(scene, output, fail, bad, size, mode, resume, overwrite):
         calls.append(scene + "+resume" * resume + "+overwrite" * overwrite)
         click.echo("a summary")
         if fail:
             raise KeyboardInterrupt
+        if bad:
+            raise RasterReadError("scene cannot be read")
         output.write_text(scene)
 
     commands = {"run": run_module.command, "tile": fake}
@@ -176,7 +180,56 @@ def test_missing_data_is_told_before_anything_starts(ran, tmp_path, capsys):
     assert ran == []
     assert not out.exists()
     err = capsys.readouterr().err
-    assert "step tile-2 reads d/two.tif, which is not there; the recipe says where" in err
+    assert "--data d is no folder: step tile-2 reads d/two.tif, which is not there; " in err
+    assert f"{path} says where data come from and how they lie" in err
+
+
+def test_an_override_that_does_not_fit_is_named_and_not_the_recipe(ran, tmp_path, capsys):
+    words = ["run", recipe(tmp_path, ONE), "--data", "d", "-o", str(tmp_path / "out")]
+    for override, why in (("tile.size=10", "1<=x<=9"), ("tile.sise=3", "did you mean 'size'")):
+        assert _run([*words, "--set", override]) == 1
+        err = capsys.readouterr().err
+        assert err.startswith(f"Error: --set {override}: step tile: ")
+        assert why in err
+    assert ran == []
+
+
+def test_results_that_are_a_file_are_refused(ran, tmp_path, capsys):
+    (tmp_path / "out").write_text("mine")
+    assert _run(["run", recipe(tmp_path, ONE), "--data", "d", "-o", str(tmp_path / "out")]) == 1
+    assert "is no folder; name another for the results with -o" in capsys.readouterr().err
+
+
+def test_all_that_is_missing_is_in_one_line_up_to_a_few(ran, tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    names = "abcde"
+    steps = [f"arguments = ['{{data}}/{name}.tif']\noutput = '{{out}}/{name}'" for name in names]
+    path = recipe(tmp_path, *steps)
+    (tmp_path / "data.toml").write_text("layout = 'as it is'")
+    assert _run(["run", path, "--data", str(data), "-o", str(tmp_path / "out")]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert [f"{name}.tif, which is not there" in err for name in names] == [True] * 3 + [False] * 2
+    assert f"; and 2 more; {tmp_path / 'data.toml'} says where data come from" in err
+
+
+def test_data_that_lie_otherwise_than_the_layout_says_are_told(ran, tmp_path, capsys):
+    data = tmp_path / "data"
+    (data / "images").mkdir(parents=True)
+    path = recipe(tmp_path, ONE.replace("'one'", "'{data}/images'"))
+    (tmp_path / "data.toml").write_text("layout = 'images/NAME.jpg  masks/NAME.png: 1 a, 2 b.'")
+    words = ["run", path, "--data", str(data), "-o", str(tmp_path / "out")]
+    assert _run([*words, "--dry-run"]) == 0
+    said = f"Note: {data} has no images/NAME.jpg, masks/NAME.png, which the layout names; "
+    assert said in capsys.readouterr().err
+    (data / "images" / "a.JPG").write_text("")
+    assert _run(words) == 0
+    err = capsys.readouterr().err
+    assert f"Note: {data} has no masks/NAME.png, which the layout names; " in err
+    assert err.index("Note:") < err.index("[1/1]")
+    assert _run(words) == 0
+    assert "Note:" not in capsys.readouterr().err  # nothing is read any more
 
 
 def test_an_interrupted_step_is_gone_on_with(ran, tmp_path, capsys):
@@ -187,6 +240,20 @@ def test_an_interrupted_step_is_gone_on_with(ran, tmp_path, capsys):
     assert _run(words) == 130
     assert ran == ["one", "two", "two+resume"]
     assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_step_that_fails_is_named_with_its_line_and_run_again_when_it_is_mended(
+    ran, tmp_path, capsys
+):
+    bad = f"{TWO}\noptions = {{ bad = true }}"
+    words = ["--data", "d", "-o", str(tmp_path / "out")]
+    path = recipe(tmp_path, ONE, bad)
+    assert _run(["run", path, *words]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2].startswith(f"Step tile-2 failed ({path}, line 6); what is done stays")
+    assert lines[-1] == "Error: scene cannot be read"
+    assert _run(["run", recipe(tmp_path, ONE, TWO), *words]) == 0
+    assert ran == ["one", "two", "two+overwrite"]
 
 
 def test_only_chosen_steps_are_run(ran, tmp_path, capsys):

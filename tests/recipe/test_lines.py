@@ -103,15 +103,22 @@ def test_every_key_is_found_whatever_stands_before_it(tmp_path_factory, pairs):
     assert {key: document.line((key,)) for key in lines} == lines
 
 
-@pytest.mark.parametrize("text", ["x y", "a = 1\na = 2"])
-def test_what_is_no_toml_is_refused_with_its_line(write, text):
-    with pytest.raises(RecipeError, match=r"recipe\.toml is no TOML: .*(line|end)"):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x y", r"recipe\.toml, line 1: no TOML from column 3 on: Expected '='"),
+        ("a = 1\n\nb = \n", r"recipe\.toml, line 3: no TOML from column 5 on: Invalid value"),
+        ("a = 1\na = 2", r"recipe\.toml is no TOML: .*end"),
+    ],
+)
+def test_what_is_no_toml_is_refused_with_its_line(write, text, words):
+    with pytest.raises(RecipeError, match=words):
         Document.read(write(text))
 
 
 def test_what_is_no_text_is_refused(tmp_path):
-    (tmp_path / "r.toml").write_bytes(b"a = '\xff'")
-    with pytest.raises(RecipeError, match="is no TOML"):
+    (tmp_path / "r.toml").write_bytes(b"\na = '\xff'")
+    with pytest.raises(RecipeError, match=r"r\.toml, line 2: not in UTF-8"):
         Document.read(tmp_path / "r.toml")
 
 

@@ -149,6 +149,17 @@ def test_what_is_said_of_the_data_may_stand_beside_the_recipe(write):
         (STEP + "arguments=[true]", "line 4: true and false are neither"),
         (STEP + "arguments=['{dat}/x']", "line 4: nothing is called {dat}; did you mean 'data'"),
         (STEP + "arguments=['{step.tiel}']", "line 4: no earlier step is called 'tiel'"),
+        (STEP + "name='a'\narguments=['{step.a}']", r"line 1: step a .*, which makes itself"),
+        (
+            STEP + "name='a'\nneeds=['{step.b}']\n" + STEP + "name='b'",
+            r"line 1: step a reads {step.b}, which a later step makes",
+        ),
+        ("[set]\na=1\nb=['{a}']\n" + STEP, "line 3: 'b' names {a}: values of .set. cannot name"),
+        (
+            "[set]\nabcd=[1]\n" + STEP + "each={x='{abce}'}",
+            "line 6: .* no {abce}; did you mean 'abcd'",
+        ),
+        (STEP + "each='{ac}'", "line 4: .set. has no {ac}"),
         (STEP + "[step.options]\n\nsize='{sise}'", "line 6: nothing is called {sise}"),
         (STEP + "name='a.b'", "line 4: 'a.b': a name has letters"),
         (STEP + "name='a'\n" + STEP + "name='a'", "line 8: two steps are called 'a'"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from geoseg.errors import OutputError, RecipeError
 from geoseg.recipe.page import document, page
@@ -226,6 +229,52 @@ def test_results_moved_elsewhere_are_done_there(chain, places, tmp_path):
     object.__setattr__(places, "out", moved)
     assert Record.read(moved).entries.keys() == {"{out}/deep/a.txt", "{out}/b.txt", "{out}/c.txt"}
     assert chain.plan() == ["done"] * 3
+
+
+GROUPS = """
+[set]
+sizes = [1, 2]
+[[step]]
+name = "first"
+run = "copy"
+each = { size = "{sizes}" }
+arguments = ["{data}/in.txt"]
+output = "{out}/maps of {size}/a#b.txt"
+options = { size = "{size}" }
+[[step]]
+name = "last"
+run = "copy"
+arguments = ["{step.first}"]
+output = "{out}/last.txt"
+"""
+
+
+def test_the_page_groups_steps_and_leads_to_what_they_made(chain, places):
+    chain(GROUPS)
+    html = page(chain.recipe, chain.outcome, (), places)
+    assert "<th scope=row>first</th><td>size=1</td><td>run</td>" in html
+    assert "<th scope=row></th><td>size=2</td><td>run</td>" in html
+    assert "<th scope=row>last</th><td></td>" in html
+    assert '<a href="maps%20of%202/a%23b.txt">maps of 2/a#b.txt</a>' in html
+    assert "What came out" not in html  # nothing of it can be drawn
+    assert str(places.out) not in re.sub(r"(?s)The commands.*?</details>", "", html)
+    (places.out / "last.txt").unlink()
+    assert 'href="last.txt"' not in page(chain.recipe, chain.outcome, (), places)
+
+
+def test_the_page_shows_what_lies_beside_and_a_few_pictures_of_a_step(chain, places):
+    chain()
+    noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    for name in ("b.curves.png", "b.report.html", "b.qml"):
+        Image.fromarray(noise).save(places.out / name, "PNG")
+    names = tuple(f"{{out}}/{name}" for name in ("b.curves.png", "b.report.html", "b.qml"))
+    chain.outcome.beside["{out}/b.txt"] = names
+    html = page(chain.recipe, chain.outcome, (), places)
+    assert "<h3>b</h3>" in html
+    assert html.count("data:image/jpeg") == 1
+    assert '<a href="b.curves.png"><img' in html
+    assert '<a href="b.report.html">b.report.html</a>' in html
+    assert "b.qml" not in html
 
 
 EXPECTED = """

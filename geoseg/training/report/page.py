@@ -71,6 +71,7 @@ def training_page(
     legend: Legend,
     confusion: NDArray[np.int64] | None,
     samples: Sequence[Sample] = (),
+    data: Section | None = None,
 ) -> str:
     """Write the report of a run as one self-contained HTML page.
 
@@ -89,6 +90,8 @@ def training_page(
         a network that tells which classes a patch holds.
     samples
         Patches to show, see `geoseg.training.report.gallery.choose_samples`.
+    data
+        What it learned from, see `geoseg.training.report.data.data_section`.
 
     Returns
     -------
@@ -115,6 +118,8 @@ def training_page(
     if samples:
         shown = gallery if pixels else presence_gallery
         sections.append(Section("Sample predictions", shown(samples, legend)))
+    if data is not None:
+        sections.append(data)
     sections.append(Section("How it was trained", (_settings(report),)))
     lead = (
         f"{report['network']}, {count(report['parameters'])} parameters, {len(legend)} classes;"
