@@ -12,22 +12,15 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
+import click
 import pytest
-import rasterio
-from shapely.geometry import box
 
 import geoseg
-from geoseg.cli import _run
-from geoseg.errors import InputError, ModelError, OptionError, OutputError
-from geoseg.raster.legend import Legend
-from geoseg.testing.bundles import pointwise_bundle
-from geoseg.testing.scenes import tiny_scene
+from geoseg import cli
 
 PACKAGE = Path(__file__).resolve().parents[1] / "geoseg"
 FUNCTIONS = sorted(set(geoseg.__all__) - {"__version__"})
 HEAVY = {"torch", "rasterio", "geopandas", "pyogrio", "numba", "numpy", "shapely", "click"}
-LEGEND = "3=grass:#00ff00,5=water:#0000ff"
 
 
 # -- names and what they cost --------------------------------------------------------------------
@@ -92,265 +85,114 @@ def test_settings_of_training_are_those_of_the_command():
     assert list(options) == [field.name for field in fields(settings)]
 
 
-# -- scenes --------------------------------------------------------------------------------------
+# -- functions and commands ----------------------------------------------------------------------
+
+SPEAKING = {"as_json", "matrix", "quiet", "verbose", "debug", "help"}
+"""Options of commands by which they speak to people."""
+LISTENING = {"progress", "say", "on_epoch", "quiet"}
+"""Parameters of functions by which they speak to programs."""
+OTHERWISE = {
+    "composite": {"scene": "scenes"},
+    "coverage": {"classes_raster": "classes", "classes": "legend"},
+    "evaluate": {"rasters": "prediction", "resamples": "bootstrap"},
+    "homogenise": {"saved": "apply"},
+    "info": {"files": "source"},
+    "predict": {"models": "model"},
+    "train": {"dataset": "patches"},
+    "vectorise": {"wanted": "only"},
+}
+"""What a parameter of a command is called in its function, where that is another name."""
+ELSEWHERE = {
+    "train": {"compare": "compare", "folds": "compare", "test": "compare", "jobs": "compare"},
+    "composite": dict.fromkeys(
+        (
+            *("earth_engine", "scale", "project", "resume", "request_size", "labels_collection"),
+            *("labels_band", "labels_method", "labels_output", "earth_engine_url"),
+        ),
+        "composite_earth_engine",
+    ),
+}
+"""Options of a command that another function takes."""
+COMMAND_ALONE = {
+    "check": {"strict"},  # who asks for problems gets them
+    "composite": {"export", "export_folder", "bucket", "description", "no_wait"},
+    "pansharpen": {"method"},  # there is one
+}
+"""Options that no function takes."""
+FUNCTION_ALONE = {"evaluate": {"labels"}}
+"""Parameters that stand in one list with others on the command line."""
+DEFAULTS = {
+    ("composite", "keep"): "water",
+    ("cam", "scales"): "1",
+    ("run", "output"): None,  # after the recipe's name
+    ("tile", "split"): "0.8,0.1,0.1",
+}
+"""Defaults of commands that are written otherwise there."""
 
 
-def test_open_scene_chooses_and_names_bands(tmp_path):
-    path = tiny_scene(tmp_path / "s.tif", np.array([[[1, 2]], [[3, 4]]], np.uint16))
-    with geoseg.open_scene(path, band_names=["red", "nir"], bands=["nir"]) as scene:
-        assert scene.band_names == ("nir",)
-        assert scene.read(scene.grid.window).data.tolist() == [[[3, 4]]]
+def settings_of(name):
+    """Settings that a function takes as ``**options``, with their defaults."""
+    if name == "train":
+        settings = importlib.import_module("geoseg.training.settings").Settings()
+        return {field.name: getattr(settings, field.name) for field in fields(settings)}
+    made = importlib.import_module("geoseg.patches.settings")
+    settings = made.TileSettings.of({})
+    found = {key: getattr(settings, key, None) for key in made.TileOptions.__annotations__}
+    return found | {"stride": None, "workers": None}  # filled in, by the size and the processors
 
 
-def test_composite_is_the_median_of_the_dates(tmp_path):
-    for number, value in enumerate((10, 30, 20)):
-        pixels = np.full((1, 8, 8), value, np.uint16)
-        tiny_scene(tmp_path / f"{number}.tif", pixels, bands=["red"], nodata=0)
-    sources = [tmp_path / f"{number}.tif" for number in range(3)]
-    result = geoseg.composite(sources, tmp_path / "out.tif", workers=1)
-    assert result.bands == ("red",)
-    with rasterio.open(tmp_path / "out.tif") as made:
-        assert np.unique(made.read(1)).tolist() == [20]
-        assert np.unique(made.read(2)).tolist() == [3]
+def parameters_of(name):
+    """Names of what a function takes → defaults; settings are spread out."""
+    found = {}
+    for parameter in inspect.signature(getattr(geoseg, name)).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found |= settings_of(name)
+        else:
+            found[parameter.name] = parameter.default
+    return found
 
 
-def test_homogenise_moves_images_to_one_colour(tmp_path):
-    rng = np.random.default_rng(0)
-    ground = rng.integers(100, 200, (2, 64, 64))
-    for name, pixels in (("a", ground), ("b", ground + 50)):
-        tiny_scene(
-            tmp_path / f"{name}.tif", pixels.astype(np.uint16), bands=["red", "nir"], nodata=0
-        )
-    result = geoseg.homogenise(
-        [tmp_path / "a.tif", tmp_path / "b.tif"], tmp_path / "even", method="moments", workers=1
-    )
-    assert not result.kept
-    with rasterio.open(tmp_path / "even/a.tif") as a, rasterio.open(tmp_path / "even/b.tif") as b:
-        assert np.abs(a.read().astype(int) - b.read()).max() <= 1
-    again = geoseg.homogenise(
-        tmp_path / "a.tif", tmp_path / "more", apply=tmp_path / "even/colour.json", workers=1
-    )
-    assert again.standard == result.standard
+def command_parameters(name):
+    command = cli.geoseg.get_command(click.Context(cli.geoseg), name)
+    return [p for p in command.params if p.name not in SPEAKING]
 
 
-def test_pansharpen_gives_the_panchromatic_pixels(tmp_path):
-    rng = np.random.default_rng(0)
-    fine = rng.integers(100, 900, (64, 64)).astype(np.uint16)
-    coarse = fine.reshape(16, 4, 16, 4).mean((1, 3)).astype(np.uint16)
-    place = {"crs": "EPSG:32633", "origin": (500000.0, 5600000.0)}
-    tiny_scene(tmp_path / "pan.tif", fine, resolution=1.0, bands=["pan"], **place)
-    tiny_scene(
-        tmp_path / "ms.tif",
-        np.stack([coarse, coarse // 2]),
-        resolution=4.0,
-        bands=["red", "nir"],
-        **place,
-    )
-    result = geoseg.pansharpen(
-        tmp_path / "ms.tif", tmp_path / "sharp.tif", panchromatic=tmp_path / "pan.tif", workers=1
-    )
-    assert result.bands == ("red", "nir")
-    assert (result.grid.height, result.grid.width) == (64, 64)
+def plain(default):
+    """Nothing is nothing, however it is written; spaces say nothing."""
+    if default in (None, (), False, 0, {}) or default is inspect.Parameter.empty:
+        return None
+    return default.replace(" ", "") if isinstance(default, str) else default
 
 
-def test_rasterise_paints_what_a_polygon_covers(tmp_path):
-    geopandas = pytest.importorskip("geopandas")
-    place = {"crs": "EPSG:32633", "origin": (500000.0, 5600000.0), "resolution": 10.0}
-    like = tiny_scene(tmp_path / "s.tif", np.ones((1, 4, 4), np.uint8), **place)
-    frame = geopandas.GeoDataFrame(
-        {"crop": ["wheat"]}, geometry=[box(500000, 5599980, 500020, 5600000)], crs="EPSG:32633"
-    )
-    frame.to_file(tmp_path / "p.gpkg")
-    found = geoseg.rasterise(
-        tmp_path / "p.gpkg", tmp_path / "l.tif", like=like, field="crop", workers=1
-    )
-    assert dict(found.pixels) == {"wheat": 4}
-    assert found.unlabelled == 12
+BOTH = sorted(set(FUNCTIONS) & set(cli._COMMANDS))
 
 
-# -- data sets, models, maps ---------------------------------------------------------------------
+def test_every_command_has_a_function():
+    assert set(cli._COMMANDS) - set(FUNCTIONS) == {"demo"}
 
 
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    """A scene of two bands, the class of the greater of which a model finds; and its labels."""
-    folder = tmp_path_factory.mktemp("api")
-    rng = np.random.default_rng(4)
-    pixels = rng.integers(1, 200, (2, 40, 56)).astype(np.uint16)
-    pixels[:, :3, :5] = 0
-    tiny_scene(folder / "scene.tif", pixels, bands=["red", "nir"], nodata=0)
-    truth = np.where(pixels[0] >= pixels[1], 3, 5).astype(np.uint8)
-    truth[:3, :5] = 255
-    legend = Legend.parse(LEGEND)
-    tiny_scene(folder / "labels.tif", truth, nodata=255, legend=legend)
-    pointwise_bundle(
-        np.eye(2) / 50, bands=["red", "nir"], legend=legend, path=folder / "model.safetensors"
-    )
-    return folder, pixels, truth
+@pytest.mark.parametrize("name", BOTH)
+def test_a_function_takes_what_its_command_takes(name):
+    there = parameters_of(name)
+    wanted = {OTHERWISE.get(name, {}).get(p.name, p.name) for p in command_parameters(name)}
+    elsewhere = ELSEWHERE.get(name, {})
+    for option, function in elsewhere.items():
+        taken = {"earth_engine": "collections", "earth_engine_url": "url", "compare": "grid"}
+        assert taken.get(option, option) in parameters_of(function)
+    wanted -= COMMAND_ALONE.get(name, set()) | set(elsewhere)
+    assert wanted - set(there) == set()
+    assert set(there) - wanted - LISTENING - FUNCTION_ALONE.get(name, set()) == set()
 
 
-def test_predict_writes_the_bytes_that_the_command_writes(work, tmp_path):
-    folder, _, truth = work
-    scene, model = folder / "scene.tif", folder / "model.safetensors"
-    done = geoseg.predict(scene, tmp_path / "map.tif", model=model, tile=16, workers=2)
-    words = ["predict", str(scene), "--model", str(model), "--tile", "16", "-q"]
-    assert _run([*words, "-o", str(tmp_path / "command.tif")]) == 0
-    assert (tmp_path / "map.tif").read_bytes() == (tmp_path / "command.tif").read_bytes()
-    with rasterio.open(tmp_path / "map.tif") as made:
-        assert (made.read(1) == truth).all()
-    assert done.nodata == 15
-
-
-def test_predict_array_finds_the_greater_band_and_leaves_nodata(work):
-    folder, pixels, truth = work
-    found = geoseg.predict_array(folder / "model.safetensors", pixels, nodata=0, tile=16, workers=1)
-    assert (found.classes == truth).all()
-    z = np.exp(pixels / 50.0)
-    expected = z / z.sum(0)
-    valid = truth != 255
-    assert np.abs(found.probabilities - expected)[:, valid].max() < 1e-5
-    assert np.isnan(found.probabilities[:, ~valid]).all()
-    assert found.legend.names == ("grass", "water")
-
-
-def test_predict_array_takes_nan_as_nodata_and_a_loaded_model(work):
-    folder, pixels, truth = work
-    readings = np.where(pixels == 0, np.nan, pixels).astype(np.float32)
-    model = geoseg.load_model(folder / "model.safetensors")
-    assert (geoseg.predict_array(model, readings, workers=1).classes == truth).all()
-
-
-@pytest.mark.parametrize(
-    ("array", "error", "says"),
-    [
-        (np.zeros((4, 4)), OptionError, "bands, rows, cols"),
-        (np.zeros((2, 0, 4)), OptionError, "bands, rows, cols"),
-        (np.zeros((2, 4, 4), bool), OptionError, "bool"),
-        (np.ones((3, 4, 4), np.uint8), InputError, "red, nir"),
-        (np.full((2, 4, 4), np.nan), InputError, "nodata"),
-    ],
-)
-def test_predict_array_refuses_what_is_no_scene_of_the_model(work, array, error, says):
-    with pytest.raises(error, match=says):
-        geoseg.predict_array(work[0] / "model.safetensors", array, workers=1)
-
-
-@pytest.mark.parametrize("nodata", [-1, 70000, 0.5])
-def test_predict_array_refuses_a_nodata_that_readings_cannot_have(work, nodata):
-    with pytest.raises(OptionError, match="uint16"):
-        geoseg.predict_array(work[0] / "model.safetensors", work[1], nodata=nodata)
-
-
-def test_predict_array_lets_whole_numbers_be_without_nan(work):
-    found = geoseg.predict_array(
-        work[0] / "model.safetensors", work[1], nodata=np.nan, tile=16, workers=1
-    )
-    assert not (found.classes == 255).any()
-
-
-def test_a_model_that_is_not_there_and_no_model_are_refused(work, tmp_path):
-    with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
-        geoseg.load_model(tmp_path / "nowhere.safetensors")
-    with pytest.raises(OptionError, match="at least one model"):
-        geoseg.predict_array([], work[1])
-
-
-def test_nothing_is_replaced_without_being_asked(work, tmp_path):
-    (tmp_path / "map.tif").write_text("mine")
-    with pytest.raises(OutputError):
-        geoseg.predict(
-            work[0] / "scene.tif", tmp_path / "map.tif", model=work[0] / "model.safetensors"
-        )
-    assert (tmp_path / "map.tif").read_text() == "mine"
-
-
-def test_patches_train_a_model_that_predicts(work, tmp_path):
-    folder, pixels, truth = work
-    said: list[str] = []
-    made = geoseg.tile(
-        folder / "scene.tif",
-        tmp_path / "patches",
-        labels=folder / "labels.tif",
-        size=8,
-        split=(0.8, 0.2, 0),
-        workers=1,
-        say=said.append,
-    )
-    patches = geoseg.open_patches(made.folder)
-    arrays = patches.split("train")
-    assert arrays.images.shape[1:] == (2, 8, 8)
-    seen: list[int] = []
-    fitted = geoseg.train(
-        patches,
-        tmp_path / "m.safetensors",
-        model="pointwise",
-        epochs=2,
-        device="cpu",
-        threads=1,
-        on_epoch=lambda record: seen.append(record.epoch),
-    )
-    assert len(seen) == len(fitted.history) == 2
-    found = geoseg.predict_array(tmp_path / "m.safetensors", pixels, nodata=0, workers=1)
-    assert set(np.unique(found.classes[truth != 255])) <= {3, 5}
-
-
-def test_cam_writes_the_maps_that_the_command_writes(work, tmp_path):
-    folder, _, _ = work
-    geoseg.tile(
-        folder / "scene.tif", tmp_path / "p", labels=folder / "labels.tif", size=8, workers=1
-    )
-    geoseg.train(
-        tmp_path / "p",
-        tmp_path / "m.safetensors",
-        model="shallow-cnn",
-        model_options={"widths": (2, 2, 2, 2)},
-        epochs=1,
-        device="cpu",
-    )
-    scene, model = folder / "scene.tif", tmp_path / "m.safetensors"
-    geoseg.cam(scene, tmp_path / "cam.tif", model=model, weak_labels=tmp_path / "weak.tif")
-    words = ["cam", str(scene), "--model", str(model), "-q"]
-    words += ["-o", str(tmp_path / "c.tif"), "--weak-labels", str(tmp_path / "w.tif")]
-    assert _run(words) == 0
-    assert (tmp_path / "cam.tif").read_bytes() == (tmp_path / "c.tif").read_bytes()
-    assert (tmp_path / "weak.tif").read_bytes() == (tmp_path / "w.tif").read_bytes()
-    with pytest.raises(OptionError, match="weak_labels"):
-        geoseg.cam(scene, tmp_path / "x.tif", model=model, refine=True)
-
-
-# -- measures ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def halves(tmp_path):
-    """A map of 10 × 10 px of 10 m: the left half is grass; of the truth, the left six columns."""
-    legend = Legend.parse(LEGEND)
-    place = {"crs": "EPSG:32633", "origin": (500000.0, 5600000.0), "resolution": 10.0}
-    for name, columns in (("map", 5), ("labels", 6)):
-        pixels = np.full((10, 10), 5, np.uint8)
-        pixels[:, :columns] = 3
-        tiny_scene(tmp_path / f"{name}.tif", pixels, nodata=255, legend=legend, **place)
-    return tmp_path
-
-
-def test_evaluate_counts_pixels(halves):
-    found = geoseg.evaluate(halves / "map.tif", halves / "labels.tif", workers=1)
-    assert found.scores.iou.tolist() == pytest.approx([50 / 60, 40 / 50])
-    with pytest.raises(OptionError, match="ignore or wrong"):
-        geoseg.evaluate(halves / "map.tif", halves / "labels.tif", unpredicted="maybe")
-
-
-def test_coverage_is_a_share_in_percent(halves):
-    found = geoseg.coverage(
-        halves / "map.tif", halves / "c.tif", target=["grass"], cell="100m", workers=1
-    )
-    assert found.total.coverage == pytest.approx(50)
-    with pytest.raises(OptionError, match="one of cell, like and zones"):
-        geoseg.coverage(halves / "map.tif", halves / "d.tif", target=["grass"])
-
-
-def test_vectorise_makes_a_polygon_of_each_half(halves):
-    found = geoseg.vectorise(halves / "map.tif", halves / "map.gpkg", workers=1)
-    assert {c.name: a.pixels for c, a in found.classes.items()} == {"grass": 50, "water": 50}
-    only = geoseg.vectorise(halves / "map.tif", halves / "w.gpkg", only=["water"], workers=1)
-    assert [c.name for c in only.classes] == ["water"]
+@pytest.mark.parametrize("name", BOTH)
+def test_a_function_has_the_defaults_of_its_command(name):
+    there = parameters_of(name)
+    for parameter in command_parameters(name):
+        called = OTHERWISE.get(name, {}).get(parameter.name, parameter.name)
+        if called not in there or isinstance(parameter, click.Argument):
+            continue
+        default = parameter.to_info_dict()["default"]
+        if (name, called) in DEFAULTS:
+            assert default == DEFAULTS[name, called]
+        elif not parameter.required:
+            assert plain(there[called]) == plain(default), called

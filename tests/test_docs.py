@@ -123,7 +123,9 @@ def test_errors_are_those_that_are_described(here, capsys):
         assert capsys.readouterr().err.strip().splitlines()[-1] == said
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *PAGES], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_command_lines_use_options_that_there_are(page):
     parent = click.Context(cli.geoseg, info_name="geoseg")
     blocks = fenced(page, "sh")
@@ -160,10 +162,17 @@ def test_the_loss_has_one_source():
     assert [reference.readme_block(mark).count("def dice") for mark in marks] == [1]
 
 
-def test_pictures_are_few_and_small():
-    sizes = [path.stat().st_size for path in DOCS.rglob("*.png")]
-    assert len(sizes) <= 3
-    assert max(sizes) < 150_000
+def test_pictures_are_shown_few_and_small():
+    pictures = sorted(DOCS.rglob("*.png"))
+    shown = [
+        ROOT / "docs" / name
+        for page in PAGES
+        for name in re.findall(r"\]\(([^)]+png)\)", page.read_text("utf-8"))
+    ]
+    assert set(shown) == set(pictures)
+    assert len(pictures) <= 6
+    assert max(path.stat().st_size for path in pictures) < 250_000
+    assert tuple(path.stem for path in pictures) == loaded(DOCS / "pictures.py").NAMES
 
 
 # -- the site ------------------------------------------------------------------------------------

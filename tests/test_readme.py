@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+from geoseg import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 CHECK = """
 import torch
@@ -27,3 +30,28 @@ def test_the_loss_in_the_readme_is_a_loss() -> None:
         [sys.executable, "-c", code + CHECK], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_command_is_in_the_table() -> None:
+    listed = re.findall(r"^\| `geoseg (\w+)` \|", README, flags=re.MULTILINE)
+    assert set(listed) == set(cli._COMMANDS)
+
+
+def test_figures_beside_others_are_those_that_were_measured() -> None:
+    rows = re.findall(r"^\| (.+) \(\[conditions\]\((.+?)\)\) \|(.+)\|$", README, flags=re.MULTILINE)
+    assert len(rows) >= 8
+    for what, link, figures in rows:
+        measured = set(re.findall(r"\d[\d,.]*\d|\d", (ROOT / link).read_text(encoding="utf-8")))
+        found = re.findall(r"\d[\d,.]*\d|\d", figures)
+        assert found, what
+        assert set(found) <= measured, what
+
+
+def test_what_is_linked_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+?)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_it_is_read_in_one_sitting() -> None:
+    assert len(README.splitlines()) <= 205

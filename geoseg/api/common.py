@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 """A path, or anything else that GDAL reads: an address, a pattern, a folder."""
+
+Progress = Callable[[int], None]
+"""Called with the number of pixels done since the last call."""
 
 
 def threads(workers: int | None) -> int:
@@ -30,6 +33,18 @@ def threads(workers: int | None) -> int:
 def texts(sources: PathLike | Sequence[PathLike]) -> list[str]:
     """Return what a person named, one or several, as a list of texts."""
     return [str(s) for s in ([sources] if isinstance(sources, str | Path) else sources)]
+
+
+def text_of(path: PathLike | None) -> str | None:
+    """Return a path as a text, where there is one."""
+    return None if path is None else str(path)
+
+
+def area_text(min_area: str | int | None) -> str | None:
+    """Return an area as it is typed: a number is one of pixels; None where there is none."""
+    if min_area is None or min_area == 0:
+        return None
+    return f"{min_area}px" if isinstance(min_area, int) else min_area
 
 
 def names(given: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from geoseg.api.common import PathLike
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from geoseg.patches.dataset import PatchDataset
     from geoseg.patches.settings import TileOptions
     from geoseg.patches.tile import TileResult
+    from geoseg.training.comparison.compare import Comparison
+    from geoseg.training.comparison.plan import PlannedRun
     from geoseg.training.outputs import Fitted
     from geoseg.training.records import EpochRecord
 
@@ -190,6 +193,84 @@ def train(
         resume=resume,
         overwrite=overwrite,
         on_epoch=on_epoch,
+    )
+
+
+def compare(
+    patches: PatchDataset | PathLike,
+    output: PathLike,
+    grid: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    *,
+    folds: int | None = None,
+    test: PatchDataset | PathLike | None = None,
+    jobs: int = 1,
+    device: str = "auto",
+    threads: int | None = None,
+    workers: int = 2,
+    description: str | None = None,
+    stored_as: Literal["float32", "float16"] = "float32",
+    tensorboard: PathLike | None = None,
+    overwrite: bool = False,
+    on_run: Callable[[PlannedRun, Mapping[str, Any]], None] | None = None,
+    **options: Unpack[TrainOptions],
+) -> Comparison:
+    """Train every combination of some settings and set their scores side by side.
+
+    The same call again skips what is done and goes on with what was interrupted.
+
+    Parameters
+    ----------
+    patches
+        The data set or its folder, with labels.
+    output
+        Folder for a model a run, and for comparison.csv, comparison.json and comparison.html.
+    grid
+        Setting of `TrainOptions` → its values: ``{"loss": ["ce", "focal"], "seed": [0, 1, 2]}``;
+        runs that differ by the seed or the fold alone make one row.
+    folds
+        Train each combination so many times, validating on another part of the ground each time.
+    test
+        Another data set to score every model on: its test patches, if it has any, else all.
+    jobs
+        How many to train at a time.
+    device, threads, workers, description, stored_as, tensorboard
+        As for `train`; threads over all jobs.
+    overwrite
+        Train all anew, also what is there.
+    on_run
+        Called with each run and its outcome.
+    options
+        Settings that all have in common, as of `TrainOptions`.
+
+    Returns
+    -------
+    Its `content` is the table as plain JSON: ``groups`` are its rows, with their ``settings`` and
+    the ``mean`` and ``std`` of scores; `paths` names the files.
+
+    Raises
+    ------
+    GeosegError
+        As `train`; or a setting is none, or a value is none of it.
+    """
+    from geoseg.training.comparison.compare import compare as make  # noqa: PLC0415 — imports torch
+    from geoseg.training.settings import Settings  # noqa: PLC0415
+
+    return make(
+        patches,
+        output,
+        Settings(**options),
+        grid,
+        folds=folds,
+        test=test,
+        jobs=jobs,
+        device=device,
+        threads=threads,
+        workers=workers,
+        description=description,
+        stored_as=stored_as,
+        tensorboard=tensorboard,
+        overwrite=overwrite,
+        on_run=on_run,
     )
 
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from geoseg.api.common import PathLike, area_of, load_models, opened, threads
+from geoseg.api.common import (
+    PathLike,
+    Progress,
+    area_of,
+    area_text,
+    load_models,
+    opened,
+    text_of,
+    texts,
+    threads,
+)
 
 if TYPE_CHECKING:
     from geoseg.inference.cam.result import CamResult
+    from geoseg.inference.photographs import PhotographMaps
     from geoseg.inference.predict import Prediction
+    from geoseg.inference.settings import PredictSettings
     from geoseg.models.bundle import ModelBundle
+    from geoseg.raster.photographs import Photographs
     from geoseg.raster.scene import Scene
-
-Progress = Callable[[int], None]
 
 
 def predict(
@@ -25,36 +37,40 @@ def predict(
     model: ModelBundle | PathLike | Sequence[ModelBundle | PathLike] | None = None,
     tile: int = 288,
     stride: int | None = None,
+    overlap: float | None = None,
     blend: Literal["mean", "hann", "gaussian"] = "hann",
     tta: bool = False,
     scale: int | None = None,
-    min_area: str | int = 0,
+    min_area: str | int | None = None,
     probabilities: PathLike | None = None,
     confidence: PathLike | None = None,
     homogenise: PathLike = "model",
     bands: Sequence[str] | None = None,
     band_names: Sequence[str] | None = None,
     region: PathLike | None = None,
-    batch: int | None = None,
+    batch_size: int | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     device: str = "auto",
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Prediction:
-    """Predict a scene: a map with a class for every valid pixel.
+) -> Prediction | PhotographMaps:
+    """Predict a scene: a map with a class for every valid pixel; or photographs, each to a map.
 
     Parameters
     ----------
     scene
-        What `geoseg.open_scene` opens, or an open scene.
+        What `geoseg.open_scene` opens, or an open scene; or photographs (JPEG, PNG without
+        georeference) by folder, pattern or file.
     output
-        Class raster to write: uint8, nodata 255, on the scene's own grid.
+        Class raster to write: uint8, nodata 255, on the scene's own grid. Of photographs, where it
+        ends in no ``.tif``, a folder to make with a class raster for each.
     model
         A model file or loaded model, or several whose probabilities are averaged. None: the one
         that GEOSEG_MODEL names, else the built-in one if its bands are there.
-    tile, stride
-        Side of a tile and distance between tiles, px; half a tile by default.
+    tile, stride, overlap
+        Side of a tile and distance between tiles, px, half a tile by default; or, in place of the
+        distance, the share of a tile that its neighbour covers again.
     blend
         How overlapping tiles weigh.
     tta
@@ -66,14 +82,14 @@ def predict(
         ("3500px", "0.5ha", "450m2").
     probabilities, confidence
         Rasters to write as well: a band a class, and the share of the most probable one; float32,
-        NaN where there is no class.
+        NaN where there is no class. Not of photographs.
     homogenise
         Colour that the scene is brought to: "model", "none", or a colour.json.
     bands, band_names
         Bands to use, and what they are called where files do not say.
     region
         Polygons, or "xmin,ymin,xmax,ymax" in the scene's coordinates.
-    batch, precision, device
+    batch_size, precision, device
         Tiles computed together, in which numbers, and where.
     workers
         Threads; one a processor by default. On the processor the files do not depend on it.
@@ -82,45 +98,121 @@ def predict(
     progress
         Called with numbers of finished pixels.
 
+    Returns
+    -------
+    Numbers of pixels by class and what was written: `geoseg.inference.predict.Prediction`; of
+    photographs in a folder `geoseg.inference.photographs.PhotographMaps`, with the names of the
+    maps and those photographs that cannot be used.
+
     Raises
     ------
     InputError, OptionError, OutputError
         Scene and models do not fit, settings make no sense, or a file cannot be written.
     """
+    from geoseg.errors import OptionError  # noqa: PLC0415
     from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
     from geoseg.inference.predict import predict as make  # noqa: PLC0415
     from geoseg.inference.settings import PredictSettings, parse_area  # noqa: PLC0415
 
-    settings: dict[str, Any] = {
-        "tile": tile,
-        "stride": stride,
-        "blend": blend,
-        "tta": tta,
-        "scale": scale,
-        "batch": batch,
-        "precision": precision,
-        "homogenise": str(homogenise),
-    }
-    PredictSettings(**settings)  # before anything is opened
-    Outputs.of(output, *(None if p is None else str(p) for p in (probabilities, confidence))).check(
-        overwrite=overwrite
+    if stride is not None and overlap is not None:
+        raise OptionError("stride and overlap say the same thing; give one of them")
+    if overlap is not None:
+        if not 0 <= overlap < 1:
+            raise OptionError(f"overlap is a share of a tile, from 0 to below 1, not {overlap}")
+        stride = max(1, round(tile * (1 - overlap)))
+    settings = PredictSettings(  # before anything is opened
+        tile=tile,
+        stride=stride,
+        blend=blend,
+        tta=tta,
+        scale=scale,
+        batch=batch_size,
+        precision=precision,
+        homogenise=str(homogenise),
     )
+    area = area_text(min_area)
+    how: dict[str, Any] = {"device": device, "workers": threads(workers), "overwrite": overwrite}
+    many = _photographs(scene, output)
+    if many is not None:
+        if any(given is not None for given in (probabilities, confidence, region)):
+            raise OptionError(
+                "probabilities, confidence and region are for one scene; give one photograph and"
+                " an output that ends in .tif"
+            )
+        return _predict_photographs(
+            many, output, model, settings, area, bands, band_names, {**how, "progress": progress}
+        )
+    Outputs.of(output, text_of(probabilities), text_of(confidence)).check(overwrite=overwrite)
     with opened(scene, bands=bands, band_names=band_names) as found:
-        least = parse_area(f"{min_area}px" if isinstance(min_area, int) else min_area, found.grid)
+        if area is not None:
+            settings = replace(settings, min_area=parse_area(area, found.grid))
         return make(
             found,
             output,
             models=load_models(model, found),
-            settings=PredictSettings(min_area=least, **settings),
+            settings=settings,
             probabilities=probabilities,
             confidence=confidence,
             area=area_of(region, found.grid),
-            area_name=None if region is None else str(region),
-            device=device,
-            workers=threads(workers),
-            overwrite=overwrite,
+            area_name=text_of(region),
             progress=progress,
+            **how,
         )
+
+
+def _photographs(
+    scene: Scene | PathLike | Sequence[PathLike], output: PathLike
+) -> Photographs | None:
+    """Return the photographs that are to be predicted one by one; None for one scene."""
+    from geoseg.errors import OptionError  # noqa: PLC0415
+    from geoseg.raster.photographs import find_photographs  # noqa: PLC0415
+    from geoseg.raster.scene import Scene  # noqa: PLC0415
+
+    if isinstance(scene, Scene):
+        return None
+    many = find_photographs(texts(scene))
+    if many is None or Path(output).suffix.lower() not in (".tif", ".tiff"):
+        return many
+    # Bands in separate pictures are one scene; several photographs are not.
+    if many.scenes > 1:
+        raise OptionError(
+            f"{many.scenes} photographs are a scene each: name a folder as the output"
+        )
+    return None
+
+
+def _predict_photographs(
+    many: Photographs,
+    output: PathLike,
+    model: ModelBundle | PathLike | Sequence[ModelBundle | PathLike] | None,
+    settings: PredictSettings,
+    min_area: str | None,
+    bands: Sequence[str] | None,
+    band_names: Sequence[str] | None,
+    how: dict[str, Any],
+) -> PhotographMaps:
+    """Predict each photograph; `how` are further arguments of `predict_photographs`."""
+    from geoseg.inference.photographs import predict_photographs  # noqa: PLC0415
+    from geoseg.inference.settings import parse_area  # noqa: PLC0415
+    from geoseg.raster.output import check_output_folder  # noqa: PLC0415
+    from geoseg.raster.style import is_folder_of_maps  # noqa: PLC0415
+
+    check_output_folder(
+        output, overwrite=how["overwrite"], holds=is_folder_of_maps, what="class rasters"
+    )
+    with opened(many.paths[0], band_names=band_names) as first:
+        bundles = load_models(model, first)
+        if min_area is not None:
+            settings = replace(settings, min_area=parse_area(min_area, first.grid))
+    return predict_photographs(
+        many,
+        output,
+        models=bundles,
+        settings=settings,
+        band_names=band_names,
+        bands=bands,
+        **how,
+    )
 
 
 def cam(
@@ -137,6 +229,7 @@ def cam(
     assume_aligned: bool = False,
     patches: int = 500,
     fitted_model: PathLike | None = None,
+    report: PathLike | None = None,
     tile: int | None = None,
     stride: int | None = None,
     blend: Literal["mean", "hann", "gaussian"] = "hann",
@@ -144,12 +237,12 @@ def cam(
     bias: bool = False,
     tta: bool = False,
     scales: Sequence[float] = (1.0,),
-    min_area: str | int = 0,
+    min_area: str | int | None = None,
     homogenise: PathLike = "model",
     bands: Sequence[str] | None = None,
     band_names: Sequence[str] | None = None,
     region: PathLike | None = None,
-    batch: int | None = None,
+    batch_size: int | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     seed: int = 0,
     device: str = "auto",
@@ -177,9 +270,11 @@ def cam(
         Class codes of pixels to fit "logistic" on and to measure by, whether they lie on the scene
         pixel by pixel though they do not say so, on how many patches of them to fit, and where to
         write the model with the regression in it.
+    report
+        Page for a browser to write, ``.html``.
     tile, stride, blend, upsampling, bias, tta, scales
         How maps are made; a tile of the side that the model learned from by default.
-    min_area, homogenise, bands, band_names, region, batch, precision, device
+    min_area, homogenise, bands, band_names, region, batch_size, precision, device
         As for `predict`.
     seed
         Chooses the patches of the reference.
@@ -195,13 +290,17 @@ def cam(
     from geoseg.inference.cam.files import CamOutputs  # noqa: PLC0415 — pixels cost imports
     from geoseg.inference.cam.known import known_classes  # noqa: PLC0415
     from geoseg.inference.cam.making import Guides  # noqa: PLC0415
+    from geoseg.inference.cam.page import cam_page  # noqa: PLC0415
     from geoseg.inference.cam.run import make_cam  # noqa: PLC0415
     from geoseg.inference.cam.settings import LabelSettings, MapSettings  # noqa: PLC0415
     from geoseg.inference.settings import parse_area  # noqa: PLC0415
     from geoseg.raster.output import refuse_inputs, refuse_inside  # noqa: PLC0415
 
-    if weak_labels is None and (min_area != 0 or (reference is None and refine)):
-        raise OptionError("refine and min_area are about weak labels: give weak_labels too")
+    area = area_text(min_area)
+    if weak_labels is None and reference is None and (refine or combine != "argmax"):
+        raise OptionError("combine and refine are about weak labels: give weak_labels too")
+    if weak_labels is None and area is not None:
+        raise OptionError("min_area is about weak labels: give weak_labels too")
     outputs = CamOutputs(
         maps=Path(output),
         **{
@@ -210,6 +309,7 @@ def cam(
                 ("weak_labels", weak_labels),
                 ("confidence", confidence),
                 ("fitted_model", fitted_model),
+                ("report", report),
             )
         },
     )
@@ -229,26 +329,26 @@ def cam(
             bias=bias,
             tta=tta,
             scales=tuple(scales),
-            batch=batch,
+            batch=batch_size,
             precision=precision,
             homogenise=str(homogenise),
         )
-        least = f"{min_area}px" if isinstance(min_area, int) else min_area
         labels = LabelSettings(
             combine=combine,
             refine=refine,
             patches=patches,
             seed=seed,
-            min_area=parse_area(least, found.grid),
+            min_area=0 if area is None else parse_area(area, found.grid),
         )
         guides = Guides(
             area=area_of(region, found.grid),
-            area_name=None if region is None else str(region),
+            area_name=text_of(region),
             reference=None if reference is None else stack.enter_context(opened(reference)),
             assume_aligned=assume_aligned,
             known=None if known is None else known_classes(known, found.grid, bundle.card.legend),
             known_name=None if known is None else Path(known).name,
         )
+        card = bundle.card
         return make_cam(
             found,
             outputs,
@@ -256,6 +356,16 @@ def cam(
             maps=maps,
             labels=labels,
             guides=guides,
+            page=None
+            if report is None
+            else lambda made: cam_page(
+                made,
+                legend=card.legend,
+                scene=found.name,
+                model=card.name,
+                bands=card.bands,
+                settings=made.settings,
+            ),
             device=device,
             workers=threads(workers),
             overwrite=overwrite,

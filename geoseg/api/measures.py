@@ -1,88 +1,25 @@
-"""What maps say: scores against labels, shares of the ground, polygons."""
+"""What maps say: shares of the ground, polygons."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from geoseg.api.common import PathLike, threads
+from geoseg.api.common import PathLike, Progress, text_of, threads
 
 if TYPE_CHECKING:
+    from geoseg.assessment.coverage.photographs import PhotographCoverage
     from geoseg.assessment.coverage.result import Result
-    from geoseg.assessment.evaluate import Evaluation
     from geoseg.assessment.vectorise import Vectorised
-
-Progress = Callable[[int], None]
-
-
-def evaluate(
-    prediction: PathLike,
-    labels: PathLike,
-    *,
-    classes: str | None = None,
-    ignore: Sequence[int | str] = (),
-    leave_out: Sequence[int | str] = (),
-    unpredicted: Literal["ignore", "wrong"] = "ignore",
-    region: PathLike | None = None,
-    assume_aligned: bool = False,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> Evaluation:
-    """Measure a class map against labels.
-
-    Parameters
-    ----------
-    prediction
-        Class raster.
-    labels
-        Raster of label values; on another grid they are brought to the prediction's, nearest.
-    classes
-        Classes and the label values that mean them: "1=water,2=forest", or a file.
-    ignore, leave_out
-        Label values (or names of classes) that are not scored, and classes that enter no mean.
-    unpredicted
-        What a labelled pixel without a prediction is: not scored, or an error.
-    region
-        Score inside these polygons, or inside "xmin,ymin,xmax,ymax", only.
-    assume_aligned
-        Take pixels of the same row and column as the same where one raster has no place on Earth.
-    workers, progress
-        Threads, one a processor by default; called with numbers of finished pixels.
-
-    Returns
-    -------
-    Its `scores` hold ``pixel_accuracy`` and other means and, a number a class, ``recall``,
-    ``precision``, ``iou`` and ``f1``; its `confusion` the counts, a row a true class.
-
-    Raises
-    ------
-    InputError, OptionError
-        The two cannot be laid on each other, a class is none, or nothing can be scored.
-    """
-    from geoseg.assessment.evaluate import compare  # noqa: PLC0415 — pixels cost imports
-    from geoseg.errors import OptionError  # noqa: PLC0415
-    from geoseg.raster.legend import Legend  # noqa: PLC0415
-
-    if unpredicted not in ("ignore", "wrong"):
-        raise OptionError(f"unpredicted is ignore or wrong, not {unpredicted!r}")
-    return compare(
-        prediction,
-        labels,
-        classes=None if classes is None else Legend.parse(classes),
-        ignore=ignore,
-        leave_out=leave_out,
-        region=region,
-        assume_aligned=assume_aligned,
-        unpredicted_is_wrong=unpredicted == "wrong",
-    ).run(workers=threads(workers), progress=progress)
 
 
 def coverage(
     classes: PathLike,
     output: PathLike,
     *,
-    target: Sequence[str],
-    exclude: Sequence[str] = (),
+    target: Sequence[int | str],
+    exclude: Sequence[int | str] = (),
     cell: str | None = None,
     like: PathLike | None = None,
     zones: PathLike | None = None,
@@ -91,18 +28,22 @@ def coverage(
     hectares: bool = False,
     legend: str | None = None,
     from_probabilities: bool = False,
+    images: PathLike | None = None,
+    previews: PathLike | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Result:
-    """Measure which share of the ground is of some classes, in percent.
+) -> Result | PhotographCoverage:
+    """Measure which share of the ground, or of photographs, is of some classes, in percent.
 
     Parameters
     ----------
     classes
-        Class raster; with `from_probabilities` a raster of a band a class, named by it.
+        Class raster; with `from_probabilities` a raster of a band a class, named by it; or a folder
+        of maps of photographs.
     output
-        ``.tif`` for cells, ``.gpkg`` for zones (with a table, ``.csv``, beside it).
+        ``.tif`` for cells; ``.gpkg`` for zones (with a table, ``.csv``, beside it), which
+        geopandas.read_file opens; ``.csv`` for photographs, a line each.
     target, exclude
         Classes by name or id whose share is wanted, and those that count for nothing.
     cell, like, zones
@@ -118,8 +59,18 @@ def coverage(
         What values mean where the raster does not say: "1=water,2=forest", or a file.
     from_probabilities
         Whether pixels hold probabilities.
+    images, previews
+        Of photographs: their folder, so that those that know where they were taken go to a
+        ``.gpkg`` beside the table, and a folder to make with each drawn with its classes.
     workers, overwrite, progress
-        Threads; whether files may be replaced; called with numbers of finished pixels.
+        Threads; whether files may be replaced; called with numbers of finished pixels (of
+        photographs, of finished maps).
+
+    Returns
+    -------
+    `outputs` names the files; `coverage` of `total`, or of photographs `coverage`, is that of all
+    together, `stages` how many cells, zones or photographs are in each stage, and `zones` or
+    `photographs` hold each of them.
 
     Raises
     ------
@@ -132,13 +83,39 @@ def coverage(
         grid_of_cells,
         stage_path,
     )
+    from geoseg.assessment.coverage.photographs import (  # noqa: PLC0415
+        coverage_of_photographs,
+    )
     from geoseg.assessment.coverage.source import open_source  # noqa: PLC0415
     from geoseg.assessment.coverage.zones import coverage_by_zone, table_path  # noqa: PLC0415
     from geoseg.assessment.stages import StageTable  # noqa: PLC0415
     from geoseg.errors import OptionError  # noqa: PLC0415
-    from geoseg.raster.legend import Legend  # noqa: PLC0415
     from geoseg.raster.output import check_output, refuse_inputs  # noqa: PLC0415
 
+    tables = [given for given in (stages, legend) if given is not None and Path(given).is_file()]
+    named, left_out = [str(item) for item in target], [str(item) for item in exclude]
+    if str(output).lower().endswith(".csv"):
+        if any((cell, like, zones, zone_field, hectares, from_probabilities)):
+            raise OptionError(
+                "a table (.csv) is of photographs, each measured whole: no cells, zones, hectares"
+                " or probabilities"
+            )
+        refuse_inputs([output], tables)
+        return coverage_of_photographs(
+            classes,
+            output,
+            target=named,
+            excluded=left_out,
+            classes=legend,
+            stages=None if stages is None else StageTable.parse(stages),
+            images=images,
+            previews=previews,
+            workers=threads(workers),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if images is not None or previews is not None:
+        raise OptionError("images and previews go with an output that ends in .csv")
     if sum(given is not None for given in (cell, like, zones)) != 1:
         raise OptionError("give one of cell, like and zones: what to measure by")
     if zones is None and zone_field is not None:
@@ -150,13 +127,13 @@ def coverage(
     table = None if stages is None else StageTable.parse(stages)
     source = open_source(
         classes,
-        target=target,
-        excluded=exclude,
-        classes=None if legend is None else Legend.parse(legend),
+        target=named,
+        excluded=left_out,
+        classes=legend,
         probabilities=from_probabilities,
     )
     if zones is not None:
-        read = [*source.scene.files, str(zones).partition("|layername=")[0]]
+        read = [*source.scene.files, *tables, str(zones).partition("|layername=")[0]]
         refuse_inputs([output, table_path(output)], read)
         return coverage_by_zone(
             source,
@@ -169,9 +146,8 @@ def coverage(
             progress=progress,
         )
     template = None if like is None else str(like)
-    refuse_inputs(
-        [output, stage_path(output)], [*source.scene.files, *([template] if template else [])]
-    )
+    read = [*source.scene.files, *tables, *([template] if template else [])]
+    refuse_inputs([output, stage_path(output)], read)
     return coverage_by_cell(
         source,
         output,
@@ -192,6 +168,9 @@ def vectorise(
     only: Sequence[int | str] = (),
     min_area: str | None = None,
     simplify: str | None = None,
+    dissolve: bool = False,
+    zones: PathLike | None = None,
+    zone_field: str | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -210,6 +189,12 @@ def vectorise(
         Polygons smaller than this are left out: "100px", "0.5ha", "450m2".
     simplify
         How far borders may move: "2px", "15m"; neighbours keep the same border.
+    dissolve
+        Make one feature for each class, of all its polygons; with `zones` one for each class and
+        zone.
+    zones, zone_field
+        Polygons inside each of which the ground of every class is measured, exactly: a layer
+        ``zones``, or a file ``NAME_zones`` beside; and the column that names them.
     workers, overwrite, progress
         Threads; whether a file may be replaced; called with numbers of finished pixels.
 
@@ -226,6 +211,9 @@ def vectorise(
         classes=tuple(only),
         min_area=None if min_area is None else Measure.area(min_area),
         simplify=None if simplify is None else Measure.length(simplify),
+        dissolve=dissolve,
+        zones=text_of(zones),
+        zone_field=zone_field,
     )
     return make(
         classes,

@@ -1,24 +1,18 @@
-"""Scenes: opened, made of many dates, sharpened, brought to one colour; polygons as labels."""
+"""Scenes: looked at, opened, sharpened, brought to one colour; polygons as labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from geoseg.api.common import PathLike, area_of, names, texts, threads
+from geoseg.api.common import PathLike, Progress, text_of, texts, threads
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from geoseg.compositing.homogenise.settings import HomogeniseResult
     from geoseg.compositing.pansharpen import PansharpenResult
-    from geoseg.compositing.settings import CompositeResult
     from geoseg.raster.rasterise import Rasterised
     from geoseg.raster.scene import Scene
-
-Progress = Callable[[int], None]
-"""Called with the number of pixels done since the last call."""
 
 
 def open_scene(
@@ -54,125 +48,35 @@ def open_scene(
     return scene if bands is None else scene.select(bands)
 
 
-def composite(
-    scenes: PathLike | Sequence[PathLike],
-    output: PathLike,
-    *,
-    bands: Sequence[str] | None = None,
-    method: Literal["median", "mean", "percentile", "medoid"] = "median",
-    percentile: float | None = None,
-    keep: Sequence[str] = ("water",),
-    dilate: int = 0,
-    confidence: Literal["medium", "high"] = "high",
-    start: date | None = None,
-    end: date | None = None,
-    sensor: str | None = None,
-    quality: str | None = None,
-    band_names: Sequence[str] | None = None,
-    like: PathLike | None = None,
-    crs: str | None = None,
-    resolution: float | None = None,
-    extent: Literal["first", "union"] | None = None,
-    resampling: Literal["nearest", "bilinear", "cubic"] = "nearest",
-    region: PathLike | None = None,
-    counts: PathLike | None = None,
-    dtype: Literal["float32", "uint16", "int16"] = "float32",
-    workers: int | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> CompositeResult:
-    """Make one cloud-free scene of many dates.
+def info(source: PathLike) -> list[dict[str, Any]]:
+    """Say what geoseg sees of a scene, a class map, a data set or a model.
 
     Parameters
     ----------
-    scenes
-        Landsat or Sentinel-2 product folders, MTL files, STAC items or catalogs, or any rasters; a
-        date each.
-    output
-        GeoTIFF to write: the bands, float32 reflectance with nodata NaN by default, and a last band
-        "clear", the number of clear dates, unless `counts` is given.
-    bands
-        Common names; by default those that all scenes have.
-    method, percentile
-        How the clear dates of a pixel become one; `percentile` is from 0 to 100.
-    keep, dilate, confidence
-        Classes that count though they are not clear land ("water", "snow" …), pixels by which what
-        is masked grows, and from which confidence of the quality bits on a pixel is masked.
-    start, end
-        First day wanted, and the day after the last.
-    sensor, quality, band_names
-        What took plain rasters, what masks them, and what their bands are called.
-    like, crs, resolution, extent
-        The grid: that of a raster, or the first scene's with another coordinate system, side of a
-        pixel in its units, or ground.
-    resampling
-        How readings of other grids come to it.
-    region
-        Polygons, or "xmin,ymin,xmax,ymax" in the grid's coordinates; outside is nodata.
-    counts
-        GeoTIFF for the numbers of clear dates, uint16.
-    dtype
-        Type in the file; whole numbers are stored with scale and offset.
-    workers
-        Threads; one a processor by default. The file does not depend on it.
-    overwrite
-        Whether files may be replaced.
-    progress
-        Called with numbers of finished pixels.
+    source
+        A raster, a folder or pattern of rasters, a folder that `tile` made, or a model file.
+
+    Returns
+    -------
+    A dictionary a thing found, as ``geoseg info --json`` prints it: its ``kind`` ("scene",
+    "classes", "dataset" or "model") and what there is to say of that. In a folder, what cannot be
+    read is of the kind "problem", with its ``error``.
 
     Raises
     ------
-    InputError, OptionError, OutputError
-        Scenes cannot be read or do not lie to each other, settings do not go together, or a file
-        cannot be written.
+    InputError
+        There is nothing that geoseg knows, or it is damaged.
     """
-    from geoseg.compositing.composite import composite as make  # noqa: PLC0415
-    from geoseg.compositing.dates import shared_bands  # noqa: PLC0415
-    from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
-    from geoseg.compositing.opening import open_products  # noqa: PLC0415
-    from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
-    from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
-    from geoseg.compositing.target import target_grid  # noqa: PLC0415
-    from geoseg.raster.output import check_output  # noqa: PLC0415
+    from geoseg.assessment.describe import describe  # noqa: PLC0415 — pixels cost imports
+    from geoseg.errors import InputError  # noqa: PLC0415
 
-    for path in (output, counts):
-        if path is not None:
-            check_output(path, overwrite=overwrite, suffixes=(".tif", ".tiff"))
-    settings = CompositeSettings(
-        bands=names(bands),
-        reduction=Reduction(method=method, percentile=percentile),
-        rule=ClearRule(keep=frozenset(keep), dilate=dilate, confidence=confidence),
-        resampling=resampling,
-        dtype=dtype,
-    )
-    products = open_products(
-        texts(scenes),
-        sensor=sensor,
-        band_names=band_names,
-        quality=quality,
-        start=start,
-        end=end,
-    ).products
-    target = target_grid(
-        products,
-        shared_bands(products) if bands is None else tuple(bands),
-        like=None if like is None else str(like),
-        crs=crs,
-        resolution=resolution,
-        extent=extent,
-    )
-    return make(
-        products,
-        output,
-        target.grid,
-        settings=settings,
-        counts=counts,
-        area=area_of(region, target.grid),
-        area_name=None if region is None else str(region),
-        workers=threads(workers),
-        overwrite=overwrite,
-        progress=progress,
-    )
+    found = list(describe(str(source)))
+    if len(found) == 1 and isinstance(found[0], InputError):
+        raise found[0]
+    return [
+        {"kind": "problem", "error": str(one)} if isinstance(one, InputError) else one
+        for one in found
+    ]
 
 
 def pansharpen(
@@ -204,7 +108,8 @@ def pansharpen(
     resampling, dtype
         How bands come to the finer pixels, and the type in the file (that of the bands by default).
     workers, overwrite, progress
-        As for `composite`.
+        Threads, one a processor by default; whether files may be replaced; called with numbers of
+        finished pixels.
 
     Raises
     ------
@@ -220,7 +125,7 @@ def pansharpen(
     settings = PansharpenSettings(resampling=resampling, dtype=dtype)
     pair = open_pair(
         str(multispectral),
-        None if panchromatic is None else str(panchromatic),
+        text_of(panchromatic),
         sensor_name=sensor,
         band_names=band_names,
         bands=bands,
@@ -242,9 +147,13 @@ def homogenise(
     *,
     method: Literal["moments", "histogram", "overlap"] | None = None,
     reference: PathLike | None = None,
+    outliers: float | None = None,
     haze: Literal["dark-object"] | None = None,
     cast: Literal["grey-world"] | None = None,
     dodge: bool = False,
+    dodge_cell: int | None = None,
+    dodge_brightness: float | None = None,
+    dodge_contrast: float | None = None,
     apply: PathLike | None = None,
     bands: Sequence[str] | None = None,
     band_names: Sequence[str] | None = None,
@@ -265,14 +174,20 @@ def homogenise(
         None for "overlap" where images overlap, else "moments".
     reference
         An image whose colour is wanted; by default that of all of them.
+    outliers
+        Share of the readings at each end of each band of each image that is cut first, such as
+        0.001; None for none.
     haze, cast, dodge
         What is taken off or balanced before, and whether uneven light is evened out after.
+    dodge_cell, dodge_brightness, dodge_contrast
+        With `dodge`: side in px of the squares over which means and deviations are taken (256), and
+        how far, from 0 to 1, brightness and contrast are made the same everywhere (0.8).
     apply
         A colour.json of an earlier run, in place of a colour found for these images.
     bands, band_names
         Bands to use, and what they are called where files do not say.
     workers, overwrite, progress
-        As for `composite`.
+        As for `pansharpen`.
 
     Raises
     ------
@@ -285,7 +200,15 @@ def homogenise(
     from geoseg.compositing.homogenise.settings import HomogeniseSettings  # noqa: PLC0415
     from geoseg.compositing.homogenise.standard import read_standard  # noqa: PLC0415
 
-    settings = HomogeniseSettings(method=method, haze=haze, cast=cast, dodge=dodge_of(on=dodge))
+    settings = HomogeniseSettings(
+        method=method,
+        haze=haze,
+        cast=cast,
+        outliers=outliers,
+        dodge=dodge_of(
+            on=dodge, cell=dodge_cell, brightness=dodge_brightness, contrast=dodge_contrast
+        ),
+    )
     standard = None if apply is None else read_standard(apply)
     images = open_images(
         texts(scenes), reference=reference, bands=bands, band_names=band_names, standard=standard
@@ -332,7 +255,7 @@ def rasterise(
         Which of several polygons has a pixel, whether it has all that it touches, and how near to
         a border ("2px", "1.5m") pixels are left unlabelled.
     workers, overwrite
-        As for `composite`.
+        As for `pansharpen`.
 
     Raises
     ------

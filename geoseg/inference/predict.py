@@ -23,6 +23,7 @@ from geoseg.inference.fit import fit_bands, fit_scale
 from geoseg.inference.lane import lane
 from geoseg.inference.members import Ensemble, make_ensemble
 from geoseg.inference.outputs import NODATA, Maps, Outputs
+from geoseg.inference.readings import strange_readings
 from geoseg.inference.rows import MapRows, map_rows
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import Area
@@ -122,7 +123,7 @@ def predict(
     wanted = Outputs.of(output, probabilities, confidence)
     refuse_inputs(wanted.paths, [*scene.files, *colour.files])
     scene, more = in_colour(scene, colour, [bundle.card for bundle in models], workers=workers)
-    notes += more
+    notes += [*more, *strange_readings(scene, card)]
     work = Work()
     with (
         Maps(

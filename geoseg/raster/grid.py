@@ -167,7 +167,8 @@ class Grid:
         """
         if self.crs is None:
             raise GridError(
-                "the raster has no coordinate system, so its pixels have no area in hectares"
+                "the raster has no coordinate system, so its pixels have no area on Earth: give"
+                " areas in pixels (50px)"
             )
         area = abs(float(self.transform.determinant))
         if not self.crs.is_geographic:
@@ -179,6 +180,13 @@ class Grid:
         meridian = _WGS84_A * (1 - _WGS84_E2) / w2**1.5
         parallel = _WGS84_A * math.cos(latitude) / math.sqrt(w2)
         return float(area * math.radians(1) ** 2 * meridian * parallel)
+
+    def ground(self) -> str:
+        """Say in words where it lies: "500000 to 500600, 5599400 to 5600000 (EPSG:32633)"."""
+        xmin, ymin, xmax, ymax = (f"{value:.7g}" for value in self.bounds())
+        return f"{xmin} to {xmax}, {ymin} to {ymax}" + (
+            "" if self.crs is None else f" ({crs_text(self.crs)})"
+        )
 
     def describe(self) -> str:
         """One line for people: size, pixel, coordinate system."""

@@ -51,6 +51,7 @@ _IN_THE_FILE_SYSTEM = ("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/
 _SCHEME = re.compile(r"^(?:[a-z0-9]+\+)?[a-z][a-z0-9]+://", re.IGNORECASE)
 _SUBDATASET = re.compile(r"^[A-Z][A-Z0-9_]{2,}:")  # NETCDF:"file":variable and the like
 _TIFF_HEADS = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
+_VECTOR_SUFFIXES = frozenset({".gpkg", ".shp", ".geojson", ".fgb", ".kml", ".gml"})
 _THIS_MODULE = re.compile(re.escape(__name__) + r"\Z")
 _OUR_FILTER = ("ignore", None, NotGeoreferencedWarning, _THIS_MODULE, 0)
 
@@ -144,6 +145,8 @@ def _why_not_opened(path: str, error: Exception) -> str:
         return f"{path}: cannot be opened (truncated or damaged?); re-download or recreate it"
     if file.suffix.lower() == ".vrt":
         return f"{path}: is a VRT that cannot be opened ({told}); are its sources where it says?"
+    if file.suffix.lower() in _VECTOR_SUFFIXES:
+        return f"{path}: holds polygons and no raster; geoseg rasterise makes a raster of them"
     return f"{path}: is not a raster that GDAL can read; give a GeoTIFF, VRT or other raster"
 
 

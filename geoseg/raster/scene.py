@@ -304,8 +304,8 @@ class Scene:
                 return self._with(grid=grid, _offset=offset, _lookup=None)
         if offset is not None or not lookup.overlaps():
             raise GridError(
-                f"{self.paths[0]}: does not overlap the grid to bring it to ({native.describe()}; "
-                f"{grid.describe()})"
+                f"{self.paths[0]}: does not overlap the grid to bring it to: it covers "
+                f"{native.ground()}, that one {grid.ground()}; do they belong together?"
             )
         return self._with(grid=grid, _offset=(0, 0), _lookup=lookup)
 

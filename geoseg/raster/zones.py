@@ -215,6 +215,29 @@ def _split(
     return found[~level], places[~level]
 
 
+def whole_areas(
+    zones: Zones, shapes: NDArray[Any], crs: str, measured: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Square metres of whole zones, what lies off the raster too.
+
+    That is measured on the zone as it was given: brought to the raster's system, it was cut to what
+    is near, or is gone.
+
+    Parameters
+    ----------
+    zones
+        The zones on the raster.
+    shapes, crs
+        (zones,) polygons and multipolygons as they were given, and their coordinate system.
+    measured
+        (zones,) what their pixels add up to.
+    """
+    found = measured.copy()
+    out = ~zones.inside | (zones.pixels == 0)
+    found[out] = np.maximum(found[out], ground_areas(shapes[out], crs))
+    return found
+
+
 def ground_areas(shapes: NDArray[Any], crs: str) -> NDArray[np.float64]:
     """Square metres on the ellipsoid of polygons, their sides geodesics between many points.
 

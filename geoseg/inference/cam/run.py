@@ -22,6 +22,7 @@ from geoseg.inference.cam.result import CamResult, CamScores
 from geoseg.inference.cam.settings import LabelSettings, MapSettings
 from geoseg.inference.colour import in_colour, wanted_colour
 from geoseg.inference.fit import fit_bands
+from geoseg.inference.readings import strange_readings
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
 from geoseg.raster.handles import small_block_cache
@@ -121,7 +122,7 @@ def make_cam(
     outputs.check(overwrite=overwrite, reference=reference is not None)
     refuse_inputs(outputs.paths, inputs)
     scene, more = in_colour(scene, colour, [card], workers=workers)
-    notes += more
+    notes += [*more, *strange_readings(scene, card)]
     fitted = None
     if reference is not None:
         # Half of them at most: what was fitted on cannot be measured by.

@@ -1,0 +1,69 @@
+"""Whether a scene reads anything like what a model learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from geoseg.models.card import ModelCard
+from geoseg.raster.scene import Scene
+from geoseg.raster.window import Window
+
+_FAR = 4.0
+"""Deviations from the mean that no season or place explains."""
+_SIDE, _PLACES = 64, 4
+
+
+def strange_readings(scene: Scene, card: ModelCard) -> list[str]:
+    """Say where a scene's readings are of another kind: reflectance, and not numbers as stored.
+
+    Looks at a few small windows, in the colour that the network will see.
+
+    Parameters
+    ----------
+    scene
+        With the model's bands by name.
+    card
+        Says mean and deviation of each band where the model learned.
+
+    Returns
+    -------
+    A note for the user, or none: also where the model takes readings as they are.
+    """
+    mean, std = np.array(card.mean, np.float64), np.array(card.std, np.float64)
+    if not mean.any():
+        return []
+    chosen = scene.select(card.bands)
+    seen = []
+    for window in _windows(chosen):
+        pixels = chosen.read(window)
+        seen.append(pixels.data[:, pixels.valid])
+    readings = np.concatenate(seen, axis=1)
+    if not readings.size:
+        return []
+    found = np.median(readings.astype(np.float64), axis=1)
+    far = np.abs(found - mean) / np.where(std > 0, std, 1)
+    if np.median(far) <= _FAR:
+        return []
+    band = int(far.argmax())
+    return [
+        f"{scene.name} reads about {_number(found[band])} in {card.bands[band]}, where the model"
+        f" '{card.name}' learned from {_number(mean[band])} ± {_number(std[band])}: are both of one"
+        " kind, numbers as stored or reflectance? expect it to do badly"
+    ]
+
+
+def _windows(scene: Scene) -> Iterator[Window]:
+    """Spread a few windows evenly, off the border."""
+    grid = scene.grid
+    height, width = min(_SIDE, grid.height), min(_SIDE, grid.width)
+    for i in range(_PLACES):
+        for j in range(_PLACES):
+            row = (grid.height - height) * (2 * i + 1) // (2 * _PLACES)
+            col = (grid.width - width) * (2 * j + 1) // (2 * _PLACES)
+            yield Window(row, col, height, width)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

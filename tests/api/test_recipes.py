@@ -1,0 +1,56 @@
+"""Recipes by the Python function."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import geoseg
+from geoseg.errors import GeosegError
+
+RECIPE = """\
+title = "A map of {kind}"
+[set]
+kind = "two classes"
+[[step]]
+run = "predict"
+arguments = ["{data}/scene.tif"]
+output = "{out}/map.tif"
+[step.options]
+model = "{data}/model.safetensors"
+tile = 16
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE.replace("{kind}", "two classes"), encoding="utf-8")
+    return path
+
+
+def test_a_recipe_is_planned_run_and_then_done(work, recipe, tmp_path, capsys):
+    out = tmp_path / "results"
+    planned = geoseg.run(recipe, out, data=work[0], dry_run=True, quiet=True)
+    assert [step["action"] for step in planned["steps"]] == ["run"]
+    assert not (out / "map.tif").exists()
+    made = geoseg.run(recipe, out, data=work[0], quiet=True)
+    assert made["steps"][0]["output"] == str(out / "map.tif")
+    assert json.loads((out / "report.json").read_text())["title"] == "A map of two classes"
+    again = geoseg.run(recipe, out, data=work[0], quiet=True)
+    assert [step["action"] for step in again["steps"]] == ["done"]
+    other = geoseg.run(recipe, out, data=work[0], overrides={"predict.tta": True}, quiet=True)
+    assert [step["action"] for step in other["steps"]] == ["redo"]
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_a_wrong_recipe_is_refused_with_its_line(work, recipe, tmp_path):
+    with pytest.raises(GeosegError, match="tiel"):
+        geoseg.run(recipe, tmp_path / "r", data=work[0], overrides={"predict.tiel": 8}, quiet=True)
+    with pytest.raises(GeosegError, match="nobody"):
+        geoseg.run(recipe, tmp_path / "r", data=work[0], only=["nobody"], quiet=True)
+    recipe.write_text(RECIPE.replace("{kind}", "x").replace("tile = 16", "tiles = 16"))
+    with pytest.raises(GeosegError, match=r"recipe\.toml, line 10: .*did you mean 'tile'"):
+        geoseg.run(recipe, tmp_path / "r", data=work[0], quiet=True)

@@ -1,0 +1,57 @@
+"""Readings of another kind than those that a model learned from are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geoseg.inference.readings import strange_readings
+from geoseg.raster.legend import Legend
+from geoseg.raster.scene import Scene
+from geoseg.testing.bundles import pointwise_bundle
+from geoseg.testing.scenes import tiny_scene
+
+
+def card(mean):
+    return pointwise_bundle(
+        np.eye(2),
+        bands=["red", "nir"],
+        mean=mean,
+        std=(1000.0, 2000.0),
+        legend=Legend.parse("1=a,2=b"),
+        name="m",
+    ).card
+
+
+@pytest.fixture
+def scene(tmp_path):
+    def make(red, nir, dtype=np.float32):
+        pixels = np.stack([np.full((90, 300), red), np.full((90, 300), nir)]).astype(dtype)
+        pixels[:, :, 150:] = 0
+        path = tiny_scene(tmp_path / "s.tif", pixels, bands=["red", "nir"], nodata=0)
+        return Scene.open(path)
+
+    return make
+
+
+def test_reflectance_for_a_model_of_stored_numbers_is_told_of(scene):
+    with scene(0.12, 0.3) as given:
+        (note,) = strange_readings(given, card((10000.0, 16000.0)))
+    assert note.startswith(
+        "s reads about 0.12 in red, where the model 'm' learned from 10000 ± 1000: are both"
+    )
+
+
+def test_another_season_is_not_and_nodata_does_not_count(scene):
+    with scene(13000, 9000, np.uint16) as given:
+        assert strange_readings(given, card((10000.0, 16000.0))) == []
+
+
+def test_a_model_that_takes_readings_as_they_are_says_nothing(scene):
+    with scene(0.12, 0.3) as given:
+        assert strange_readings(given, card((0.0, 0.0))) == []
+
+
+def test_a_scene_without_readings_says_nothing(scene):
+    with scene(0, 0, np.uint16) as given:
+        assert strange_readings(given, card((10000.0, 16000.0))) == []
