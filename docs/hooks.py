@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import reference
+import tutorials
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -24,6 +25,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
             "commands/index.md",
             *({name: f"commands/{name}.md"} for name in reference.commands()),
         ],
+        "tutorials": [f"tutorials/{path.stem}.md" for path in tutorials.notebooks()],
         "results": [f"results/{path.name}" for path in results()],
     }
     config.nav = [
@@ -40,6 +42,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {"commands/index.md": reference.commands_index()}
     pages |= {f"commands/{n}.md": reference.command_page(n) for n in reference.commands()}
     pages |= {f"results/{p.name}": p.read_text(encoding="utf-8") for p in results()}
+    for made in tutorials.tutorials():
+        pages[f"tutorials/{made.name}.md"] = made.markdown
+        for name, picture in made.pictures.items():
+            files.append(File.generated(config, f"tutorials/{name}", content=picture))
+    for path in tutorials.notebooks():
+        place = f"tutorials/{path.name}"
+        files.append(File.generated(config, place, content=path.read_bytes()))
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
     return files
