@@ -9,7 +9,7 @@ from typing import Any
 from geoseg.assessment.evaluating import Reports
 from geoseg.assessment.findings import Wanted
 from geoseg.assessment.folderjob import FolderJob
-from geoseg.assessment.mapfiles import are_folders, common_legend, pair_maps
+from geoseg.assessment.mapfiles import are_folders, common_legend, lacks_place, pair_maps
 from geoseg.assessment.sides import compare_sides
 from geoseg.errors import GridError, OptionError, VectorError
 from geoseg.raster.legend import Legend
@@ -90,7 +90,8 @@ def compare_folders(
             off_region = region is not None and isinstance(found, VectorError)
             # Strictly, another grid is refused as well, by the same class of error.
             off_labels = many.one_labels and not strict_grid and isinstance(found, GridError)
-            if not (off_region or off_labels):
+            lost = lacks_place(one.maps[0], [other.maps[0] for other in many.files])
+            if lost or not (off_region or off_labels):
                 raise
             error = error or found
             off.append(one.name)

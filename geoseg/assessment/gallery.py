@@ -14,7 +14,7 @@ from geoseg.assessment.classrows import ClassRows
 from geoseg.assessment.findings import Findings
 from geoseg.assessment.sides import Sides
 from geoseg.assessment.worst import Worst
-from geoseg.errors import InputError
+from geoseg.errors import GridError, InputError
 from geoseg.raster.heads import expand
 from geoseg.raster.legend import Legend
 from geoseg.raster.pairing import pair_by_stem
@@ -94,17 +94,36 @@ def pictures_of(source: str, sides: Sequence[Sides]) -> dict[str, str]:
     ------
     RasterReadError
         There is none.
+    GridError
+        A scene does not overlap its map; one for all overlaps none.
     InputError
         No picture has the name of a map.
     """
-    maps = [side.comparisons[0].prediction.paths[0] for side in sides]
-    if not names_many(source):
+    maps = {one.paths[0]: one for one in (side.comparisons[0].prediction for side in sides)}
+    if names_many(source):
+        found = dict(pair_by_stem(list(maps), expand([source])).pairs)
+        if not found:
+            raise InputError(f"{source} holds no picture of the name of a map: --scene shows those")
+        off = [_why_off(picture, maps[path]) for path, picture in found.items()]
+    else:
         Scene.open(source)
-        return dict.fromkeys(maps, source)
-    found = dict(pair_by_stem(maps, expand([source])).pairs)
-    if not found:
-        raise InputError(f"{source} holds no picture of the name of a map: --scene shows those")
+        why = {path: _why_off(source, one) for path, one in maps.items()}
+        found = {path: source for path, error in why.items() if error is None}
+        off = [] if found else list(why.values())
+    for error in off:
+        if error is not None:
+            raise error
     return found
+
+
+def _why_off(picture: str, prediction: Scene) -> GridError | None:
+    """Say why a scene cannot be laid on a map; photographs are shown as they are."""
+    if prediction.grid.is_georeferenced:
+        try:
+            open_scene(picture, prediction)
+        except GridError as error:
+            return error
+    return None
 
 
 def page_of_folders(

@@ -166,6 +166,15 @@ def _by_labels(
     return sorted(found_all, key=lambda one: one.name)
 
 
+def lacks_place(path: str, others: Sequence[str]) -> bool:
+    """Whether a map has no coordinate system where others have one: it is not off, but lost."""
+
+    def bare(one: str) -> bool:
+        return read_head(one).grid.crs is None
+
+    return bare(path) and not all(map(bare, others))
+
+
 def common_legend(files: Sequence[MapFiles]) -> tuple[Legend | None, tuple[str, ...]]:
     """Return the classes that all maps name together, else those that the labels name.
 

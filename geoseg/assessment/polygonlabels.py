@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.assessment.codes import by_id
 from geoseg.assessment.many import few_notes
+from geoseg.assessment.mapfiles import lacks_place
 from geoseg.errors import GridError, LabelError, OptionError, VectorError
 from geoseg.raster.heads import RASTER_SUFFIXES, expand
 from geoseg.raster.legend import Legend
@@ -109,6 +110,8 @@ def _paint_many(source: str, maps: Sequence[str], folder: Path, **how: Any) -> t
         try:
             said += _paint(source, path, folder / f"{Path(path).stem}.tif", **how).notes
         except (GridError, VectorError) as found:
+            if lacks_place(path, maps):
+                raise type(found)(f"{path}: {found}") from found
             error = error or found
             continue
         made += 1

@@ -71,7 +71,8 @@ class StageTable:
         for one, other in pairwise(ordered):
             if other.low <= one.high:
                 raise LabelError(
-                    f"{self.source}: {other.low} % would be both {one.name!r} and {other.name!r}"
+                    f"{self.source}: {other.low} % would be both {one.name!r} and {other.name!r};"
+                    " low and high are both of the stage, as 0 to 19 and 20 to 39"
                 )
 
     @classmethod

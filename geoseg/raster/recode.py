@@ -68,6 +68,8 @@ class RecodeSettings:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 1 <= self.threshold <= 255:
             raise OptionError(f"--threshold {self.threshold} is none: give a number from 1 to 255")
+        if self.classes is not None and codes_file(self.codes):
+            raise OptionError(f"--codes {self.codes} lists classes, as --classes does: give one")
 
     def words(self) -> dict[str, Any]:
         """Return what was asked for, as the options of the command line."""
@@ -342,6 +344,8 @@ class _Run:
         plan = self.plan
         options = plan.settings.words()
         words = ["geoseg", "recode", head.path, *option_words(options)]
+        given = (plan.settings.codes, plan.settings.classes)
+        read = [head.path, *(one for one in given if one is not None and codes_file(one))]
         return RasterWriter(
             target,
             scene.grid,
@@ -349,7 +353,7 @@ class _Run:
             dtype="uint8",
             nodata=NODATA,
             legend=plan.legend,
-            tags=provenance(words, {head.path: fingerprint_files([head.path])}, options=options),
+            tags=provenance(words, {p: fingerprint_files([p]) for p in read}, options=options),
             overwrite=plan.overwrite,
             workers=self.workers,
         )

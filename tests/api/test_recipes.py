@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +46,22 @@ def test_a_recipe_is_planned_run_and_then_done(work, recipe, tmp_path, capsys):
     assert [step["action"] for step in other["steps"]] == ["redo"]
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+@pytest.mark.parametrize("value", [["a\\b", 'say "it\'s"'], [True, 2.5, 3], [["x"], []], False])
+def test_values_are_typed_as_toml_reads_them(value, monkeypatch):
+    typed = []
+    monkeypatch.setattr("geoseg.cli.called.call", lambda words, **_: typed.append(words[-1]))
+    geoseg.run("r.toml", "out", data="data", overrides={"names": value})
+    assert tomllib.loads(typed[0]) == {"names": value}
+
+
+def test_texts_are_typed_bare_and_paths_as_texts(monkeypatch):
+    typed = []
+    monkeypatch.setattr("geoseg.cli.called.call", lambda words, **_: typed.extend(words))
+    given = {"train.loss": "0.5*ce + 0.5*focal", "a": Path("x y"), "b": (Path("z"), 1)}
+    geoseg.run("r.toml", "out", data="data", overrides=given)
+    assert typed[-5::2] == ["train.loss=0.5*ce + 0.5*focal", "a=x y", 'b=["z", 1]']
 
 
 def test_a_wrong_recipe_is_refused_with_its_line(work, recipe, tmp_path):

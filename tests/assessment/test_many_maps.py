@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from PIL import Image
 
@@ -18,6 +20,7 @@ from geoseg.assessment.evaluating import Evaluated, Job, Reports
 from geoseg.assessment.findings import StagesWanted, Wanted
 from geoseg.assessment.findings_text import words
 from geoseg.assessment.folders import compare_folders
+from geoseg.assessment.polygonlabels import open_labels
 from geoseg.assessment.sides import compare_sides
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import GridError, OptionError, OutputError, VectorError
@@ -143,6 +146,23 @@ def test_page_shows_the_worst_patches_of_all_scenes_beside_their_pictures(
     assert page.count(">scene</figcaption>") == 2
 
 
+def test_pictures_that_lie_elsewhere_are_told_before_any_pixel_is_read(
+    folders: list[str], fill: Callable[..., str], tmp_path: Path
+) -> None:
+    pixels, where = [[9] * 4] * 2, {name: place for name, (_, place) in MAPS.items()}
+    off = fill("off", {"a": (pixels, where["a"]), "b": (pixels, where["a"])})
+    job = compare_folders(folders, wanted=Wanted(), classes=LEGEND, reports=Reports(scene=off))
+    with pytest.raises(GridError, match=r"b\.tif: does not overlap"):
+        job.check()
+    # One for all is shown where it lies.
+    one = Reports(report=tmp_path / "page.html", scene=f"{off}/a.tif")
+    evaluate(folders, reports=one)
+    assert (tmp_path / "page.html").read_text().count(">scene</figcaption>") == 1
+    away = fill("away", {"c": (pixels, Affine(10, 0, 800000, 0, -10, 4000000))})
+    with pytest.raises(GridError, match=r"c\.tif: does not overlap"):
+        evaluate(folders, reports=Reports(scene=f"{away}/c.tif"))
+
+
 def test_scenes_off_the_region_are_left_out_and_told(folders: list[str]) -> None:
     region = "499000,4099000,501000,4101000"
     job = compare_folders(folders, wanted=Wanted(), classes=LEGEND, region=region)
@@ -170,6 +190,23 @@ def test_scenes_may_share_labels_that_some_lie_off(
         evaluate([shifted, str(labels)], strict_grid=True)
     with pytest.raises(GridError):
         evaluate([fill("gone", {"x": (pixels, away), "y": (pixels, away)}), str(labels)])
+
+
+def test_a_map_without_a_coordinate_system_does_not_lie_off_but_is_refused(
+    folders: list[str], write: Write, tmp_path: Path
+) -> None:
+    write(tmp_path / "maps" / "lost.tif", [[1, 1]], transform=MAPS["a"][1], crs=None)
+    labels = write(tmp_path / "labels.tif", LABELS["a"][0], transform=LABELS["a"][1])
+    with pytest.raises(GridError, match=r"lost\.tif has no coordinate system"):
+        compare_folders([folders[0], str(labels)], wanted=Wanted(), classes=LEGEND)
+    polygons = tmp_path / "drawn.gpkg"
+    box = shapely.box(300000, 3999980, 300030, 4000000)
+    geopandas.GeoDataFrame({"k": ["cane"]}, geometry=[box], crs="EPSG:32612").to_file(polygons)
+    with (
+        pytest.raises((GridError, VectorError), match=r"lost\.tif"),
+        open_labels(str(polygons), folders[0], field="k", classes="1=cane,2=other", many=True),
+    ):
+        pass
 
 
 def test_labels_of_another_place_are_refused_where_each_has_its_own(

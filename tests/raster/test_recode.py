@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,20 @@ def test_classes_are_called_as_the_raster_or_the_codes_call_them() -> None:
     }  # fmt: skip
     colours = legend_of_codes(parse_codes("#00ffff=3", None), None, {})
     assert colours.colors == ((0, 255, 255),)
+
+
+def test_a_list_of_classes_may_be_the_codes_but_not_beside_another(
+    make_raster: MakeRaster, tmp_path: Path
+) -> None:
+    source = make_raster("a.tif", np.array([[1, 2]], np.uint8))
+    listed = tmp_path / "codes.csv"
+    listed.write_text("id,name,values\n7,one,2\n8,two,1\n")
+    run(source, tmp_path / "o.tif", codes=str(listed))
+    assert ids(tmp_path / "o.tif").tolist() == [[8, 7]]
+    with rasterio.open(tmp_path / "o.tif") as made:
+        assert set(json.loads(made.tags()["GEOSEG_INPUTS"])) == {"a.tif", "codes.csv"}
+    with pytest.raises(OptionError, match=r"codes\.csv lists classes, as --classes does"):
+        run(source, tmp_path / "p.tif", codes=str(listed), classes="1=a,2=b")
 
 
 def test_classes_that_lack_an_id_are_refused() -> None:
