@@ -21,7 +21,7 @@ from typing import BinaryIO, Self
 
 from geoseg.errors import OptionError, OutputError
 
-_LOCK = "lock"
+LOCK = "lock"
 _RASTERS = (".tif", ".tiff")
 
 
@@ -232,14 +232,14 @@ class TemporaryFolder:
         try:
             _remove_abandoned(target, prefix)
             made = Path(tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=target.parent))
-            self._lock = _lock(made / _LOCK, "xb")
+            self._lock = lock(made / LOCK, "xb")
             # Only a locked folder gets the name that others look for.
             self.path = made.with_suffix(".tmp")
             if sys.platform == "win32":
                 self._lock.close()  # Windows moves no folder with an open file
             made.rename(self.path)
             if sys.platform == "win32":
-                self._lock = _lock(self.path / _LOCK, "r+b")
+                self._lock = lock(self.path / LOCK, "r+b")
         except OSError as error:
             raise output_error(error, target) from error
 
@@ -341,7 +341,7 @@ class TemporaryFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _lock(path: Path, mode: str) -> BinaryIO:
+def lock(path: Path, mode: str) -> BinaryIO:
     """Open a file and hold it locked until it is closed, be it by the end of the process.
 
     Windows needs no lock: there, nobody can remove a file that another has open.
@@ -363,8 +363,8 @@ def _remove_abandoned(target: Path, prefix: str) -> None:
     for name in glob.glob(glob.escape(prefix) + "*.tmp", root_dir=target.parent):
         folder = target.parent / name
         try:
-            _lock(folder / _LOCK, "r+b").close()
-            (folder / _LOCK).unlink()
+            lock(folder / LOCK, "r+b").close()
+            (folder / LOCK).unlink()
         except OSError:
             continue  # in use, or not ours to judge
         shutil.rmtree(folder, ignore_errors=True)

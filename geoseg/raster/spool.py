@@ -19,7 +19,7 @@ _PART = 4 << 20
 
 
 class Spool:
-    """A file of bytes at places; made anew, closed by `close`.
+    """A file of bytes at places; closed by `close`.
 
     Parameters
     ----------
@@ -27,6 +27,8 @@ class Spool:
         The file, which must not be there.
     size
         Bytes that it begins with, none of which take room on most disks before they are written.
+    again
+        Take up the file that is there, which has this size.
 
     Raises
     ------
@@ -34,12 +36,14 @@ class Spool:
         By every method: what the system reported.
     """
 
-    def __init__(self, path: Path, size: int = 0) -> None:
+    def __init__(self, path: Path, size: int = 0, *, again: bool = False) -> None:
         self.path = path
         self._end = size
         self._lock = threading.Lock()
-        self._file = path.open("x+b", buffering=0)
+        self._file = path.open("r+b" if again else "x+b", buffering=0)
         try:
+            if again and path.stat().st_size != size:
+                raise OSError(errno.EIO, "a file of finished rows was cut short")
             self._file.truncate(size)
         except BaseException:
             self._file.close()
@@ -79,6 +83,10 @@ class Spool:
                 raise OSError(errno.EIO, "a temporary file was cut short")
             left[: len(part)] = part
             left, place = left[len(part) :], place + len(part)
+
+    def flush(self) -> None:
+        """Have all that was written on the disk itself, where a crash cannot take it away."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file, which stays; safe to call again."""

@@ -21,23 +21,21 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OutputError
 from geoseg.raster.arrivals import Arrivals
+from geoseg.raster.beside import aux_path, sidecars, stale_files
 from geoseg.raster.cog import Head, Layout, cog_head
 from geoseg.raster.grid import Grid
 from geoseg.raster.halving import Halving
+from geoseg.raster.kept import KEPT_ROWS, KeptFolder
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.output import TemporaryFolder, check_output, output_error
 from geoseg.raster.palette import Ramp
 from geoseg.raster.pyramid import Pyramid
 from geoseg.raster.spool import Spool
-from geoseg.raster.style import class_aux_xml, class_qml, is_own_style, ramp_qml
 from geoseg.raster.window import Window
 
 __all__ = ["RasterWriter", "check_output"]
 
 _SUFFIXES = (".tif", ".tiff")
-_RAW = "rows.raw"
-# Files by which GDAL adds to a raster, behind its name.
-_PARTS = (".aux.xml", ".ovr", ".msk")
 
 
 class RasterWriter:
@@ -77,6 +75,11 @@ class RasterWriter:
         Rows and columns of a tile in the file, a multiple of 16.
     workers
         Threads that compress.
+    kept
+        Where rows wait, if they shall outlive a run that is stopped: `geoseg.raster.kept`. It is
+        the caller's, who removes it when the raster has its name.
+    arrived
+        Rows, from the first, that such a run had written (see `flush`) and that are taken over.
 
     Attributes
     ----------
@@ -111,9 +114,11 @@ class RasterWriter:
         units: Sequence[str] | None = None,
         blocksize: int = 512,
         workers: int = 4,
+        kept: KeptFolder | None = None,
+        arrived: int = 0,
     ) -> None:
         self.path = check_output(path, overwrite=overwrite, suffixes=_SUFFIXES)
-        for beside in (_aux_path(self.path), self.path.with_suffix(".qml")):
+        for beside in (aux_path(self.path), self.path.with_suffix(".qml")):
             if beside.is_dir():
                 raise OutputError(f"{self.path}: {beside}, which goes with it, is a folder")
         self.grid = grid
@@ -144,22 +149,27 @@ class RasterWriter:
             raise ValueError(f"overviews are not made by {self._halving!r}")
         self._arrivals = Arrivals(grid.height, grid.width, blocksize)
         self._made: Path | None = None
+        self._kept = kept
+        self._arrived = arrived
         self._folder: TemporaryFolder | None = None
         self._raw: Spool | None = None
         self._head: Head | None = None
         self._pyramid: Pyramid | None = None
 
     def __enter__(self) -> Self:
-        self._folder = TemporaryFolder(self.path)
+        self._folder = self._kept or TemporaryFolder(self.path)
+        size, arrived = self._layout.total_bytes, self._arrived
         try:
-            self._folder.need_space(self._layout.total_bytes)
+            self._folder.need_space(size - size * arrived // self.grid.height)
             place, how = self._folder.path, self._halving
             head = cog_head(self._layout, place, target=self.path, resampling=how)
-            self._raw = Spool(place / _RAW, self._layout.total_bytes)
+            self._raw = Spool(place / KEPT_ROWS, size, again=arrived > 0)
             self._pyramid = Pyramid(
                 self._layout, head, place, target=self.path, how=how, workers=self._workers
             )
             self._head = head
+            self._arrivals.take_rows(0, arrived)
+            self._compress(0, arrived)
         except OSError as error:
             self._discard()
             raise output_error(error, self.path) from error
@@ -189,8 +199,8 @@ class RasterWriter:
         stop = row + data.shape[1]
         if row < 0 or stop > self.grid.height:
             raise ValueError(f"rows {row} to {stop} lie outside the raster's {self.grid.height}")
-        raw, pyramid = self._raw, self._pyramid
-        if raw is None or pyramid is None:
+        raw = self._raw
+        if raw is None:
             raise ValueError("rows are written inside the with block")
         self._arrivals.take_rows(row, stop)
         try:
@@ -199,8 +209,27 @@ class RasterWriter:
                 for band in range(bands):
                     place = self._layout.offset(tile, band, rows.start)
                     raw.write_at(place, np.ascontiguousarray(part[band]).data)
-            for tile_row in self._arrivals.rows_arrived(row, stop):
-                pyramid.add_row(tile_row, self._read_tile)
+            self._compress(row, stop)
+        except OSError as error:
+            raise output_error(error, self.path) from error
+
+    def _compress(self, first: int, stop: int) -> None:
+        """Take it that rows are there, and compress the tiles that are whole with them."""
+        if self._pyramid is not None:
+            for tile_row in self._arrivals.rows_arrived(first, stop):
+                self._pyramid.add_row(tile_row, self._read_tile)
+
+    def flush(self) -> None:
+        """Have the rows that were written on the disk itself, for a run that goes on with them.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, or fails.
+        """
+        try:
+            if self._raw is not None:
+                self._raw.flush()
         except OSError as error:
             raise output_error(error, self.path) from error
 
@@ -348,31 +377,14 @@ class RasterWriter:
     def _finish(self) -> None:
         """Make the file and give it its name."""
         made = self._make()
+        beyond = None if self._head is None else self._head.beyond
         if self._folder is not None:
             self._folder.publish(
-                made, self._sidecars(), overwrite=self._overwrite, stale=self._stale_files()
+                made,
+                sidecars(self.path, self._legend, self.ramp, beyond),
+                overwrite=self._overwrite,
+                stale=stale_files(self.path),
             )
-
-    def _sidecars(self) -> dict[Path, str]:
-        """Texts of the files beside the raster, by their places."""
-        texts: dict[Path, str] = {}
-        beyond_tiff = None if self._head is None else self._head.beyond
-        if self._legend is not None:
-            texts[_aux_path(self.path)] = class_aux_xml(self._legend, beyond_tiff)
-            texts[self.path.with_suffix(".qml")] = class_qml(self._legend)
-        elif beyond_tiff is not None:
-            texts[_aux_path(self.path)] = beyond_tiff.decode()
-        if self.ramp is not None:
-            texts[self.path.with_suffix(".qml")] = ramp_qml(self.ramp)
-        return texts
-
-    def _stale_files(self) -> list[Path]:
-        """Files of an old raster of this name that would be taken for parts of the new one."""
-        stale = [self.path.with_name(self.path.name + part) for part in _PARTS]
-        style = self.path.with_suffix(".qml")
-        if style.is_file() and is_own_style(style):  # a style that a person made is theirs
-            stale.append(style)
-        return stale
 
     def _discard(self) -> None:
         """Close and remove everything temporary; safe to call again."""
@@ -382,11 +394,6 @@ class RasterWriter:
         if self._raw is not None:
             self._raw.close()
             self._raw = None
-        if self._folder is not None:
+        if self._folder is not None and self._folder is not self._kept:
             self._folder.remove()
-            self._folder = None
-
-
-def _aux_path(path: Path) -> Path:
-    """Where GDAL looks for what a raster's own format cannot hold."""
-    return path.with_name(path.name + ".aux.xml")
+        self._folder = None
