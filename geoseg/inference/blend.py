@@ -86,6 +86,14 @@ class Axis:
             return self.size
         return self.starts[index + 1] - self.starts[index]
 
+    def first_over(self, pixel: int) -> int:
+        """Return the first tile that covers a pixel.
+
+        From this tile on, pixels from that one on are given the same means as from the first tile
+        on.
+        """
+        return next(k for k, start in enumerate(self.starts) if start + self.size > pixel)
+
 
 def plan_axis(length: int, size: int, stride: int, blend: str) -> Axis:
     """Lay tiles along an axis; a scene shorter than a tile is one tile of its own length."""

@@ -53,6 +53,7 @@ def map_rows(
     workers: int,
     crew: Crew,
     work: Work,
+    first: int = 0,
 ) -> Generator[MapRows]:
     """Give the rows of a scene from top to bottom, each once.
 
@@ -74,6 +75,9 @@ def map_rows(
         Threads that compute.
     work
         Counts the tiles.
+    first
+        First row to give; to the bit what it is when all are given. Tiles that rows above share
+        with it are computed again.
 
     Raises
     ------
@@ -82,6 +86,16 @@ def map_rows(
     """
     keep_large_blocks()
     scale = settings.scale or 1
+    grid = scene.grid
+    if first >= grid.height:
+        return
+    rows, cols = (
+        plan_axis(-(-length // scale), settings.tile, settings.steps, settings.blend)
+        for length in (grid.height, grid.width)
+    )
+    up = RowUpsampler(factor=scale, height=grid.height, width=grid.width, first=first)
+    first_tile = rows.first_over(first if scale == 1 else up.needed)
+    up.begin_at(rows.starts[first_tile])
     source = InputRows(
         scene,
         specs,
@@ -90,24 +104,31 @@ def map_rows(
         workers=workers,
         device=answerer.device,
         live=settings.tile,
+        first=max(rows.starts[first_tile] - (scale > 1), 0),
     )
-    rows = plan_axis(source.height, settings.tile, settings.steps, settings.blend)
-    cols = plan_axis(source.width, settings.tile, settings.steps, settings.blend)
     on_cpu = answerer.device.type == "cpu"
     batch = settings.batch or (BATCH_ON_CPU if on_cpu else BATCH_ON_GPU)
-    up = RowUpsampler(factor=scale, height=source.full_height, width=source.full_width)
     with (
         _memory_in_words(answerer.device),
         one_thread_per_operation(answerer.device),
         closing(source),
     ):
-        done = 0
+        done = first
         for band in mean_rows(
-            source, answerer, rows=rows, cols=cols, batch=batch, crew=crew, work=work
+            source,
+            answerer,
+            rows=rows,
+            cols=cols,
+            batch=batch,
+            crew=crew,
+            work=work,
+            first=first_tile,
         ):
             for row, height, means in _full_size(band, up, scale, answerer):
-                yield MapRows(row, means, source.full_wanted(row, height))
-                done = row + height
+                above, done = max(first - row, 0), max(row + height, first)
+                if row + above < done:
+                    wanted = source.full_wanted(row + above, done - row - above)
+                    yield MapRows(row + above, None if means is None else means[:, above:], wanted)
             source.discard(band.row + band.height, full_before=done)
 
 

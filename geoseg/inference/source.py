@@ -33,6 +33,14 @@ class Area(Protocol):
         ...
 
 
+class KnownArea(Area, Protocol):
+    """One that can be told from others."""
+
+    def fingerprint(self) -> str:
+        """Digest of what it covers."""
+        ...
+
+
 class RollingRows:
     """Rows ``first … stop − 1`` of something endless, appended below and let go above.
 
@@ -44,6 +52,8 @@ class RollingRows:
         Of the rows.
     live
         About how many rows are kept when others are appended, so that memory is asked for once.
+    first
+        Number of the first row.
     """
 
     def __init__(
@@ -54,11 +64,10 @@ class RollingRows:
         dtype: torch.dtype,
         device: torch.device,
         live: int = 0,
+        first: int = 0,
     ) -> None:
         self._live = live
-        self.first = 0
-        self.stop = 0
-        self._origin = 0
+        self.first = self.stop = self._origin = first
         self._data = torch.empty((channels, 0, width), dtype=dtype, device=device)
 
     @property
@@ -119,6 +128,8 @@ class InputRows:
         Where the inputs shall lie.
     live
         About how many rows of the reduced scene are needed at once.
+    first
+        First row of the reduced scene that is needed.
 
     Attributes
     ----------
@@ -139,6 +150,7 @@ class InputRows:
         workers: int,
         device: torch.device,
         live: int = 0,
+        first: int = 0,
     ) -> None:
         names = list(dict.fromkeys(name for spec in specs for name in spec.bands))
         self._scene = scene.select(names)
@@ -152,28 +164,36 @@ class InputRows:
         self.full_height, self.full_width = grid.height, grid.width
         self.height, self.width = -(-grid.height // scale), -(-grid.width // scale)
         readings = self._readings(self._scene.dtype) if scale == 1 else torch.float32
-        rows = partial(RollingRows, live=live)
+        rows = partial(RollingRows, live=live, first=first)
         cpu = torch.device("cpu")
         self._raw = rows(len(names), self.width, dtype=readings, device=device)
         self._valid = rows(1, self.width, dtype=torch.bool, device=device)
         self._wanted = rows(1, self.width, dtype=torch.bool, device=cpu)
         self._full_wanted = (
-            RollingRows(1, self.full_width, dtype=torch.bool, device=cpu, live=live * scale)
+            RollingRows(
+                1,
+                self.full_width,
+                dtype=torch.bool,
+                device=cpu,
+                live=live * scale,
+                first=first * scale,
+            )
             if scale > 1
             else None
         )
         self._left_over: tuple[torch.Tensor, ...] | None = None
-        self._strips = self._read(workers)
+        top = first * scale
+        self._strips = self._read(workers, Window(top, 0, self.full_height - top, self.full_width))
 
     @staticmethod
     def _readings(dtype: np.dtype[Any]) -> torch.dtype:
         """Type that keeps readings on the way to float32."""
         return torch.from_numpy(np.empty(0, dtype)).dtype
 
-    def _read(self, workers: int) -> Iterator[Strip]:
+    def _read(self, workers: int, window: Window) -> Iterator[Strip]:
         rows = STRIP_ROWS * (1 if self._scale == 1 else 2)
         strips: Iterator[Strip] = read_strips(
-            [self._scene], target_rows=rows, workers=workers, convert=self._convert
+            [self._scene], window=window, target_rows=rows, workers=workers, convert=self._convert
         )
         return strips
 

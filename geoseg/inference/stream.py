@@ -121,6 +121,7 @@ def mean_rows(
     batch: int,
     crew: Crew,
     work: Work,
+    first: int = 0,
 ) -> Iterator[MeanRows]:
     """Give the rows of a scene, blended from all tiles that cover them.
 
@@ -138,9 +139,11 @@ def mean_rows(
         Threads.
     work
         Counts the tiles.
+    first
+        Row of tiles to begin with: rows that an earlier one covers are meaningless then.
     """
     blender = Blender(rows=rows, cols=cols, classes=answerer.classes, device=answerer.device)
-    for index, row in enumerate(rows.starts):
+    for index, row in list(enumerate(rows.starts))[first:]:
         chosen = _wanted_tiles(source, row, rows.size, cols)
         work.tiles += len(chosen)
         work.skipped += len(cols.starts) - len(chosen)

@@ -29,17 +29,28 @@ class RowUpsampler:
         How many full-size pixels a reduced pixel is long.
     height, width
         Full size; the last reduced pixels may reach beyond.
+    first
+        First full-size row to give. The first reduced row to `push` is set by `begin_at`.
     """
 
-    def __init__(self, *, factor: int, height: int, width: int) -> None:
+    def __init__(self, *, factor: int, height: int, width: int, first: int = 0) -> None:
         self._reduced_height = -(-height // factor)
         self.reduced_width = -(-width // factor)
         self._height = height
         self._row_before, self._row_share = _taps(height, factor, self._reduced_height)
         self._col_before, self._col_share = _taps(width, factor, self.reduced_width)
         self._rows_in = 0
-        self._rows_out = 0
+        self._rows_out = first
         self._last: torch.Tensor | None = None
+
+    @property
+    def needed(self) -> int:
+        """The first reduced row that rows to be given depend on."""
+        return int(self._row_before[self._rows_out])
+
+    def begin_at(self, reduced_row: int) -> None:
+        """Say which reduced row comes first: that which is `needed`, or one above."""
+        self._rows_in = reduced_row
 
     def push(self, rows: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
         """Take reduced rows, (classes, n, reduced width), and give full-size ones.
