@@ -30,6 +30,7 @@ from geoseg.cli.options import (
     workers_option,
 )
 from geoseg.cli.progress import progress
+from geoseg.cli.stopped import stopped_in_words
 from geoseg.errors import OptionError
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 @precision_option
 @device_option
 @workers_option
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from what a run of the same scene, models and options left when it was stopped.",
+)
 @overwrite_option
 @json_option
 @common_options
@@ -120,6 +126,7 @@ def command(
     precision: str,
     device: str,
     workers: int | None,
+    resume: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -131,6 +138,9 @@ def command(
 
     Photographs (JPEG, PNG without georeference) are one scene each where the output is no *.tif: it
     is a folder, then, with a map for each of them.
+
+    A run that is stopped, even killed, keeps its finished rows beside the map, in a hidden folder;
+    the same command with --resume goes on from there to the same map.
 
     \b
     Examples:
@@ -145,6 +155,7 @@ def command(
     from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
     from geoseg.inference.predict import predict  # noqa: PLC0415
     from geoseg.inference.settings import PredictSettings, parse_area  # noqa: PLC0415
+    from geoseg.inference.unfinished import check_leftover, kept_rows  # noqa: PLC0415
     from geoseg.models.builtin import choose_models  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
 
@@ -188,7 +199,11 @@ def command(
             as_json=as_json,
         )
         return
-    Outputs.of(output, probabilities, confidence).check(overwrite=overwrite)
+    wanted = Outputs.of(output, probabilities, confidence)
+    wanted.check(overwrite=overwrite or resume)  # with --resume, it depends on what is there
+    check_leftover(wanted.paths, resume=resume, overwrite=overwrite)
+    if resume and not kept_rows(output) and not wanted.classes.exists():
+        note(f"Note: nothing is kept of {output}; it begins with the first row.")
     with Scene.open(scene if len(scene) > 1 else scene[0], band_names=band_names) as opened:
         if bands is not None:
             opened = opened.select(bands)  # noqa: PLW2901
@@ -209,7 +224,10 @@ def command(
             from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
 
             area = read_region(region, opened.grid)
-        with progress(opened.grid.height * opened.grid.width, "predict") as bar:
+        with (
+            stopped_in_words(output, opened.grid.height),
+            progress(opened.grid.height * opened.grid.width, "predict") as bar,
+        ):
             result = predict(
                 opened,
                 output,
@@ -222,12 +240,15 @@ def command(
                 device=device,
                 workers=worker_count(workers),
                 overwrite=overwrite,
+                keep=True,
+                resume=resume,
                 progress=bar.update,
             )
-        total = opened.grid.height * opened.grid.width
+        grid = opened.grid
     for text in result.notes:
         note(f"Note: {text}.")
-    emit(_summary(result, total), _text(result, total), as_json=as_json)
+    speed = (grid.height - result.taken_over) * grid.width / 1e6 / result.seconds
+    emit(_summary(result, speed), _text(result, grid.height, speed), as_json=as_json)
 
 
 def _predict_photographs(
@@ -294,7 +315,7 @@ def _predict_photographs(
     emit(summary, "\n".join(lines), as_json=as_json)
 
 
-def _summary(result: Prediction, total: int) -> dict[str, object]:
+def _summary(result: Prediction, speed: float) -> dict[str, object]:
     return {
         "outputs": [str(path) for path in result.outputs],
         "pixels": result.pixels,
@@ -302,20 +323,22 @@ def _summary(result: Prediction, total: int) -> dict[str, object]:
         "nodata": result.nodata,
         "tiles": result.tiles,
         "skipped_tiles": result.skipped,
+        "rows_from_before": result.taken_over,
         "seconds": round(result.seconds, 3),
-        "megapixels_per_second": round(total / 1e6 / result.seconds, 3),
+        "megapixels_per_second": round(speed, 3),
         "notes": list(result.notes),
     }
 
 
-def _text(result: Prediction, total: int) -> str:
+def _text(result: Prediction, height: int, speed: float) -> str:
     lines = [f"{path}" for path in result.outputs]
     width = max(len(name) for name in result.pixels)
     lines += class_lines(result.pixels, result.hectares)
     lines.append(f"  {'no class':<{width}}  {result.nodata:,} px")
+    if result.taken_over:
+        lines.append(f"{result.taken_over:,} of {height:,} rows were there from before")
     lines.append(
         f"{result.tiles:,} {'tile' if result.tiles == 1 else 'tiles'} computed,"
-        f" {result.skipped:,} empty skipped,"
-        f" {result.seconds:.1f} s, {total / 1e6 / result.seconds:.2f} Mpx/s"
+        f" {result.skipped:,} empty skipped, {result.seconds:.1f} s, {speed:.2f} Mpx/s"
     )
     return "\n".join(lines)

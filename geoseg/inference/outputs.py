@@ -5,17 +5,21 @@ All are written row by row and appear together when all are whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.errors import InputError, OutputError
+from geoseg.inference.unfinished import Done, Unfinished
 from geoseg.raster.grid import Grid
+from geoseg.raster.kept import KeptFolder
 from geoseg.raster.legend import Legend, Ramp
 from geoseg.raster.output import check_outputs
 from geoseg.raster.writer import RasterWriter
@@ -64,11 +68,42 @@ class Outputs:
         """
         check_outputs(self.paths, overwrite=overwrite)
 
+    def words(self) -> dict[str, str | None]:
+        """Say by option where further outputs go, as seen from the map: folders may be moved."""
+        return {
+            "--probabilities": self._beside(self.probabilities),
+            "--confidence": self._beside(self.confidence),
+        }
+
+    def _beside(self, path: Path | None) -> str | None:
+        if path is None:
+            return None
+        try:
+            return os.path.relpath(path, self.classes.parent)
+        except ValueError:  # on another drive
+            return str(path.absolute())
+
+
+def hectares_of(pixels: Mapping[str, int], grid: Grid) -> dict[str, float] | None:
+    """Turn numbers of pixels into areas; None where pixels have no area on Earth."""
+    if grid.crs is None:
+        return None
+    one = grid.pixel_area_m2() / 1e4
+    return {name: count * one for name, count in pixels.items()}
+
+
+class _Kept(TypedDict, total=False):
+    """How a writer goes on."""
+
+    kept: KeptFolder
+    arrived: int
+
 
 class Maps:
     """Takes finished rows from top to bottom; a context manager.
 
-    Left without `finish`, or by an exception, nothing is written.
+    Left without `finish`, or by an exception, nothing is written. Rows that an unfinished run left
+    are taken over, and those that this one finishes are kept, where `unfinished` says so.
     """
 
     def __init__(
@@ -81,6 +116,7 @@ class Maps:
         min_area: int,
         workers: int,
         overwrite: bool,
+        unfinished: Unfinished | None = None,
     ) -> None:
         outputs.check(overwrite=overwrite)
         self._outputs = outputs
@@ -90,14 +126,20 @@ class Maps:
         self._min_area = min_area
         self._workers = workers
         self._overwrite = overwrite
+        self._unfinished = unfinished
         self._stack = ExitStack()
         self.counts: NDArray[np.int64] = np.zeros(256, np.int64)
         """(256,) pixels of each class index as written."""
         self.valid_pixels = 0
         """Pixels with a class so far, before cleaning."""
+        self.rows = 0
+        """Rows finished so far, before cleaning."""
 
     def __enter__(self) -> Self:
+        cleans = self._min_area > 1
         with ExitStack() as stack:
+            if self._unfinished is not None and cleans:
+                self._unfinished.keep_index(self._grid.height, self._grid.width)
             self._classes = stack.enter_context(
                 RasterWriter(
                     self._outputs.classes,
@@ -108,6 +150,7 @@ class Maps:
                     legend=self._legend,
                     tags=self._tags,
                     overwrite=self._overwrite,
+                    **self._kept(self._outputs.classes, rows=not cleans),
                 )
             )
             self._probabilities = self._continuous(
@@ -117,7 +160,7 @@ class Maps:
                 stack, self._outputs.confidence, ["confidence"], "confidence"
             )
             self._small = None
-            if self._min_area > 1:
+            if cleans:
                 from geoseg.inference.cleanup import SmallComponents  # noqa: PLC0415 — compiles
 
                 self._small = stack.enter_context(
@@ -129,8 +172,28 @@ class Maps:
                         workers=self._workers,
                     )
                 )
+            self._take_over()
             self._stack = stack.pop_all()
         return self
+
+    def _kept(self, output: Path, *, rows: bool = True) -> _Kept:
+        """Say where a writer keeps its rows, and how many are there (none without `rows`)."""
+        if self._unfinished is None:
+            return {}
+        arrived = self._unfinished.done.rows if rows else 0
+        return {"kept": self._unfinished.folder(output), "arrived": arrived}
+
+    def _take_over(self) -> None:
+        """Go on from what is finished."""
+        if self._unfinished is None or self._unfinished.done.rows == 0:
+            return
+        done = self._unfinished.done
+        self.rows, self.valid_pixels = done.rows, done.valid
+        if self._small is None:
+            self.counts[:] = done.counts
+            return
+        for index in self._unfinished.kept_index(self._grid.width):
+            self._small.add_rows(index)
 
     def _continuous(
         self, stack: ExitStack, path: Path | None, names: list[str], ramp: str
@@ -147,6 +210,7 @@ class Maps:
                 ramp=Ramp(name=ramp, minimum=0.0, maximum=1.0),
                 tags=self._tags,
                 overwrite=self._overwrite,
+                **self._kept(path),
             )
         )
 
@@ -175,6 +239,8 @@ class Maps:
             self._write_classes(row, index)
         else:
             self._small.add_rows(index)
+            if self._unfinished is not None:
+                self._unfinished.put_index(row, index)
         for writer, values, bands in (
             (self._confidence, confidence, 1),
             (self._probabilities, probabilities, len(self._legend)),
@@ -183,6 +249,24 @@ class Maps:
                 if values is None:
                     values = np.full((bands, *index.shape), np.nan, np.float32)  # noqa: PLW2901
                 writer.write_rows(row, values)
+        self.rows = row + len(index)
+        if self._unfinished is not None and self._unfinished.due:
+            self._note(self._unfinished)
+
+    def _note(self, unfinished: Unfinished, *, made: bool = False) -> None:
+        """Note that what was written so far is finished."""
+        done = Done(
+            rows=self.rows,
+            valid=self.valid_pixels,
+            counts=tuple(self.counts.tolist()),
+            made=made,
+        )
+        writers = (
+            self._classes if self._small is None else None,
+            self._probabilities,
+            self._confidence,
+        )
+        unfinished.note(done, [writer.flush for writer in writers if writer is not None])
 
     def _write_classes(self, row: int, index: NDArray[np.uint8]) -> None:
         self.counts += np.bincount(index.ravel(), minlength=256)
@@ -197,10 +281,7 @@ class Maps:
     @property
     def hectares(self) -> dict[str, float] | None:
         """The same as areas, where pixels have an area on Earth."""
-        if self._grid.crs is None:
-            return None
-        one = self._grid.pixel_area_m2() / 1e4
-        return {name: count * one for name, count in self.pixels.items()}
+        return hectares_of(self.pixels, self._grid)
 
     def finish(self) -> None:
         """Clean small components, if that was asked for, and make all rasters.
@@ -215,6 +296,8 @@ class Maps:
         for writer in (self._classes, self._probabilities, self._confidence):
             if writer is not None:
                 writer.make()
+        if self._unfinished is not None:
+            self._note(self._unfinished, made=True)
 
     def __exit__(
         self,
@@ -222,4 +305,8 @@ class Maps:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Who interrupts a run, or frees a full disk, goes on from the last row.
+        if error is not None and not isinstance(error, InputError) and self._unfinished is not None:
+            with suppress(OutputError):
+                self._note(self._unfinished)
         self._stack.__exit__(kind, error, trace)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,11 +23,14 @@ from geoseg.inference.fit import fit_bands, fit_scale
 from geoseg.inference.lane import lane
 from geoseg.inference.members import Ensemble, make_ensemble
 from geoseg.inference.outputs import NODATA, Maps, Outputs
+from geoseg.inference.plan import described
 from geoseg.inference.readings import strange_readings
 from geoseg.inference.rows import MapRows, map_rows
 from geoseg.inference.settings import PredictSettings
-from geoseg.inference.source import Area
+from geoseg.inference.source import Area, KnownArea
 from geoseg.inference.stream import Crew, Work
+from geoseg.inference.unfinished import Unfinished, kept_rows
+from geoseg.inference.whole import FinishedMap, are_whole, finished_map
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
 from geoseg.raster.allocator import give_back
@@ -56,6 +59,8 @@ class Prediction:
     """Wall time."""
     notes: tuple[str, ...] = field(default=())
     """What the user should know."""
+    taken_over: int = 0
+    """Rows that an earlier run had finished."""
 
 
 def predict(
@@ -67,11 +72,13 @@ def predict(
     settings: PredictSettings | None = None,
     probabilities: str | Path | None = None,
     confidence: str | Path | None = None,
-    area: Area | None = None,
+    area: KnownArea | None = None,
     area_name: str | None = None,
     device: str = "auto",
     workers: int = 4,
     overwrite: bool = False,
+    keep: bool = False,
+    resume: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Prediction:
     """Predict a scene and write the map.
@@ -100,6 +107,12 @@ def predict(
         processor.
     overwrite
         Replace outputs that are there.
+    keep
+        Whether finished rows outlive this run if it is stopped: killed, interrupted, or by a disk
+        that is full.
+    resume
+        Go on from such rows, and `keep` them again. Where none are, all is computed; where the
+        outputs are whole and made of the same, nothing is.
     progress
         Called with numbers of finished pixels.
 
@@ -109,7 +122,8 @@ def predict(
         No valid pixel, or bands that the models need are missing; models that learned in different
         colours, or a colour asked for that there is not.
     OutputError
-        Outputs are there already, or cannot be written.
+        Outputs are there already, or cannot be written; rows that are kept are of another scene,
+        model or setting.
     """
     began = time.perf_counter()
     settings = fit_scale(settings or PredictSettings(), [bundle.card for bundle in models])
@@ -119,14 +133,34 @@ def predict(
     scene, notes = fit_bands(scene, [bundle.card for bundle in models])
     card = models[0].card
     colour = wanted_colour(settings.homogenise, [bundle.card for bundle in models])
-    tags = _tags(scene, models, settings, area_name, colour)
+    tags = _tags(scene, models, settings, area, area_name, colour)
     wanted = Outputs.of(output, probabilities, confidence)
     refuse_inputs(wanted.paths, [*scene.files, *colour.files])
+    if resume and not overwrite and not kept_rows(output) and are_whole(wanted.paths, tags):
+        maps: FinishedMap | Maps = finished_map(wanted.classes, card.legend, workers=workers)
+        return _told(wanted, maps, scene, Work(), began, notes, taken_over=scene.grid.height)
     scene, more = in_colour(scene, colour, [bundle.card for bundle in models], workers=workers)
     notes += [*more, *strange_readings(scene, card)]
     work = Work()
-    with (
-        Maps(
+    kept: AbstractContextManager[Unfinished | None] = nullcontext()
+    if keep or resume:
+        plan = described(
+            scene,
+            models,
+            settings,
+            wanted.words(),
+            area=area,
+            area_name=area_name,
+            colour=colour,
+            device=ensemble.device.type,
+            tags=tags,
+        )
+        kept = Unfinished(wanted.paths, plan, resume=resume, overwrite=overwrite)
+    with kept as unfinished:
+        if unfinished is not None and unfinished.done.made:
+            # It was stopped while outputs got their names: those that have theirs get them again.
+            overwrite = overwrite or are_whole([p for p in wanted.paths if p.exists()], tags)
+        with Maps(
             wanted,
             grid=scene.grid,
             legend=card.legend,
@@ -134,7 +168,56 @@ def predict(
             min_area=settings.min_area,
             workers=workers,
             overwrite=overwrite,
-        ) as maps,
+            unfinished=unfinished,
+        ) as maps:
+            taken_over = maps.rows
+            _compute(maps, scene, ensemble, settings, area, wanted, workers, work, progress)
+            if maps.valid_pixels == 0:
+                raise InputError(_nothing(scene, area_name))
+            maps.finish()
+        if unfinished is not None:
+            unfinished.remove()
+    return _told(wanted, maps, scene, work, began, notes, taken_over=taken_over)
+
+
+def _told(
+    wanted: Outputs,
+    maps: Maps | FinishedMap,
+    scene: Scene,
+    work: Work,
+    began: float,
+    notes: Sequence[str],
+    *,
+    taken_over: int,
+) -> Prediction:
+    return Prediction(
+        outputs=wanted.paths,
+        pixels=maps.pixels,
+        hectares=maps.hectares,
+        nodata=scene.grid.height * scene.grid.width - sum(maps.pixels.values()),
+        tiles=work.tiles,
+        skipped=work.skipped,
+        seconds=time.perf_counter() - began,
+        notes=tuple(notes),
+        taken_over=taken_over,
+    )
+
+
+def _compute(
+    maps: Maps,
+    scene: Scene,
+    ensemble: Ensemble,
+    settings: PredictSettings,
+    area: Area | None,
+    wanted: Outputs,
+    workers: int,
+    work: Work,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Compute the rows that are not there yet, and write them."""
+    if progress is not None and maps.rows:
+        progress(maps.rows * scene.grid.width)
+    with (
         lane("geoseg-write") as write,
         closing(Crew(ensemble.device, workers)) as crew,
         closing(
@@ -147,30 +230,21 @@ def predict(
                 workers=workers,
                 crew=crew,
                 work=work,
+                first=maps.rows,
             )
         ) as found,
     ):
         for row, index, best, means in _class_rows(
-            found, crew, keep_best=confidence is not None, keep_means=probabilities is not None
+            found,
+            crew,
+            keep_best=wanted.confidence is not None,
+            keep_means=wanted.probabilities is not None,
         ):
             write(lambda r=row, i=index, b=best, m=means: maps.write(r, i, b, m))  # type: ignore[misc]
             if progress is not None:
                 progress(index.size)
         write.drain()
         give_back()
-        if maps.valid_pixels == 0:
-            raise InputError(_nothing(scene, area_name))
-        maps.finish()
-    return Prediction(
-        outputs=wanted.paths,
-        pixels=maps.pixels,
-        hectares=maps.hectares,
-        nodata=scene.grid.height * scene.grid.width - sum(maps.pixels.values()),
-        tiles=work.tiles,
-        skipped=work.skipped,
-        seconds=time.perf_counter() - began,
-        notes=tuple(notes),
-    )
 
 
 def _class_rows(
@@ -226,19 +300,22 @@ def _tags(
     scene: Scene,
     models: Sequence[ModelBundle],
     settings: PredictSettings,
+    area: KnownArea | None,
     area_name: str | None,
     colour: WantedColour,
 ) -> dict[str, str]:
     """Say in the output's metadata what made it, in the same words for every way of running it."""
-    options = settings.words()
+    options, inputs = settings.words(), {scene.name: scene.fingerprint(), **colour.inputs}
     if area_name is not None:
         options["region"] = area_name
+    if area is not None and area_name is not None:
+        inputs[area_name] = area.fingerprint()
     command = ["geoseg", "predict", *scene.paths]
     for bundle in models:
         command += ["--model", f"{bundle.card.name}.safetensors"]
     return provenance(
         [*command, *option_words(options)],
-        {scene.name: scene.fingerprint(), **colour.inputs},
+        inputs,
         model=[{bundle.card.name: bundle.card.hash} for bundle in models],
         options=options,
     )

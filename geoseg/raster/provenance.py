@@ -22,6 +22,11 @@ import numpy as np
 import rasterio
 
 from geoseg import __version__
+from geoseg.errors import RasterReadError
+from geoseg.raster.handles import environment, open_dataset
+
+VERSIONS = ("GEOSEG_VERSION", "GEOSEG_VERSIONS")
+"""Tags that say by which releases an output was made."""
 
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
@@ -78,6 +83,16 @@ def provenance(
     if model is not None:
         tags["GEOSEG_MODEL"] = _json(_clean(model))
     return tags
+
+
+def read_provenance(path: str | PurePath) -> dict[str, str]:
+    """Read what made an output out of its metadata; nothing where it is not there or no raster."""
+    try:
+        with environment(str(path)), open_dataset(str(path)) as dataset:
+            tags: dict[str, str] = dataset.tags()
+    except RasterReadError:
+        return {}
+    return {name: text for name, text in tags.items() if name.startswith("GEOSEG_")}
 
 
 def versions() -> dict[str, str]:

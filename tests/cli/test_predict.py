@@ -236,31 +236,86 @@ def test_a_scene_without_a_coordinate_system_is_predicted_and_this_is_said(work,
         assert dataset.transform == UTM
 
 
+@pytest.fixture
+def slow_run(work, tmp_path):
+    """Begin a run that takes a while, and come back when it has noted some more rows."""
+    big = np.random.default_rng(3).integers(1, 300, (2, 2000, 300), dtype=np.uint16)
+    (tmp_path / "in").mkdir()
+    scene = write(tmp_path / "in" / "big.tif", big, tiled=True, blockxsize=256, blockysize=256)
+    words = ["predict", scene, "-m", str(work / "model.safetensors"), "--tile", "64"]
+    words += ["--stride", "16", "--tta", "--min-area", "6px"]
+
+    def words_to(folder):
+        folder.mkdir(exist_ok=True)
+        return [*words, "-o", str(folder / "map.tif"), "--confidence", str(folder / "c.tif")]
+
+    def begin(folder, *more):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "geoseg", *words_to(folder), *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        noted = folder / ".map.tif.part" / "done.json"
+
+        def rows():
+            return json.loads(noted.read_text())["rows"] if noted.exists() else 0
+
+        # At first so many that some tiles need not be computed again.
+        before, deadline = rows(), time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if rows() > max(before, 96):
+                break
+            time.sleep(0.02)
+        return process
+
+    return words_to, begin
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing(work, tmp_path, sent):
-    rng = np.random.default_rng(3)
-    big = rng.integers(1, 300, (2, 3000, 3000), dtype=np.uint16)
-    inputs, outputs = tmp_path / "in", tmp_path / "out"
-    inputs.mkdir()
-    outputs.mkdir()
-    scene = write(inputs / "big.tif", big, tiled=True, blockxsize=256, blockysize=256)
-    words = ["predict", scene, "-m", str(work / "model.safetensors"), "--stride", "8"]
-    words += ["-o", str(outputs / "map.tif"), "--confidence", str(outputs / "c.tif")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "geoseg", *words], stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not list(outputs.iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert list(outputs.iterdir())
-    time.sleep(1)
-    process.send_signal(sent)
-    _, err = process.communicate(timeout=60)
-    assert list(outputs.iterdir()) == []
-    if sent == signal.SIGINT:
-        assert process.returncode == 130
-        assert err.strip() == "Interrupted; nothing half-written was left behind."
-    else:
-        assert process.returncode == 128 + signal.SIGTERM
+def test_a_run_that_is_killed_and_interrupted_goes_on_to_the_same_bytes(slow_run, tmp_path, capsys):
+    words_to, begin = slow_run
+    whole, out = tmp_path / "whole", tmp_path / "stopped"
+    assert _run([*words_to(whole), "--json"]) == 0
+    tiles = json.loads(capsys.readouterr().out)["tiles"]
+
+    process = begin(out)
+    process.kill()
+    process.communicate()
+    assert not (out / "map.tif").exists()
+    assert _run(words_to(out)) == 1
+    assert "go on with --resume, or begin anew with --overwrite" in capsys.readouterr().err
+
+    for number, sent in enumerate((signal.SIGINT, signal.SIGTERM)):
+        process = begin(out, "--resume")
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == (130 if sent == signal.SIGINT else 128 + sent), number
+        assert ".map.tif.part keeps " in err
+        assert "of 2,000 rows; --resume goes on from there." in err
+        assert sorted(p.name for p in out.iterdir()) == [".c.tif.part", ".map.tif.part"]
+
+    assert _run([*words_to(out), "--resume", "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["rows_from_before"] > 0
+    assert summary["tiles"] < tiles
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == {
+        p.name: p.read_bytes() for p in whole.iterdir()
+    }
+
+
+def test_resume_with_nothing_left_begins_and_with_a_whole_map_ends(work, tmp_path, capsys):
+    words = ["predict", str(work / "scene.tif"), "-m", str(work / "model.safetensors")]
+    words += ["-o", str(tmp_path / "map.tif"), "--resume"]
+    assert _run(words) == 0
+    assert "nothing is kept of" in capsys.readouterr().err
+    before = (tmp_path / "map.tif").stat().st_mtime_ns
+    assert _run(words) == 0
+    streams = capsys.readouterr()
+    assert streams.err == ""
+    assert "60 of 60 rows were there from before" in streams.out
+    assert "0 tiles computed" in streams.out
+    assert (tmp_path / "map.tif").stat().st_mtime_ns == before
+    assert _run([*words, "--tile", "31"]) == 1
+    assert "is there already" in capsys.readouterr().err

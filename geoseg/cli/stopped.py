@@ -1,0 +1,43 @@
+"""What is said of a prediction that is stopped before its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from geoseg.cli.options import note
+from geoseg.errors import GeosegError
+
+
+@contextmanager
+def stopped_in_words(output: str | Path, height: int) -> Iterator[None]:
+    """Say what is kept of a map of so many rows, where the block is left before it is made."""
+    from geoseg.inference.unfinished import LeftoverError, kept_rows  # noqa: PLC0415 — pixels
+    from geoseg.raster.kept import kept_folder_of  # noqa: PLC0415
+
+    def kept() -> str | None:
+        rows = kept_rows(output)
+        if rows == 0:
+            return None
+        return (
+            f"{kept_folder_of(output)} keeps {rows:,} of {height:,} rows;"
+            " --resume goes on from there"
+        )
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = kept()
+        if told is None:
+            raise
+        click.echo(f"\nInterrupted; {told}.", err=True)
+        raise click.exceptions.Exit(130) from None
+    except (GeosegError, SystemExit) as error:
+        told = kept()
+        # What refuses to go on has its own words for what is there.
+        if told is not None and not isinstance(error, LeftoverError):
+            note(f"Note: {told}.")
+        raise
