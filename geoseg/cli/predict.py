@@ -29,13 +29,13 @@ from geoseg.cli.options import (
     worker_count,
     workers_option,
 )
+from geoseg.cli.predict_given import Given
 from geoseg.cli.progress import progress
 from geoseg.cli.stopped import stopped_in_words
 from geoseg.errors import OptionError
 
 if TYPE_CHECKING:
     from geoseg.inference.predict import Prediction
-    from geoseg.inference.settings import PredictSettings
     from geoseg.raster.photographs import Photographs
 
 
@@ -50,7 +50,14 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 
 @click.command()
 @click.argument("scene", nargs=-1, required=True)
-@output_option("the class raster")
+@output_option("the class raster", required=False)
+@click.option(
+    "--output-dir",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Instead: a map of each scene, FOLDER/NAME.tif. --probabilities and --confidence name"
+    " folders then, too.",
+)
 @click.option(
     "-m",
     "--model",
@@ -107,7 +114,8 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 @common_options
 def command(
     scene: tuple[str, ...],
-    output: str,
+    output: str | None,
+    output_dir: str | None,
     models: tuple[str, ...],
     tile: int,
     stride: int | None,
@@ -137,7 +145,8 @@ def command(
     classes' names and colours.
 
     Photographs (JPEG, PNG without georeference) are one scene each where the output is no *.tif: it
-    is a folder, then, with a map for each of them.
+    is a folder, then, with a map for each of them. With --output-dir, scenes are told apart as by
+    geoseg tile, and each gets a map; one that fails does not keep the others from theirs.
 
     A run that is stopped, even killed, keeps its finished rows beside the map, in a hidden folder;
     the same command with --resume goes on from there to the same map.
@@ -146,20 +155,51 @@ def command(
     Examples:
       geoseg predict scene.tif --model model.safetensors --min-area 0.5ha -o map.tif
       geoseg predict photographs/ --model model.safetensors -o maps
+      geoseg predict 'scenes/*.tif' --model model.safetensors --output-dir maps --resume
     """
     if stride is not None and overlap is not None:
         raise OptionError("--stride and --overlap say the same thing; give one of them")
     if overlap is not None:
         stride = max(1, round(tile * (1 - overlap)))
 
-    from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
-    from geoseg.inference.predict import predict  # noqa: PLC0415
-    from geoseg.inference.settings import PredictSettings, parse_area  # noqa: PLC0415
-    from geoseg.inference.unfinished import check_leftover, kept_rows  # noqa: PLC0415
-    from geoseg.models.builtin import choose_models  # noqa: PLC0415
-    from geoseg.raster.scene import Scene  # noqa: PLC0415
+    if (output is None) == (output_dir is None):
+        raise OptionError(
+            "say where to write: -o for one map, or --output-dir for one of each scene"
+        )
 
-    PredictSettings(tile=tile, stride=stride, blend=blend)
+    from geoseg.inference.settings import PredictSettings  # noqa: PLC0415 — pixels cost imports
+
+    settings = PredictSettings(
+        tile=tile,
+        stride=stride,
+        blend=blend,
+        tta=tta,
+        scale=scale,
+        batch=batch_size,
+        precision=precision,
+        homogenise=homogenise,
+    )
+    given = Given(
+        models=models,
+        band_names=band_names,
+        bands=bands,
+        settings=settings,
+        min_area=min_area,
+        probabilities=probabilities,
+        confidence=confidence,
+        region=region,
+        device=device,
+        workers=worker_count(workers),
+        resume=resume,
+        overwrite=overwrite,
+        as_json=as_json,
+    )
+    if output_dir is not None:
+        from geoseg.cli.predict_many import predict_each  # noqa: PLC0415
+
+        predict_each(scene, output_dir, given)
+        return
+    output = str(output)
     from geoseg.raster.photographs import find_photographs  # noqa: PLC0415
 
     many = find_photographs(scene)
@@ -170,101 +210,73 @@ def command(
                 f"{many.scenes} photographs are a scene each: name a folder as the output"
             )
         many = None
-    if many is not None:
-        if probabilities is not None or confidence is not None or region is not None:
-            raise OptionError(
-                "--probabilities, --confidence and --region are for one scene; give one photograph"
-                " and an output that ends in .tif"
-            )
-        _predict_photographs(
-            many,
-            output,
-            models=models,
-            band_names=band_names,
-            bands=bands,
-            min_area=min_area,
-            settings=PredictSettings(
-                tile=tile,
-                stride=stride,
-                blend=blend,
-                tta=tta,
-                scale=scale,
-                batch=batch_size,
-                precision=precision,
-                homogenise=homogenise,
-            ),
-            device=device,
-            workers=worker_count(workers),
-            overwrite=overwrite,
-            as_json=as_json,
-        )
+    if many is None:
+        _predict_scene(scene, output, given)
         return
-    wanted = Outputs.of(output, probabilities, confidence)
-    wanted.check(overwrite=overwrite or resume)  # with --resume, it depends on what is there
-    check_leftover(wanted.paths, resume=resume, overwrite=overwrite)
-    if resume and not kept_rows(output) and not wanted.classes.exists():
-        note(f"Note: nothing is kept of {output}; it begins with the first row.")
-    with Scene.open(scene if len(scene) > 1 else scene[0], band_names=band_names) as opened:
-        if bands is not None:
-            opened = opened.select(bands)  # noqa: PLW2901
-        bundles = choose_models(models, opened)
-        settings = PredictSettings(
-            tile=tile,
-            stride=stride,
-            blend=blend,
-            tta=tta,
-            scale=scale,
-            min_area=0 if min_area is None else parse_area(min_area, opened.grid),
-            batch=batch_size,
-            precision=precision,
-            homogenise=homogenise,
+    if probabilities is not None or confidence is not None or region is not None:
+        raise OptionError(
+            "--probabilities, --confidence and --region are for one scene; give one photograph"
+            " and an output that ends in .tif"
         )
+    _predict_photographs(many, output, given)
+
+
+def _predict_scene(scene: tuple[str, ...], output: str, given: Given) -> None:
+    """Predict one scene, and say what came out."""
+    from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
+    from geoseg.inference.predict import predict  # noqa: PLC0415
+    from geoseg.inference.settings import parse_area  # noqa: PLC0415
+    from geoseg.inference.unfinished import check_leftover, kept_rows  # noqa: PLC0415
+    from geoseg.models.builtin import choose_models  # noqa: PLC0415
+    from geoseg.raster.scene import Scene  # noqa: PLC0415
+
+    wanted = Outputs.of(output, given.probabilities, given.confidence)
+    # With --resume, what is there is looked at when it is known what is to be there.
+    wanted.check(overwrite=given.overwrite or given.resume)
+    check_leftover(wanted.paths, resume=given.resume, overwrite=given.overwrite)
+    if given.resume and not kept_rows(output) and not wanted.classes.exists():
+        note(f"Note: nothing is kept of {output}; it begins with the first row.")
+    source = scene if len(scene) > 1 else scene[0]
+    with Scene.open(source, band_names=given.band_names) as opened:
+        grid = opened.grid
+        if given.bands is not None:
+            opened = opened.select(given.bands)  # noqa: PLW2901
+        bundles = choose_models(given.models, opened)
+        settings = given.settings
+        if given.min_area is not None:
+            settings = replace(settings, min_area=parse_area(given.min_area, grid))
         area = None
-        if region is not None:
+        if given.region is not None:
             from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
 
-            area = read_region(region, opened.grid)
+            area = read_region(given.region, grid)
         with (
-            stopped_in_words(output, opened.grid.height),
-            progress(opened.grid.height * opened.grid.width, "predict") as bar,
+            stopped_in_words(output, grid.height),
+            progress(grid.height * grid.width, "predict") as bar,
         ):
             result = predict(
                 opened,
                 output,
                 models=bundles,
                 settings=settings,
-                probabilities=probabilities,
-                confidence=confidence,
+                probabilities=given.probabilities,
+                confidence=given.confidence,
                 area=area,
-                area_name=region,
-                device=device,
-                workers=worker_count(workers),
-                overwrite=overwrite,
+                area_name=given.region,
+                device=given.device,
+                workers=given.workers,
+                overwrite=given.overwrite,
                 keep=True,
-                resume=resume,
+                resume=given.resume,
                 progress=bar.update,
             )
-        grid = opened.grid
     for text in result.notes:
         note(f"Note: {text}.")
     speed = (grid.height - result.taken_over) * grid.width / 1e6 / result.seconds
-    emit(_summary(result, speed), _text(result, grid.height, speed), as_json=as_json)
+    emit(_summary(result, speed), _text(result, grid.height, speed), as_json=given.as_json)
 
 
-def _predict_photographs(
-    many: Photographs,
-    output: str,
-    *,
-    models: tuple[str, ...],
-    band_names: tuple[str, ...] | None,
-    bands: tuple[str, ...] | None,
-    min_area: str | None,
-    settings: PredictSettings,
-    device: str,
-    workers: int,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
+def _predict_photographs(many: Photographs, output: str, given: Given) -> None:
     """Predict each photograph, and say what came out of all of them."""
     from geoseg.inference.photographs import predict_photographs  # noqa: PLC0415
     from geoseg.inference.settings import parse_area  # noqa: PLC0415
@@ -273,11 +285,14 @@ def _predict_photographs(
     from geoseg.raster.scene import Scene  # noqa: PLC0415
     from geoseg.raster.style import is_folder_of_maps  # noqa: PLC0415
 
-    check_output_folder(output, overwrite=overwrite, holds=is_folder_of_maps, what="class rasters")
-    with Scene.open(many.paths[0], band_names=band_names) as first:
-        bundles = choose_models(models, first)
-        if min_area is not None:
-            settings = replace(settings, min_area=parse_area(min_area, first.grid))
+    check_output_folder(
+        output, overwrite=given.overwrite, holds=is_folder_of_maps, what="class rasters"
+    )
+    settings = given.settings
+    with Scene.open(many.paths[0], band_names=given.band_names) as first:
+        bundles = choose_models(given.models, first)
+        if given.min_area is not None:
+            settings = replace(settings, min_area=parse_area(given.min_area, first.grid))
     count = len(many.paths)
     note(f"Note: {count:,} photograph{'s' * (count != 1)}, a scene each.")
     with progress(many.pixels, "predict") as bar:
@@ -286,11 +301,11 @@ def _predict_photographs(
             output,
             models=bundles,
             settings=settings,
-            band_names=band_names,
-            bands=bands,
-            device=device,
-            workers=workers,
-            overwrite=overwrite,
+            band_names=given.band_names,
+            bands=given.bands,
+            device=given.device,
+            workers=given.workers,
+            overwrite=given.overwrite,
             progress=bar.update,
         )
     for text in result.notes:
@@ -312,7 +327,7 @@ def _predict_photographs(
         f"{result.tiles:,} tiles computed, {result.seconds:.1f} s,"
         f" {many.pixels / 1e6 / result.seconds:.2f} Mpx/s"
     )
-    emit(summary, "\n".join(lines), as_json=as_json)
+    emit(summary, "\n".join(lines), as_json=given.as_json)
 
 
 def _summary(result: Prediction, speed: float) -> dict[str, object]:

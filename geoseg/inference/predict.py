@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +61,8 @@ class Prediction:
     """What the user should know."""
     taken_over: int = 0
     """Rows that an earlier run had finished."""
+    whole: bool = False
+    """Whether an earlier run had made the outputs, and nothing was done."""
 
 
 def predict(
@@ -138,7 +140,11 @@ def predict(
     refuse_inputs(wanted.paths, [*scene.files, *colour.files])
     if resume and not overwrite and not kept_rows(output) and are_whole(wanted.paths, tags):
         maps: FinishedMap | Maps = finished_map(wanted.classes, card.legend, workers=workers)
-        return _told(wanted, maps, scene, Work(), began, notes, taken_over=scene.grid.height)
+        rows = scene.grid.height
+        if progress is not None:
+            progress(rows * scene.grid.width)
+        told = _told(wanted, maps, scene, Work(), began, notes, taken_over=rows)
+        return replace(told, whole=True)
     scene, more = in_colour(scene, colour, [bundle.card for bundle in models], workers=workers)
     notes += [*more, *strange_readings(scene, card)]
     work = Work()
