@@ -89,14 +89,13 @@ def check_many(
     OutputError
         Some are there already, are read as well, or cannot be written.
     """
-    folders = {path.parent: None for one in outputs for path in one.paths}
+    every = [path for one in outputs for path in one.paths]
+    folders = list(dict.fromkeys(path.parent for path in every))
     for folder in folders:
         if not folder.is_dir():
             check_folder_place(folder)
-    read = [file for scene in scenes for file in scene.files]
-    for one in outputs:
-        refuse_inputs(one.paths, read)
-    there = sum(path.exists() for one in outputs for path in one.paths)
+    refuse_inputs(every, [file for scene in scenes for file in scene.files])
+    there = sum(path.exists() for path in every)
     if there and not (overwrite or resume):
         raise OutputError(
             f"{there:,} of the outputs in {', '.join(map(str, folders))} are there already; go on"

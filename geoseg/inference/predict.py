@@ -29,7 +29,7 @@ from geoseg.inference.rows import MapRows, map_rows
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import Area, KnownArea
 from geoseg.inference.stream import Crew, Work
-from geoseg.inference.unfinished import Unfinished, kept_rows
+from geoseg.inference.unfinished import Unfinished, kept_rows, remove_useless
 from geoseg.inference.whole import FinishedMap, are_whole, finished_map
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import resolve_device
@@ -140,6 +140,7 @@ def predict(
     refuse_inputs(wanted.paths, [*scene.files, *colour.files])
     if resume and not overwrite and not kept_rows(output) and are_whole(wanted.paths, tags):
         maps: FinishedMap | Maps = finished_map(wanted.classes, card.legend, workers=workers)
+        remove_useless(wanted.paths)
         rows = scene.grid.height
         if progress is not None:
             progress(rows * scene.grid.width)
@@ -179,6 +180,8 @@ def predict(
             taken_over = maps.rows
             _compute(maps, scene, ensemble, settings, area, wanted, workers, work, progress)
             if maps.valid_pixels == 0:
+                if unfinished is not None:
+                    unfinished.remove()
                 raise InputError(_nothing(scene, area_name))
             maps.finish()
         if unfinished is not None:

@@ -13,7 +13,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import InputError, OutputError, RasterReadError
+from geoseg.errors import OutputError
 from geoseg.inference.plan import differences
 from geoseg.raster.kept import KEPT_ROWS, KeptFolder, kept_folder_of, read_kept
 from geoseg.raster.output import output_error
@@ -128,9 +128,7 @@ class Unfinished:
     ) -> None:
         if self._index is not None:
             self._index.close()
-        # A scene or model that does not do now will not do later; a disk may.
-        hopeless = isinstance(exc, InputError) and not isinstance(exc, RasterReadError)
-        if self.done.rows == 0 or hopeless:
+        if self.done.rows == 0:
             self.remove()
         for folder in self._folders.values():
             folder.close()
@@ -138,6 +136,8 @@ class Unfinished:
     def _begin(self) -> None:
         """Begin anew."""
         run = uuid.uuid4().hex
+        # The plan first: without it nobody goes on from the rest.
+        (self._folders[self._outputs[0]].path / _PLAN).unlink(missing_ok=True)
         for folder in self._folders.values():
             folder.clear()
         main, *others = self._folders.values()
@@ -246,7 +246,7 @@ class Unfinished:
         self._next = now + max(EVERY_SECONDS, TIMES_AS_LONG * (now - began))
 
     def remove(self) -> None:
-        """Remove the folders, the plan first: without it nobody goes on from the rest."""
+        """Remove the folders, the plan first, as in `_begin`."""
         if self._folders:
             (self._folders[self._outputs[0]].path / _PLAN).unlink(missing_ok=True)
         for folder in self._folders.values():
@@ -264,6 +264,16 @@ def kept_rows(output: str | Path) -> int:
     # Rows beside another map: they are of use while that has a run to go on with.
     with_map = _read(plan["of"], _PLAN) or {}
     return _done(plan["of"]).rows if with_map.get("run") == plan.get("run") else 0
+
+
+def remove_useless(outputs: Sequence[Path]) -> None:
+    """Remove what is left beside outputs and nobody can go on from."""
+    for path in outputs:
+        plan = kept_folder_of(path) / _PLAN
+        foreign = plan.exists() and _read(path, _PLAN) is None
+        if plan.parent.is_dir() and not foreign and not kept_rows(path):
+            with suppress(OutputError):  # in use
+                KeptFolder(path).remove()
 
 
 def check_leftover(outputs: Sequence[Path], *, resume: bool, overwrite: bool) -> None:

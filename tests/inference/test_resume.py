@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geoseg.errors import InputError, OutputError, RasterReadError
+from geoseg.errors import InputError, ModelError, OutputError, RasterReadError
 from geoseg.inference import outputs as outputs_module
 from geoseg.inference import plan as plan_module
 from geoseg.inference import predict as predict_module
@@ -343,12 +343,32 @@ def test_a_full_disk_keeps_what_was_finished(scene, out, make_bundle, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "kept"), [(RasterReadError("gone"), True), (InputError("nonsense"), False)]
+    "error", [RasterReadError("gone"), ModelError("no memory"), MemoryError(), SystemExit(143)]
 )
-def test_what_may_do_another_time_is_kept(scene, out, make_bundle, error, kept):
+def test_what_stops_a_run_does_not_cost_what_was_finished(scene, out, make_bundle, error):
     stop(scene, out, [make_bundle()], error=error)
-    assert any(out.parent.iterdir()) == kept
-    assert (kept_rows(out) > 0) == kept
+    assert kept_rows(out) > 0
+
+
+def test_a_scene_without_anything_leaves_nothing(write_scene, out, make_bundle):
+    empty = write_scene(np.zeros((2, 60, 20), np.uint16))
+    with pytest.raises(InputError, match="every pixel is nodata"):
+        make(empty, out, [make_bundle()], keep=True)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_what_nobody_can_go_on_from_is_removed(scene, out, make_bundle):
+    stop(scene, out, [make_bundle()])
+    remains = {p: p.read_bytes() for p in out.parent.rglob("*") if p.is_file()}
+    make(scene, out, [make_bundle()], resume=True)
+    whole = set(out.parent.iterdir())
+    # As of a run that was killed while it removed what it had kept: its plan goes first.
+    for path, content in remains.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    (kept_folder_of(out) / "plan.json").unlink()
+    assert make(scene, out, [make_bundle()], resume=True).whole
+    assert set(out.parent.iterdir()) == whole
 
 
 def test_a_run_whose_rows_nobody_wants_keeps_none(scene, out, make_bundle):
