@@ -28,7 +28,10 @@ from geoseg.raster.vector import read_region
 from geoseg.raster.writer import RasterWriter
 
 HEIGHT, WIDTH = 100, 53
-PIXELS = np.random.default_rng(11).integers(1, 300, (2, HEIGHT, WIDTH), dtype=np.uint16)
+RNG = np.random.default_rng(11)
+# Fields of 7 × 7 with speckles, so that some components are small and others are not.
+PIXELS = np.kron(RNG.integers(1, 300, (2, 15, 8), dtype=np.uint16), np.ones((1, 7, 7), np.uint16))
+PIXELS = PIXELS[:, :HEIGHT, :WIDTH] + RNG.integers(0, 60, (2, HEIGHT, WIDTH), dtype=np.uint16)
 PIXELS[:, 30:52] = 0  # rows without anything
 PIXELS[:, 70:, 40:] = 0
 
@@ -103,17 +106,21 @@ def stop(path, out, models, *, writes=3, error=None, **more):
     [
         {},
         {"tile": 32, "stride": 7, "blend": "gaussian", "batch": 3},
-        {"stride": 12, "min_area": 40},
-        {"tile": 24, "stride": 9, "scale": 2, "min_area": 25, "tta": True},
+        {"stride": 12, "min_area": 6},
+        {"tile": 24, "stride": 9, "scale": 2, "min_area": 6, "tta": True},
         {"tile": 150, "stride": 100, "also": False},
     ],
     ids=["usual", "much overlap", "cleaned", "reduced", "one tile"],
 )
 def test_a_run_stopped_again_and_again_gives_the_same_bytes(scene, out, make_bundle, tmp_path, way):
     models = [make_bundle("unet-small", widths=(2, 4), seed=s, name=f"n{s}") for s in (0, 1)]
-    whole = tmp_path / "whole" / "map.tif"
+    whole, nothing = tmp_path / "whole" / "map.tif", {"min_area": 0}
     whole.parent.mkdir()
     expected = make(scene, whole, models, workers=2, **way)
+    assert sum(number > 0 for number in expected.pixels.values()) > 1
+    if "min_area" in way:
+        assert expected.pixels != make(scene, whole, models, overwrite=True, **way | nothing).pixels
+        make(scene, whole, models, overwrite=True, **way)
     for number, writes in enumerate((1, 0, 2)):
         if way.get("tile") == 150:
             writes = 0  # noqa: PLW2901 - there is but one row of tiles
