@@ -233,10 +233,16 @@ class Maps:
             (rows, cols), NaN where there is no class; None where no pixel of these rows has one.
         probabilities
             (classes, rows, cols), likewise.
+
+        Raises
+        ------
+        ValueError
+            Other rows come next: those above could not be written.
         """
-        self.valid_pixels += int(np.count_nonzero(index != NODATA))
+        if row != self.rows:
+            raise ValueError(f"rows from {row} on; those from {self.rows} on come next")
         if self._small is None:
-            self._write_classes(row, index)
+            self._classes.write_rows(row, self._legend.id_lut[index])
         else:
             self._small.add_rows(index)
             if self._unfinished is not None:
@@ -249,6 +255,10 @@ class Maps:
                 if values is None:
                     values = np.full((bands, *index.shape), np.nan, np.float32)  # noqa: PLW2901
                 writer.write_rows(row, values)
+        # Rows are finished, and counted, when all of their outputs are written.
+        if self._small is None:
+            self._count(index)
+        self.valid_pixels += int(np.count_nonzero(index != NODATA))
         self.rows = row + len(index)
         if self._unfinished is not None and self._unfinished.due:
             self._note(self._unfinished)
@@ -268,9 +278,8 @@ class Maps:
         )
         unfinished.note(done, [writer.flush for writer in writers if writer is not None])
 
-    def _write_classes(self, row: int, index: NDArray[np.uint8]) -> None:
+    def _count(self, index: NDArray[np.uint8]) -> None:
         self.counts += np.bincount(index.ravel(), minlength=256)
-        self._classes.write_rows(row, self._legend.id_lut[index])
 
     @property
     def pixels(self) -> dict[str, int]:
@@ -291,7 +300,8 @@ class Maps:
         if self._small is not None:
             row = 0
             for index in self._small.finish():
-                self._write_classes(row, index)
+                self._classes.write_rows(row, self._legend.id_lut[index])
+                self._count(index)
                 row += len(index)
         for writer in (self._classes, self._probabilities, self._confidence):
             if writer is not None:

@@ -327,15 +327,17 @@ def test_a_file_that_is_not_ours_is_not_replaced(scene, out, make_bundle):
     assert make(scene, out, [make_bundle()], resume=True, overwrite=True).taken_over > 0
 
 
-def test_a_full_disk_keeps_what_was_finished(scene, out, make_bundle, tmp_path):
+def test_a_disk_that_was_full_for_a_moment_costs_no_row_and_loses_none(
+    scene, out, make_bundle, tmp_path
+):
     whole = tmp_path / "whole" / "map.tif"
     whole.parent.mkdir()
-    make(scene, whole, [make_bundle()])
+    expected = make(scene, whole, [make_bundle()])
     write, left = RasterWriter.write_rows, [8]
 
     def full(self, row, data):
         left[0] -= 1
-        if left[0] < 0:
+        if left[0] == -1:  # there is room again for the rows below
             raise OutputError("no space left") from OSError(errno.ENOSPC, "full")
         write(self, row, data)
 
@@ -345,7 +347,8 @@ def test_a_full_disk_keeps_what_was_finished(scene, out, make_bundle, tmp_path):
             make(scene, out, [make_bundle()], keep=True)
     # Three rasters a row of tiles: two rows of tiles are whole.
     assert kept_rows(out) == 16
-    assert make(scene, out, [make_bundle()], resume=True).taken_over == 16
+    made = make(scene, out, [make_bundle()], resume=True)
+    assert (made.taken_over, made.pixels) == (16, expected.pixels)
     assert files(out.parent) == files(whole.parent)
 
 
