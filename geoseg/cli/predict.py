@@ -213,6 +213,10 @@ def command(
     if many is None:
         _predict_scene(scene, output, given)
         return
+    if resume:
+        raise OptionError(
+            "--resume is for one scene, or for --output-dir: a folder of photographs is made whole"
+        )
     if probabilities is not None or confidence is not None or region is not None:
         raise OptionError(
             "--probabilities, --confidence and --region are for one scene; give one photograph"

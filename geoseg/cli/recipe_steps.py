@@ -124,12 +124,7 @@ class CommandsOfClick:
             raise RuntimeError(f"no command {step.run}")
         names = {name for option in found.params for name in option.opts}
         typed = list(words)
-        # Of composites, only parts fetched from Earth Engine can be gone on with.
-        if (
-            resume
-            and "--resume" in names
-            and (step.run != "composite" or "earth-engine" in step.options)
-        ):
+        if resume and "--resume" in names and _goes_on(step):
             typed.append("--resume")
         elif replace or resume:
             typed += ["--overwrite"] if "--overwrite" in names else []
@@ -149,6 +144,15 @@ class CommandsOfClick:
             return
         with contextlib.redirect_stdout(sys.stderr):
             yield
+
+
+def _goes_on(step: Step) -> bool:
+    """Tell whether a command can go on with what a stopped run of a step left."""
+    if step.run == "composite":  # parts fetched from Earth Engine
+        return "earth-engine" in step.options
+    if step.run == "predict":  # a map; folders of photographs are made as a whole
+        return step.output.casefold().endswith((".tif", ".tiff"))
+    return True
 
 
 def _words(error: click.UsageError | GeosegError) -> str:
