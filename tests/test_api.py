@@ -117,6 +117,7 @@ COMMAND_ALONE = {
     "check": {"strict"},  # who asks for problems gets them
     "composite": {"export", "export_folder", "bucket", "description", "no_wait"},
     "pansharpen": {"method"},  # there is one
+    "predict": {"output_dir"},  # many scenes are a loop
 }
 """Options that no function takes."""
 FUNCTION_ALONE = {"evaluate": {"labels"}}

@@ -53,6 +53,7 @@ def predict(
     device: str = "auto",
     workers: int | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Prediction | PhotographMaps:
     """Predict a scene: a map with a class for every valid pixel; or photographs, each to a map.
@@ -95,6 +96,9 @@ def predict(
         Threads; one a processor by default. On the processor the files do not depend on it.
     overwrite
         Whether files may be replaced.
+    resume
+        Whether finished rows are kept while the map is made, and those of a call that was stopped
+        are taken over if it is of the same scene, models and settings. Not of photographs.
     progress
         Called with numbers of finished pixels.
 
@@ -134,15 +138,17 @@ def predict(
     how: dict[str, Any] = {"device": device, "workers": threads(workers), "overwrite": overwrite}
     many = _photographs(scene, output)
     if many is not None:
-        if any(given is not None for given in (probabilities, confidence, region)):
+        if resume or any(given is not None for given in (probabilities, confidence, region)):
             raise OptionError(
-                "probabilities, confidence and region are for one scene; give one photograph and"
-                " an output that ends in .tif"
+                "probabilities, confidence, region and resume are for one scene; give one"
+                " photograph and an output that ends in .tif"
             )
         return _predict_photographs(
             many, output, model, settings, area, bands, band_names, {**how, "progress": progress}
         )
-    Outputs.of(output, text_of(probabilities), text_of(confidence)).check(overwrite=overwrite)
+    Outputs.of(output, text_of(probabilities), text_of(confidence)).check(
+        overwrite=overwrite or resume
+    )
     with opened(scene, bands=bands, band_names=band_names) as found:
         if area is not None:
             settings = replace(settings, min_area=parse_area(area, found.grid))
@@ -155,6 +161,8 @@ def predict(
             confidence=confidence,
             area=area_of(region, found.grid),
             area_name=text_of(region),
+            resume=resume,
+            keep=resume,
             progress=progress,
             **how,
         )

@@ -30,7 +30,7 @@ from geoseg.testing.scenes import made_scene
 
 NEUTRAL = {
     *("output", "overwrite", "workers", "json", "verbose", "quiet", "debug", "device", "resume"),
-    "batch-size",
+    *("batch-size", "output-dir"),
 }
 """Options that decide nothing about what is made, or name where it goes."""
 NOT_HERE = {
