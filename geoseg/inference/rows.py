@@ -40,7 +40,7 @@ class MapRows:
     """(maps, height, width) float32, a view that lasts until the next rows are asked for;
     meaningless where not wanted. None where no pixel of these rows is wanted."""
     wanted: NDArray[np.bool_]
-    """(height, width): valid, and inside the area."""
+    """(height, width): valid, and inside the area. A view that lasts no longer than `means`."""
 
 
 def map_rows(

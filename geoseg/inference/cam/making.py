@@ -133,8 +133,9 @@ class Making:
                 data = np.full(shape, np.nan, np.float32)
                 if rows.means is not None:
                     np.copyto(data, rows.means.cpu().numpy(), where=rows.wanted)
-                write(lambda r=rows.row, d=data, w=rows.wanted: self._take(files, r, d, w))  # type: ignore[misc]
-                self.progress(rows.wanted.size)
+                kept = rows.wanted.copy()  # rows are a view that the next ones overwrite
+                write(lambda r=rows.row, d=data, w=kept: self._take(files, r, d, w))  # type: ignore[misc]
+                self.progress(kept.size)
             write.drain()
             give_back()
         if self.moments.count == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from geoseg.errors import BandError, InputError, ModelError, OptionError, OutputError
+from geoseg.inference.cam.making import Making
 from geoseg.inference.cam.page import cam_page
 from geoseg.inference.cam.settings import LabelSettings, MapSettings
 from geoseg.raster.scene import Scene
@@ -392,3 +394,23 @@ def test_settings_of_maps_without_meaning_are_refused(wrong, words):
 def test_settings_of_labels_without_meaning_are_refused(wrong, words):
     with pytest.raises(OptionError, match=words):
         LabelSettings(**wrong)
+
+
+def test_a_writing_thread_that_lags_behind_changes_nothing(
+    write_scene, presence_bundle, run_cam, tmp_path, monkeypatch
+):
+    """Rows are a view into what is read next; who writes later must not look at it then."""
+    pixels = RNG.integers(1, 300, (2, 600, 40), dtype=np.uint16)
+    pixels[0][RNG.random((600, 40)) < 0.3] = 0
+    scene, model = write_scene(pixels), presence_bundle()
+    take, moments = Making._take, []
+
+    def late(self, files, row, data, wanted):
+        time.sleep(0.01)
+        assert np.isfinite(data[:, wanted]).all()
+        take(self, files, row, data, wanted)
+        moments.append(self.moments.count)
+
+    monkeypatch.setattr(Making, "_take", late)
+    run_cam(scene, tmp_path / "cam.tif", model, maps={"tile": 24, "stride": 24})
+    assert moments[-1] == np.count_nonzero(pixels[0])
