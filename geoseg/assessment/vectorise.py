@@ -8,7 +8,7 @@ read from top to bottom, once more before that where zones are measured.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.assessment.classids import ClassIds, Ground
+from geoseg.assessment.dissolving import gather, write_classes, write_cut
 from geoseg.assessment.measure import Measure, tolerance_on
 from geoseg.assessment.zonetable import LAYER, ZoneAmount, ZoneFile, measure_zones
 from geoseg.errors import BandError, GridError, LabelError, OptionError
-from geoseg.raster.cog import crs_definition
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, LegendClass
 from geoseg.raster.output import check_outputs, refuse_inputs
-from geoseg.raster.palette import hex_of
 from geoseg.raster.polygonlegend import CLASS, COLOR, NAME, classes_tag
 from geoseg.raster.polygons.files.layer import (
-    Cutter,
     PolygonFile,
     check_polygon_output,
     place_beside,
@@ -40,7 +38,6 @@ from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import read_strips
 from geoseg.raster.style import category_qml
-from geoseg.raster.zones import ground_areas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +101,13 @@ class Vectorised:
     files: tuple[Path, ...]
     """The file of polygons, and what lies beside it: its style, and zones in formats of one layer
     with their own."""
+    features: int
+    """Features of the layer: its polygons, or dissolved the multipolygons of them."""
     classes: Mapping[LegendClass, Amount]
-    """What each class has, in the order of the legend; those without polygons are not there."""
+    """What each class has in the layer, in the order of the legend; those without polygons are not
+    there. Cut at the borders of zones, areas are those of the shapes, of each zone anew."""
     left_out: Amount
-    """What was too small."""
+    """What was too small, on the whole raster."""
     zones: tuple[ZoneAmount, ...] = ()
     """What each zone holds, by its pixels: whatever is left out of the polygons or made simpler."""
     notes: tuple[str, ...]
@@ -207,7 +207,7 @@ def vectorise(
         )
         stack.enter_context(closing(polygons))
         if settings.dissolve:
-            _gather(file, polygons, zones)
+            gather(file, polygons, zones)
         else:
             for some in polygons:
                 file.write(some, _columns(some, ids, ground))
@@ -216,23 +216,34 @@ def vectorise(
         )
         if not tally.polygons.any():
             raise LabelError(_nothing(source, settings, left_out))
+        features = int(tally.polygons.sum())
+        classes = {
+            c: _amount(ground, tally.polygons[c.id], tally.pixels[c.id], tally.areas[c.id])
+            for c in ids.classes(np.flatnonzero(tally.polygons).tolist())
+        }
         if zones is not None and settings.dissolve:
-            _write_cut(file, ids, ground, zones, scene.grid)
+            features, cut = write_cut(file, ids, ground, zones, scene.grid)
+            classes = {
+                c: Amount(
+                    polygons=cut[c.id].polygons,
+                    pixels=round(cut[c.id].pixels),
+                    hectares=cut[c.id].hectares,
+                )
+                for c in classes
+                if c.id in cut
+            }
             notes.append("polygons are cut at the borders of zones; what lies in none is left out")
         elif settings.dissolve:
-            _write_classes(file, ids, ground, tally)
-        classes = ids.classes(np.flatnonzero(tally.polygons).tolist())
+            features = write_classes(file, ids, ground, tally)
         style = category_qml(CLASS, {str(c.id): (c.name, c.color) for c in classes}, alpha=255)
         files = file.publish(style, None if table is None else table.layer)
-    notes += _notes_of_classes(source, legend, classes)
+    notes += _notes_of_classes(source, legend, list(classes))
     if table is None and len(files) == 1:
         notes.append(_note_of_style(target))
     return Vectorised(
         files=tuple(files),
-        classes={
-            c: _amount(ground, tally.polygons[c.id], tally.pixels[c.id], tally.areas[c.id])
-            for c in classes
-        },
+        features=features,
+        classes=classes,
         left_out=left_out,
         zones=() if table is None else table.zones,
         notes=tuple(notes),
@@ -269,17 +280,6 @@ def _simplifier(grid: Grid, length: Measure, file: PolygonFile) -> Simplifier:
     return Simplifier(
         grid.height, grid.width, tolerance=tolerance, metric=metric, folder=file.folder
     )
-
-
-def _gather(file: PolygonFile, polygons: Iterable[Polygons], zones: ZoneFile | None) -> None:
-    """Let polygons wait for others of their class, or of their class and zone."""
-    cutter = None if zones is None else Cutter(zones.on_grid)
-    for some in polygons:
-        shapes, keys = file.shapes(some), some.values.astype(np.int64)
-        if cutter is not None:
-            shapes, which, zone = cutter.cut(shapes)
-            keys = zone * 256 + keys[which]
-        file.gather(shapes, keys)
 
 
 def _notes_of_classes(
@@ -328,52 +328,6 @@ def _columns(some: Polygons, ids: ClassIds, ground: Ground) -> dict[str, NDArray
     if ground.known:
         columns["area_ha"] = np.round(ground.hectares(some.areas), 6)
     return columns
-
-
-def _write_classes(file: PolygonFile, ids: ClassIds, ground: Ground, tally: Tally) -> None:
-    """Write what was gathered by class, in the order of the classes."""
-    for c in ids.classes(list(file.gathered)):
-        columns: dict[str, NDArray[Any]] = {
-            **_feature(c, file.gathered[c.id]),
-            "pixels": tally.pixels[c.id : c.id + 1],
-        }
-        if ground.known:
-            columns["area_ha"] = np.round(ground.hectares(tally.areas[c.id : c.id + 1]), 6)
-        file.write_taken(file.take(c.id, c.name), columns)
-
-
-def _write_cut(
-    file: PolygonFile, ids: ClassIds, ground: Ground, zones: ZoneFile, grid: Grid
-) -> None:
-    """Write what was gathered by zone and class: zone by zone, classes in their order."""
-    gathered = file.gathered
-    if not gathered:
-        raise LabelError(f"no polygon lies in a zone of {zones.features.source}: nothing to write")
-    crs = None if grid.crs is None else crs_definition(grid.crs)
-    there: dict[int, list[int]] = {}
-    for key in gathered:
-        there.setdefault(key // 256, []).append(key % 256)
-    for zone, name in enumerate(zones.names):
-        for c in ids.classes(there.get(zone, [])):
-            key = zone * 256 + c.id
-            shapes = file.take(key, f"{c.name} in {name}")
-            columns: dict[str, NDArray[Any]] = {
-                "zone": np.array([name], object if isinstance(name, str) else np.int64),
-                **_feature(c, gathered[key]),
-            }
-            if ground.known and crs is not None:
-                columns["area_ha"] = np.round(ground_areas(shapes, crs) / 1e4, 6)
-            file.write_taken(shapes, columns)
-
-
-def _feature(c: LegendClass, polygons: int) -> dict[str, NDArray[Any]]:
-    """Columns of a feature that is all of a class."""
-    return {
-        CLASS: np.array([c.id], np.int32),
-        NAME: np.array([c.name], object),
-        COLOR: np.array([hex_of(c.color)], object),
-        "polygons": np.array([polygons], np.int64),
-    }
 
 
 def _nothing(source: str | Path, settings: VectoriseSettings, left_out: Amount) -> str:

@@ -109,30 +109,34 @@ def measure_zones(
         A pixel is no class id.
     """
     zones = Zones(given.on_grid, scene.grid)
-    counts, areas = np.zeros((2, len(zones), 256))
+    held = _Held(len(zones))
     if zones.window is not None:
-        _add_all(scene, ids, ground, zones, zones.window, (counts, areas), workers, progress)
-    if not counts.any():
+        _add_all(scene, ids, ground, zones, zones.window, held, workers, progress)
+    held.sort()
+    if not held.counts.any():
         raise VectorError(
             f"{given.features.source} does not overlap {scene.name} ({scene.grid.describe()})"
         )
-    whole = _sizes(ground, given.features, zones, areas)
+    known = held.areas.sum(axis=1, where=np.array([code != NODATA for code in held.codes]))
+    whole = _sizes(ground, given.features, zones, held.areas.sum(axis=1))
     nodata = np.full(len(whole), np.nan)
-    np.divide(100 * areas[:, :NODATA].sum(axis=1), whole, out=nodata, where=whole > 0)
+    np.divide(100 * known, whole, out=nodata, where=whole > 0)
     nodata = np.clip(100 - nodata, 0, 100)
     nodata[nodata < 1e-9] = 0
-    unit, sums = ("ha", areas / 1e4) if ground.known else ("px", counts)
+    unit = "ha" if ground.known else "px"
     listed = [] if ids.legend is None else list(ids.legend.ids)
-    strays = np.flatnonzero(counts[:, :NODATA].any(axis=0)).tolist()
-    listed += [i for i in strays if i not in listed and ids.is_wanted(i)]
+    there = [code for code in held.codes if held.sums(code, areas=False).any()]
+    listed += [i for i in there if i not in listed and i != NODATA and ids.is_wanted(i)]
+    sums = {one: held.sums(one, areas=ground.known) for one in listed}
     columns: dict[str, Any] = {"zone": given.names}
     for one in listed:
-        columns[free_name(f"{ids.names[one]}_{unit}", columns)] = np.round(sums[:, one], 6)
+        columns[free_name(f"{ids.names[one]}_{unit}", columns)] = np.round(sums[one], 6)
     columns["nodata_share"] = np.round(nodata, 6)
     own, notes = _own(given.features.columns, columns)
-    off = int(np.count_nonzero(counts.sum(axis=1) == 0))
+    off = int(np.count_nonzero(held.counts.sum(axis=1) == 0))
     if off:
-        notes.append(f"{off} of {len(zones)} zones have no ground on {scene.name}")
+        has = "has" if off == 1 else "have"
+        notes.append(f"{off} of {len(zones)} zones {has} no ground on {scene.name}")
     layer = Beside(
         name=LAYER,
         shapes=given.features.shapes,
@@ -145,12 +149,47 @@ def measure_zones(
     found = [
         ZoneAmount(
             name=str(name),
-            amounts={ids.names[one]: float(sums[k, one]) for one in listed if sums[k, one] > 0},
+            amounts={ids.names[one]: float(sums[one][k]) for one in listed if sums[one][k] > 0},
             nodata_share=float(nodata[k]),
         )
         for k, name in enumerate(given.names)
     ]
     return ZoneTable(layer=layer, zones=tuple(found), notes=tuple(notes))
+
+
+class _Held:
+    """Pixels and square metres of each zone, by class: of those alone that occur."""
+
+    def __init__(self, zones: int) -> None:
+        self.codes: list[int] = []
+        self.counts, self.areas = np.zeros((2, zones, 0))
+        self.slots = np.zeros(256, np.uint8)
+
+    def expect(self, codes: NDArray[np.uint8]) -> None:
+        """Make room for the classes of some pixels."""
+        found = np.flatnonzero(np.bincount(codes.ravel(), minlength=256)).tolist()
+        news = [code for code in found if code not in self.codes]
+        if not news:
+            return
+        self.slots[news] = range(len(self.codes), len(self.codes) + len(news))
+        self.codes += news
+        room = ((0, 0), (0, len(news)))
+        self.counts = np.pad(self.counts, room)  # one after the other: there may be many zones
+        self.areas = np.pad(self.areas, room)
+
+    def sort(self) -> None:
+        """Bring the classes into the order of their ids, whichever strip had them first."""
+        order = np.argsort(self.codes)
+        self.codes = sorted(self.codes)
+        self.counts = self.counts[:, order]
+        self.areas = self.areas[:, order]
+
+    def sums(self, code: int, *, areas: bool) -> NDArray[np.float64]:
+        """(zones,) hectares of a class, or its pixels."""
+        if code not in self.codes:
+            return np.zeros(len(self.counts))
+        place = self.codes.index(code)
+        return self.areas[:, place] / 1e4 if areas else self.counts[:, place]
 
 
 def _add_all(
@@ -159,21 +198,21 @@ def _add_all(
     ground: Ground,
     zones: Zones,
     window: Window,
-    sums: tuple[NDArray[np.float64], NDArray[np.float64]],
+    held: _Held,
     workers: int,
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Add pixels and square metres of all zones, (zones, 256) each; 255 is what has no class."""
-    slots = np.arange(256).astype(np.uint8)
-    counts, areas = sums
+    """Add pixels and square metres of all zones; the class 255 is what has none."""
 
     def take(zone: int, strip: Strip, rows: RowAreas) -> None:
         part = Window(strip.row, window.col, strip.height, window.width)
-        zones.add_classes(zone, strip.arrays[0], slots, part, rows, (counts[zone], areas[zone]))
+        into = (held.counts[zone], held.areas[zone])
+        zones.add_classes(zone, strip.arrays[0], held.slots, part, rows, into)
 
     strips = read_strips([scene], window=window, workers=workers, convert=ids.all_ids)
     with closing(strips), ThreadPoolExecutor(workers, "geoseg-zones") as pool:
         for strip in strips:
+            held.expect(strip.arrays[0])
             touched = zones.touching(strip.row, strip.row + strip.height)
             rows = ground.row_areas(strip.row, strip.row + strip.height)
             list(pool.map(take, touched, repeat(strip), repeat(rows)))
@@ -182,12 +221,12 @@ def _add_all(
 
 
 def _sizes(
-    ground: Ground, features: Features, zones: Zones, areas: NDArray[np.float64]
+    ground: Ground, features: Features, zones: Zones, measured: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """(zones,) square metres (pixels, without a place on Earth) of whole zones."""
     if not ground.known or features.crs is None:
         return zones.pixels
-    return whole_areas(zones, features.shapes, features.crs, areas.sum(axis=1))
+    return whole_areas(zones, features.shapes, features.crs, measured)
 
 
 def _own(

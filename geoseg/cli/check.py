@@ -61,7 +61,8 @@ def command(
     All of them are read. Told are images that cannot be read, hold nothing but nodata, 0 or one
     value, have other bands or another type than most, or are copies of others; labels that are
     missing, cannot be read, have no image, differ from it in size or lie elsewhere, hold no label,
-    or values that are no class. Problems are a result and no failure.
+    or values that are no class. Problems are a result and no failure;
+    a path that is not there is one.
 
     \b
     Examples:
@@ -79,9 +80,9 @@ def command(
         note(f"Note: {said}.")
     emit(_summary(found), _text(found), as_json=as_json)
     if strict and found.findings:
-        raise InputError(
-            f"{len(found.findings):,} problems were found: mend them, or leave out --strict"
-        )
+        count = len(found.findings)
+        were = "problem was" if count == 1 else "problems were"
+        raise InputError(f"{count:,} {were} found: mend them, or leave out --strict")
 
 
 def _summary(found: Checked) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def command(
     each. The grid stays as it is. Nodata stays without a class, unless --codes lists its value.
 
     What no code names is an error that says how many pixels hold it. In a folder, rasters that
-    cannot be read are left out and listed.
+    cannot be read, or hold neither values nor colours, are left out and listed.
 
     \b
     Examples:

@@ -131,6 +131,7 @@ def _summary(found: Vectorised) -> dict[str, Any]:
     return {
         "output": str(found.files[0]),
         "files": [str(path) for path in found.files],
+        "features": found.features,
         "polygons": sum(amount.polygons for amount in found.classes.values()),
         "classes": [
             {
@@ -161,7 +162,8 @@ def _summary(found: Vectorised) -> dict[str, Any]:
 
 def _text(found: Vectorised, settings: Any) -> str:
     count = sum(amount.polygons for amount in found.classes.values())
-    lines = [f"{found.files[0]}: {count:,} polygons in {found.seconds:.1f} s"]
+    of = f"{found.features:,} features of " if settings.dissolve else ""
+    lines = [f"{found.files[0]}: {of}{count:,} polygons in {found.seconds:.1f} s"]
     width = max(len(c.name) for c in found.classes)
     for c, amount in found.classes.items():
         area = f"{amount.pixels:14,} px"

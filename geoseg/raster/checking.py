@@ -12,13 +12,14 @@ from pathlib import Path
 
 from geoseg.errors import InputError, LabelError, RasterReadError
 from geoseg.raster.grouping import Problem, group_scenes
-from geoseg.raster.heads import expand, heads_kept
+from geoseg.raster.heads import expand, heads_kept, refuse_missing
 from geoseg.raster.legend import Legend
-from geoseg.raster.output import TemporaryFolder, check_output, output_error, refuse_inputs
+from geoseg.raster.output import check_output, refuse_inputs
 from geoseg.raster.pairing import pair_by_stem
 from geoseg.raster.photographs import find_photographs
 from geoseg.raster.sanity import KINDS, Finding, Pair, bands_of_labels, look_at_all
 from geoseg.raster.scene import Scene
+from geoseg.raster.whole import write_whole
 
 Source = str | Path
 
@@ -101,7 +102,7 @@ def plan_check(
     Raises
     ------
     RasterReadError
-        A folder or pattern holds no raster at all, or no image can be opened.
+        A path is not there, a folder or pattern holds no raster at all, or no image can be opened.
     LabelError
         It cannot be known which label is whose.
     OutputError
@@ -111,12 +112,14 @@ def plan_check(
     if output is not None:
         target = check_output(output, overwrite=overwrite, suffixes=(".csv",))
     paths = expand(images)
+    refuse_missing(paths)
     legend = None if classes is None else Legend.parse(classes)
     with heads_kept():
         scenes, problems, by_name = _images(paths)
         if not scenes:
             raise RasterReadError(problems[0].reason)
         named = expand(labels) if labels else []
+        refuse_missing(named)
         if target is not None:
             refuse_inputs([target], [*paths, *named])
         partners: dict[str, str] = {}
@@ -248,10 +251,4 @@ def _write(target: Path, findings: Sequence[Finding], *, overwrite: bool) -> Non
     table.writerow(["image", "label", "problem", "words", "detail"])
     for one in findings:
         table.writerow([one.image, one.label, one.kind, KINDS[one.kind], one.detail])
-    with TemporaryFolder(target) as hidden:
-        made = hidden.path / target.name
-        try:
-            made.write_text(text.getvalue(), encoding="utf-8", newline="")
-        except OSError as error:
-            raise output_error(error, target) from error
-        hidden.publish(made, {}, overwrite=overwrite)
+    write_whole(target, text.getvalue(), overwrite=overwrite)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import BandError, LabelError, OptionError
+from geoseg.errors import BandError, OptionError
 from geoseg.raster.carried import color_table, raster_names
 from geoseg.raster.codes import Codes, colours_of, values_of
 from geoseg.raster.handles import is_local_file
@@ -182,7 +182,7 @@ class Look:
         if keys.dtype.kind == "f":
             odd = valid & (keys != np.floor(keys))
             if odd.any():
-                raise LabelError(
+                raise BandError(
                     f"{path}: holds values such as {keys[odd][0]:g}, which are measurements and no"
                     " class codes"
                 )

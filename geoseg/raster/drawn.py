@@ -106,7 +106,11 @@ def left_out(annotations: Iterable[Annotation]) -> list[str]:
         kinds.update(annotation.left_out)
     if not kinds:
         return []
-    shown = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
+    several = {kind: kind.replace(" ", "s ", 1) if " " in kind else f"{kind}s" for kind in kinds}
+    shown = ", ".join(
+        f"{count:,} {kind if count == 1 else several[kind]}"
+        for kind, count in sorted(kinds.items())
+    )
     return [f"shapes without area are left out: {shown}"]
 
 
@@ -115,16 +119,18 @@ def of_vector(source: str, grid: Grid, settings: RasteriseSettings) -> Drawn:
     # Imported here: it takes a second, and LabelMe needs none of it.
     from geoseg.raster.vector import Purpose, read_features, read_tags  # noqa: PLC0415
 
-    purpose = Purpose(name="a class raster", hint="give a file of polygons, or LabelMe's JSON")
+    purpose = Purpose(
+        name="a class raster", hint="give a file of polygons, or LabelMe's JSON", of_classes=True
+    )
     features = read_features(source, purpose=purpose, fields=True)
     there = ", ".join(features.columns) or "no field"
     wanted = settings.field
     carried = None
-    if settings.classes is None:
+    if settings.classes is None or wanted is None:
         carried = carried_legend(features.columns, read_tags(source))
     shapes = to_pixels(features.on_grid(grid), grid)
-    if wanted is None and carried is None:
-        only = _only_class(settings)
+    only = _only_class(settings)
+    if wanted is None and (carried is None or only not in (None, *carried.legend.names)):
         if only is None:
             raise OptionError(
                 f"{source}: say with --field which field names the class (it has {there}), or give"
@@ -132,11 +138,13 @@ def of_vector(source: str, grid: Grid, settings: RasteriseSettings) -> Drawn:
             )
         return Drawn(shapes=shapes, values=[only] * len(shapes), placed=True)
     folded = {name.casefold(): name for name in features.columns}
-    field = CLASS if wanted is None else wanted
+    ids_tell = settings.classes is None or (carried is not None and _is_nameless(carried.legend))
+    field = wanted or (CLASS if ids_tell else NAME)
     name = field if field in features.columns else folded.get(field.casefold())
     if name is None:
         raise VectorError(f"{source}: has no field {wanted!r}; it has {there}")
-    if carried is None or name.casefold() not in carried.by_field:
+    is_id = settings.classes is not None and name.casefold() == CLASS
+    if carried is None or is_id or name.casefold() not in carried.by_field:
         values = [_text(value) for value in features.columns[name].tolist()]
         return Drawn(shapes=shapes, values=values, placed=True)
     notes = []
@@ -152,6 +160,11 @@ def of_vector(source: str, grid: Grid, settings: RasteriseSettings) -> Drawn:
         legend=carried.legend,
         notes=tuple(notes),
     )
+
+
+def _is_nameless(legend: Legend) -> bool:
+    """Tell whether classes are called by their ids, as those of a raster that names none."""
+    return all(c.name == f"class {c.id}" for c in legend.classes)
 
 
 def _only_class(settings: RasteriseSettings) -> str | None:

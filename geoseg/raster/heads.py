@@ -262,6 +262,24 @@ def expand(sources: Iterable[str | Path]) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
+def refuse_missing(paths: Iterable[str]) -> None:
+    """Refuse what is not there, however many others are.
+
+    Parameters
+    ----------
+    paths
+        As from `expand`.
+
+    Raises
+    ------
+    RasterReadError
+        One of them is a local file, and there is none.
+    """
+    for path in paths:
+        if is_local_file(path) and not Path(path).exists():
+            raise RasterReadError(f"{path}: no such file or folder; check the path")
+
+
 def rasters_in(folder: Path) -> list[str]:
     """Return the rasters in a folder itself, but for those that a VRT beside them is made of.
 

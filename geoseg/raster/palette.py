@@ -61,8 +61,9 @@ _HINTS: dict[str, tuple[str, ...]] = {
 _FIRST = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
 
 # Least distances between two colours of a legend: where a colour is the one that readers expect of
-# the class, and where any would do.
-_EXPECTED, _APART = 8.0, 15.0
+# the class, and where any would do; and between one of these and one that its class is expected to
+# have: the usual first blue is not that of water, but looks like it.
+_EXPECTED, _APART, _ASIDE = 8.0, 15.0, 20.0
 
 
 def hex_of(color: Color) -> str:
@@ -194,9 +195,15 @@ def class_colors(names: Sequence[str], given: Sequence[Color | None] | None = No
         expected = free(_hinted(name), _EXPECTED) if found[place] is None else None
         if expected is not None:
             take(place, expected)
+    kept = tuple(used)
+    first = [
+        color
+        for color in _FIRST
+        if all(color_distance(of_hex(color), other) >= _ASIDE for other in kept)
+    ]
     for place in range(len(names)):
         if found[place] is None:
-            take(place, free(_FIRST, _APART) or spread.next())
+            take(place, free(first, _APART) or spread.next())
     return [color for color in found if color is not None]
 
 

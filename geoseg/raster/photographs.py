@@ -86,15 +86,31 @@ def place_of(path: str) -> tuple[float, float] | None:
     RasterReadError
         The file cannot be opened.
     """
-    try:
-        tags = read_head(path).tags
-    except InputError as error:
-        raise RasterReadError(str(error)) from error
+    tags = _tags_of(path)
     lon = _degrees(tags, "Longitude", "EW", 180)
     lat = _degrees(tags, "Latitude", "NS", 90)
     if lon is None or lat is None or (lon == 0 and lat == 0):
         return None  # 0, 0 is what receivers write before they know
     return lon, lat
+
+
+def has_bad_place(path: str) -> bool:
+    """Tell whether a photograph has a latitude or longitude in its EXIF that make no place.
+
+    Raises
+    ------
+    RasterReadError
+        The file cannot be opened.
+    """
+    said = {"EXIF_GPSLatitude", "EXIF_GPSLongitude"} & _tags_of(path).keys()
+    return bool(said) and place_of(path) is None
+
+
+def _tags_of(path: str) -> Mapping[str, str]:
+    try:
+        return read_head(path).tags
+    except InputError as error:
+        raise RasterReadError(str(error)) from error
 
 
 def _degrees(tags: Mapping[str, str], name: str, signs: str, most: float) -> float | None:

@@ -34,16 +34,15 @@ from geoseg.raster.heads import rasters_in
 from geoseg.raster.labelme import annotations_in, is_labelme, read_labelme
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.output import (
-    TemporaryFolder,
     check_output,
     check_output_folder,
-    output_error,
     refuse_inputs,
 )
 from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
 from geoseg.raster.style import is_folder_of_maps
+from geoseg.raster.whole import whole_folder
 from geoseg.raster.writer import RasterWriter
 
 __all__ = ["RasteriseSettings", "Rasterised", "rasterise", "rasterise_folder"]
@@ -188,34 +187,18 @@ def rasterise_folder(
             read.append((annotation, picture, scene.grid))
     legend, more = legend_of(settings, [label for a, _, _ in read for label in said_by(a)])
     count, ground = Count(), _ground(legend, settings)
-    with TemporaryFolder(target) as hidden:
-        try:
-            folder = hidden.path / "maps"
-            folder.mkdir()
-            for annotation, picture, grid in read:
-                place = folder / f"{annotation.path.stem}.tif"
-                files = [str(annotation.path)]
-                name = Path(picture).name
-                tags = _tags(files, files, name, settings)
-                drawn = of_labelme(annotation)
-                codes = codes_of(drawn.values, legend, ground, count)
-                _write(
-                    place,
-                    name,
-                    grid,
-                    drawn,
-                    codes,
-                    legend,
-                    settings,
-                    count,
-                    tags,
-                    overwrite,
-                    workers,
-                )
-            refuse_none(count, legend)
-            hidden.publish_folder(folder)
-        except OSError as error:
-            raise output_error(error, target) from error
+    with whole_folder(target, overwrite=overwrite) as folder:
+        for annotation, picture, grid in read:
+            place = folder / f"{annotation.path.stem}.tif"
+            files = [str(annotation.path)]
+            name = Path(picture).name
+            tags = _tags(files, files, name, settings)
+            drawn = of_labelme(annotation)
+            codes = codes_of(drawn.values, legend, ground, count)
+            _write(
+                place, name, grid, drawn, codes, legend, settings, count, tags, overwrite, workers
+            )
+        refuse_none(count, legend)
     notes += other_pictures([(a, Path(picture).name) for a, picture, _ in read])
     notes += left_out([a for a, _, _ in read])
     return _result(target, legend, count, len(read), began, [*notes, *more])
@@ -323,8 +306,9 @@ def _result(
 ) -> Rasterised:
     said = list(notes)
     if count.no_class:
+        lost = sum(count.no_class.values())
         said.append(
-            f"{sum(count.no_class.values()):,} polygons have a value that is no class"
+            f"{lost:,} {'polygon has' if lost == 1 else 'polygons have'} a value that is no class"
             f" ({values_text(count, 8)});"
             " their pixels are unlabelled"
         )

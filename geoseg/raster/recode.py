@@ -13,101 +13,31 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import InputError, LabelError, OptionError, OutputError, RasterReadError
-from geoseg.raster.codelook import Look, codes_for, names_of, open_classes, unpacked
-from geoseg.raster.codes import (
-    UNLISTED,
-    Codes,
-    codes_file,
-    legend_of_codes,
-    parse_codes,
-)
+from geoseg.errors import BandError, LabelError, RasterReadError
+from geoseg.raster.codelook import Look, codes_for, open_classes, unpacked
+from geoseg.raster.codes import UNLISTED, codes_file
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grouping import Problem
-from geoseg.raster.handles import is_local_file
-from geoseg.raster.heads import RASTER_SUFFIXES, FileHead, expand, read_head
+from geoseg.raster.heads import FileHead
 from geoseg.raster.legend import NODATA, Legend
-from geoseg.raster.output import (
-    TemporaryFolder,
-    check_output,
-    check_output_folder,
-    output_error,
-    refuse_holding,
-    refuse_inputs,
-)
 from geoseg.raster.palette import hex_of
 from geoseg.raster.provenance import option_words, provenance
+from geoseg.raster.recodeplan import RecodePlan, RecodeSettings, plan_recode
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import read_strips
-from geoseg.raster.style import is_folder_of_maps
+from geoseg.raster.whole import whole_folder
 from geoseg.raster.writer import RasterWriter
 
+__all__ = ["RecodePlan", "RecodeSettings", "Recoded", "plan_recode", "recode", "recode_files"]
+
 _ROWS = 512
-_SUFFIXES = (".tif", ".tiff")
 _MOST_DIFFERENT = 4096
 """Values without a code that are told apart; more are counted together."""
 _SHOWN = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecodeSettings:
-    """What becomes what."""
-
-    codes: str | None = None
-    """"1=1,5=2,*=0" or "#00ffff=1,#000000=nodata"; see `geoseg.raster.codes`."""
-    classes: str | None = None
-    """As for `Legend.parse`. Alone, its colours or values say what becomes what."""
-    threshold: int | None = None
-    """Channels of colours are off below this and on from it; None for exact colours."""
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not 1 <= self.threshold <= 255:
-            raise OptionError(f"--threshold {self.threshold} is none: give a number from 1 to 255")
-        if self.classes is not None and codes_file(self.codes):
-            raise OptionError(f"--codes {self.codes} lists classes, as --classes does: give one")
-
-    def words(self) -> dict[str, Any]:
-        """Return what was asked for, as the options of the command line."""
-        words: dict[str, Any] = {}
-        for name in ("codes", "classes"):
-            value = getattr(self, name)
-            if value is not None:
-                words[name] = value if "=" in value else Path(value).name
-        return words | ({} if self.threshold is None else {"threshold": self.threshold})
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecodePlan:
-    """What will be done; `recode` does it."""
-
-    rasters: tuple[FileHead, ...]
-    """Those that can be opened, in the order named."""
-    output: Path
-    """The class raster, or the folder of them."""
-    folder: bool
-    """Whether the output is a folder of rasters."""
-    settings: RecodeSettings
-    """What was asked for."""
-    codes: Codes
-    """What was written as codes."""
-    given: Legend | None
-    """Classes, if a person gave them."""
-    legend: Legend
-    """Classes of what is made."""
-    problems: tuple[Problem, ...]
-    """Rasters that cannot be opened."""
-    overwrite: bool
-    """Whether what is there may be replaced."""
-
-    @property
-    def pixels(self) -> int:
-        """Pixels to read."""
-        return sum(head.grid.window.area for head in self.rasters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,76 +58,6 @@ class Recoded:
     """Rasters that cannot be used."""
     seconds: float
     """Time that it took."""
-
-
-def plan_recode(
-    rasters: Sequence[str | Path],
-    output: str | Path,
-    *,
-    settings: RecodeSettings,
-    overwrite: bool = False,
-) -> RecodePlan:
-    """Open rasters, and find out what becomes what.
-
-    Parameters
-    ----------
-    rasters, output, settings, overwrite
-        As for `recode_files`, which says what can go wrong, too.
-    """
-    text = None if codes_file(settings.codes) else settings.codes
-    listed = settings.classes or (None if text else settings.codes)
-    given = None if listed is None else Legend.parse(listed)
-    codes = parse_codes(text, given)
-    paths = expand(rasters)
-    folder = Path(output).suffix.lower() not in _SUFFIXES
-    if folder:
-        if Path(output).suffix.lower() in RASTER_SUFFIXES:
-            raise OutputError(f"{output}: class rasters are *.tif; name one so, or name a folder")
-        target = check_output_folder(
-            output, overwrite=overwrite, holds=is_folder_of_maps, what="class rasters"
-        )
-        refuse_holding(target, [path for path in paths if is_local_file(path)])
-    else:
-        target = check_output(output, overwrite=overwrite, suffixes=_SUFFIXES)
-        refuse_inputs([target], paths)
-        if len(paths) > 1:
-            raise OptionError(
-                f"{target} is one file, and there are {len(paths)} rasters: name a folder with -o"
-            )
-    heads, problems = _heads(paths)
-    legend = legend_of_codes(
-        codes_for(codes, given, heads[0], settings.threshold)[0], given, names_of(heads[0])
-    )
-    return RecodePlan(
-        rasters=tuple(heads),
-        output=target,
-        folder=folder,
-        settings=settings,
-        codes=codes,
-        given=given,
-        legend=legend,
-        problems=tuple(problems),
-        overwrite=overwrite,
-    )
-
-
-def _heads(paths: Sequence[str]) -> tuple[list[FileHead], list[Problem]]:
-    """Open files; those that cannot be are listed."""
-    heads: list[FileHead] = []
-    problems: list[Problem] = []
-    stems: dict[str, str] = {}
-    for path in paths:
-        try:
-            heads.append(read_head(path))
-        except InputError as error:
-            problems.append(Problem(path, str(error)))
-            continue
-        other = stems.setdefault(Path(path).stem, path)
-        if other != path:
-            raise InputError(f"{other} and {path} have the same name, and so would what they give")
-    if not heads:
-        raise RasterReadError(problems[0].reason)
-    return heads, problems
 
 
 def recode_files(
@@ -236,7 +96,8 @@ def recode_files(
     BandError
         A raster holds neither one band nor colours.
     RasterReadError
-        No raster can be read. In a folder, those that cannot are left out and listed.
+        No raster can be read. In a folder, those that cannot are left out and listed, as are those
+        that hold neither values nor colours.
     OutputError
         The output cannot be written.
     """
@@ -251,16 +112,10 @@ def recode(
     began = time.perf_counter()
     run = _Run(plan=plan, workers=workers, progress=progress)
     if plan.folder:
-        with TemporaryFolder(plan.output) as hidden:
-            try:
-                made = hidden.path / "maps"
-                made.mkdir()
-                for head in plan.rasters:
-                    run.try_one(head, made / f"{Path(head.path).stem}.tif")
-                run.check()
-                hidden.publish_folder(made)
-            except OSError as error:
-                raise output_error(error, plan.output) from error
+        with whole_folder(plan.output, overwrite=plan.overwrite) as made:
+            for head in plan.rasters:
+                run.try_one(head, made / f"{Path(head.path).stem}.tif")
+            run.check()
     else:
         run.one(plan.rasters[0], plan.output)
     return Recoded(
@@ -288,8 +143,8 @@ class _Run:
     files: int = 0
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     problems: list[Problem] = field(default_factory=list)
-    unlisted: Counter[int | float] = field(default_factory=Counter)
-    of_colours: bool = False
+    unlisted: Counter[tuple[bool, float]] = field(default_factory=Counter)
+    """How often there is what no code names: whether it is a colour, and its number."""
     where: list[str] = field(default_factory=list)
     """Rasters that hold what no code names."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -298,10 +153,10 @@ class _Run:
         self.problems += self.plan.problems
 
     def try_one(self, head: FileHead, target: Path) -> None:
-        """Make one raster of several; go on where it cannot be read, or holds what is unknown."""
+        """Make one raster of several; go on where it cannot be used, or holds what is unknown."""
         try:
             self._make(head, target)
-        except RasterReadError as error:
+        except (RasterReadError, BandError) as error:
             self.problems.append(Problem(head.path, str(error)))
         except _UnlistedError:
             pass  # the others are looked through, to be told of all at once
@@ -316,7 +171,6 @@ class _Run:
     def _make(self, head: FileHead, target: Path) -> None:
         plan = self.plan
         codes, by_colour = codes_for(plan.codes, plan.given, head, plan.settings.threshold)
-        self.of_colours |= by_colour
         with open_classes(head, codes, by_colour) as scene:
             look = Look.of(head, codes, by_colour, scene, plan.settings.threshold)
             before = self.unlisted.total()
@@ -368,9 +222,11 @@ class _Run:
         if unknown.any():
             found, counts = np.unique(keys[unknown], return_counts=True)
             with self._lock:
-                for key, count in zip(found.tolist(), counts.tolist(), strict=True):
-                    many = len(self.unlisted) >= _MOST_DIFFERENT
-                    self.unlisted[np.inf if many and key not in self.unlisted else key] += count
+                for number, count in zip(found.tolist(), counts.tolist(), strict=True):
+                    key = (look.by_colour, float(number))
+                    if len(self.unlisted) >= _MOST_DIFFERENT and key not in self.unlisted:
+                        key = (look.by_colour, np.inf)
+                    self.unlisted[key] += count
         return (np.where(valid & ~unknown, ids, NODATA).astype(np.uint8),), valid
 
     def check(self) -> None:
@@ -381,20 +237,24 @@ class _Run:
                     f"no raster can be used; the first: {self.problems[0].reason}"
                 )
             return
-        kinds = [(k, n) for k, n in self.unlisted.most_common() if k != np.inf]
+        kinds = [(k, n) for k, n in self.unlisted.most_common() if k[1] != np.inf]
         kinds.sort(key=lambda item: (-item[1], item[0]))
-        words = [self._said(key) for key, _ in kinds[:_SHOWN]]
+        words = [_said(*key) for key, _ in kinds[:_SHOWN]]
         shown = ", ".join(
             f"{word} ({count:,} px)" for word, (_, count) in zip(words, kinds, strict=False)
         )
         more = "" if len(kinds) <= _SHOWN else f" and {len(kinds) - _SHOWN:,} others"
         others = f" and {len(self.where) - 1:,} more" if len(self.where) > 1 else ""
-        exact = self.of_colours and self.plan.settings.threshold is None
+        exact = (
+            any(is_colour for is_colour, _ in self.unlisted)
+            and self.plan.settings.threshold is None
+        )
         inexact = ", or give --threshold 128 where colours are not exact" if exact else ""
         raise LabelError(
             f"{self.where[0]}{others}: no code names {shown}{more}; add {words[0]}=ID, or *=nodata"
             f" for all that is not listed, to --codes{inexact}"
         )
 
-    def _said(self, key: float) -> str:
-        return hex_of(unpacked(int(key))) if self.of_colours else f"{key:.0f}"
+
+def _said(is_colour: bool, number: float) -> str:
+    return hex_of(unpacked(int(number))) if is_colour else f"{number:.0f}"

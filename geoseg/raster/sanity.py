@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import InputError, RasterReadError
 from geoseg.raster.fingerprint import fingerprint_files
+from geoseg.raster.grid import Grid
 from geoseg.raster.handles import CACHE_BYTES, small_block_cache
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.scene import Scene
@@ -255,8 +256,16 @@ def sizes(scene: Scene, label: Scene) -> str:
     return text if factor is None else f"{text}: 1 to {factor}"
 
 
-def whole_factor(large: Scene, small: Scene) -> int | None:
-    """How many times as wide and as high one scene is as another; None for no whole number."""
+class HasGrid(Protocol):
+    """A scene, or what the head of a file says."""
+
+    @property
+    def grid(self) -> Grid:
+        """Its pixels."""
+
+
+def whole_factor(large: HasGrid, small: HasGrid) -> int | None:
+    """How many times as wide and as high one raster is as another; None for no whole number."""
     one, other = large.grid, small.grid
     factor = one.width // other.width
     same = (one.width, one.height) == (factor * other.width, factor * other.height)

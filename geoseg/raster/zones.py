@@ -238,6 +238,11 @@ def whole_areas(
     return found
 
 
+def plane_areas(shapes: NDArray[Any]) -> NDArray[np.float64]:
+    """(n,) areas of polygons in the units of their coordinates, squared."""
+    return np.asarray(shapely.area(shapes), np.float64)
+
+
 def ground_areas(shapes: NDArray[Any], crs: str) -> NDArray[np.float64]:
     """Square metres on the ellipsoid of polygons, their sides geodesics between many points.
 

@@ -101,7 +101,7 @@ TRANSFORMS = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["gpkg", "geojson"])
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "parquet"])
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_raster_to_polygons_and_back_loses_nothing(name: str, suffix: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
@@ -110,7 +110,8 @@ def test_raster_to_polygons_and_back_loses_nothing(name: str, suffix: str, tmp_p
     raster = write(tmp_path / "map.tif", pixels, transform=transform)
     out = tmp_path / f"out.{suffix}"
     vectorise(raster, out)
-    table = geopandas.read_file(out).to_crs("EPSG:32612")
+    read = geopandas.read_parquet if suffix == "parquet" else geopandas.read_file
+    table = read(out).to_crs("EPSG:32612")
     assert shapely.is_valid(table.geometry.to_numpy()).all()
     back = features.rasterize(
         zip(table.geometry, table["class"], strict=True),
@@ -314,7 +315,7 @@ def test_an_output_that_is_there_stays(raster: Path, tmp_path: Path) -> None:
     assert len(geopandas.read_file(out)) == 4
 
 
-@pytest.mark.parametrize("suffix", ["gpkg", "geojson"])
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "parquet"])
 def test_neither_workers_nor_another_run_change_a_byte(tmp_path: Path, suffix: str) -> None:
     rng = np.random.default_rng(0)
     raster = write(tmp_path / "map.tif", rng.integers(0, 4, (300, 280)).astype(np.uint8))

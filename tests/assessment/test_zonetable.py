@@ -17,6 +17,7 @@ import shapely
 from affine import Affine
 
 from geoseg.assessment.vectorise import VectoriseSettings, vectorise
+from geoseg.assessment.zonetable import _Held
 from geoseg.errors import OptionError, OutputError, VectorError
 from geoseg.raster.legend import Legend
 from geoseg.raster.polygons.files import layer
@@ -230,7 +231,7 @@ def test_zones_that_cannot_be_are_one_line_and_leave_nothing(
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("suffix", ["gpkg", "geojson"])
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "parquet"])
 def test_workers_change_no_byte(raster: Path, zones: Path, tmp_path: Path, suffix: str) -> None:
     found = []
     for workers in (1, 3):
@@ -239,3 +240,18 @@ def test_workers_change_no_byte(raster: Path, zones: Path, tmp_path: Path, suffi
         vectorise(raster, out, settings=settings, workers=workers, overwrite=True)
         found.append(out.read_bytes())
     assert found[0] == found[1]
+
+
+def test_sums_have_room_for_the_classes_that_occur_in_the_order_of_their_ids() -> None:
+    held = _Held(3)
+    held.expect(np.array([[7, 255], [7, 7]], np.uint8))
+    held.counts[1, held.slots[7]] = 5
+    held.expect(np.array([[2, 7]], np.uint8))
+    held.counts[2, held.slots[2]] = 4
+    held.areas[2, held.slots[2]] = 40_000
+    assert held.counts.shape == held.areas.shape == (3, 3)
+    held.sort()
+    assert held.codes == [2, 7, 255]
+    assert held.sums(7, areas=False).tolist() == [0, 5, 0]
+    assert held.sums(2, areas=True).tolist() == [0, 0, 4]
+    assert held.sums(9, areas=True).tolist() == [0, 0, 0]

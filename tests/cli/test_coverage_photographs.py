@@ -244,3 +244,41 @@ def test_points_of_an_earlier_run_do_not_stay_beside_a_new_table(
         pixels.save(path)
     assert call("coverage", maps, *words, "--overwrite") == 0
     assert not (tmp_path / "c.gpkg").exists()
+
+
+def test_maps_that_are_not_there_are_to_blame_themselves(
+    mapped: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--target", "plant", "--images", mapped[1], "-o", tmp_path / "c.csv"]
+    assert call("coverage", tmp_path / "nope", *words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"Error: {tmp_path}/nope: no such file or folder; check the path"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {2: (48, 51, 30), 4: (2, 21, 0)},
+        {1: "N", 2: (95, 0, 0), 3: "E", 4: (2, 0, 0)},
+        {1: "N", 2: (48, 51, 30)},
+        {1: "N", 2: (0, 0, 0), 3: "E", 4: (0, 0, 0)},
+    ],
+)
+def test_photographs_whose_place_cannot_be_used_are_told(
+    mapped: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    place: dict[int, Any],
+) -> None:
+    maps, images = mapped
+    exif = Image.Exif()
+    exif[0x8825] = place
+    shot = Image.fromarray(np.full((2, 4, 3), 120, np.uint8))
+    shot.save(images / "half.jpg", exif=exif.tobytes())
+    words = ["--target", "plant", "--images", images, "-o", tmp_path / "c.csv"]
+    assert call("coverage", maps, *words) == 0
+    said = capsys.readouterr().err
+    assert "1 photograph says in its EXIF a place that is none" in said
+    assert "half.jpg" in said
+    assert "none.jpg" not in said  # it says nothing of a place
+    assert len(geopandas.read_file(tmp_path / "c.gpkg")) == 1

@@ -71,7 +71,7 @@ def test_polygons_become_classes_numbered_by_name(
     assert call("rasterise", plots, "--like", scene, "--field", "crop", "-o", out) == 0
     said = capsys.readouterr()
     assert "classes by name: 1 crop, 2 weed" in said.err
-    assert "1 polygons have a value that is no class ((empty) 1)" in said.err
+    assert "1 polygon has a value that is no class ((empty) 1)" in said.err
     n = 255
     assert codes(out).tolist() == [
         [2, 2, 1, 1, 1, n],
@@ -195,7 +195,7 @@ def test_polygons_that_miss_the_scene_are_refused(
     assert "no polygon lies on it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("suffix", ["gpkg", "geojson"])
+@pytest.mark.parametrize("suffix", ["gpkg", "geojson", "parquet"])
 @pytest.mark.parametrize("words", [["--field", "class"], ["--field", "name"], []])
 @pytest.mark.parametrize("more", [[], ["--dissolve"]])
 def test_polygons_of_a_map_give_back_the_map_and_its_legend(
@@ -288,7 +288,7 @@ def test_a_folder_of_annotations_becomes_a_folder_of_masks(
     assert "1 annotations without a picture of their name are left out: lost.json" in said
     assert "1 pictures without an annotation get no raster: c.png" in said
     # What __ignore__ means is known; moss is not.
-    assert "1 polygons have a value that is no class (moss 1);" in said
+    assert "1 polygon has a value that is no class (moss 1);" in said
     assert Legend.of_raster(out / "b.tif") == Legend.parse("0=soil,1=crop,2=weed")
     assert call("rasterise", drawn, "--like", pictures, *words) == 1
     assert "there already" in capsys.readouterr().err
@@ -389,3 +389,68 @@ def test_annotations_give_back_the_masks_that_they_were_drawn_from(
         np.add.at(pairs, both, 1)
     union = pairs.sum(0) + pairs.sum(1) - np.diag(pairs)
     assert (np.diag(pairs) / union > [0.99, 0.96, 0.92]).all()
+
+
+@pytest.fixture
+def zoned(scene: Path, plots: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A map, and its polygons in a file that has a layer of zones too."""
+    made, vector = tmp_path / "map.tif", tmp_path / "zoned.gpkg"
+    given = ["--field", "crop", "--classes", "7=crop:#123456,20=weed:#654321"]
+    assert call("rasterise", plots, "--like", scene, *given, "-o", made) == 0
+    assert call("vectorise", made, "--zones", plots, "-o", vector) == 0
+    return made, vector
+
+
+def test_of_the_layers_of_a_map_with_zones_the_classes_are_meant(
+    zoned: tuple[Path, Path], scene: Path, tmp_path: Path
+) -> None:
+    made, vector = zoned
+    assert call("rasterise", vector, "--like", scene, "-o", tmp_path / "b.tif") == 0
+    assert np.array_equal(codes(made), codes(tmp_path / "b.tif"))
+
+
+def test_layers_of_other_programs_have_to_be_named(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "two.gpkg"
+    columns = {"class": [1], "name": ["a"], "color": ["#ff0000"]}
+    frame = geopandas.GeoDataFrame(columns, geometry=[box(0, 0, 2, 2)], crs=32612)
+    frame.to_file(path, layer="one")
+    frame[["geometry"]].to_file(path, layer="other")
+    assert call("rasterise", path, "--like", scene, "-o", tmp_path / "b.tif") == 1
+    assert "has several layers of polygons; name one" in capsys.readouterr().err
+
+
+def test_polygons_that_name_their_classes_are_held_against_a_map_by_their_names(
+    zoned: tuple[Path, Path], scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, vector = zoned
+    assert call("evaluate", made, vector, "--json", "-q") == 0
+    assert told(capsys)["scores"]["pixel_accuracy"] == 1
+    # Other ids for the same names; one of the classes is known alone.
+    again = tmp_path / "b.tif"
+    words = ["--like", scene, "--classes", "1=weed,2=crop", "-o", again]
+    assert call("rasterise", vector, *words) == 0
+    expected = np.select([codes(made) == 7, codes(made) == 20], [2, 1], 255)
+    assert np.array_equal(codes(again), expected)
+    words = ["--like", scene, "--classes", "1=weed", "-o", again, "--overwrite"]
+    assert call("rasterise", vector, *words) == 0
+    assert np.array_equal(codes(again), np.where(codes(made) == 20, 1, 255))
+    # Ids mean nothing where there are names: 7 is crop, whatever others call 7.
+    words = ["--like", scene, "--classes", "7=soil,20=ice", "-o", again, "--overwrite"]
+    assert call("rasterise", vector, *words) == 1
+    assert "no polygon is of a class: their values are" in capsys.readouterr().err
+
+
+def test_polygons_of_a_map_without_names_are_of_other_classes_by_their_ids(
+    scene: Path, tmp_path: Path
+) -> None:
+    bare, grid = tmp_path / "bare.tif", plain_grid(4, 6)
+    pixels = np.repeat([[[3, 3, 3, 5, 5, 5]]], 4, axis=1).astype(np.uint8)
+    with PlainWriter(bare, grid, band_names=["class"], dtype="uint8", nodata=None) as writer:
+        writer.write(grid.window, pixels)
+    vector, out = tmp_path / "v.gpkg", tmp_path / "b.tif"
+    assert call("vectorise", bare, "-o", vector) == 0
+    words = ["--like", scene, "--classes", "3=field,5=road"]
+    assert call("rasterise", vector, *words, "-o", out) == 0
+    assert np.array_equal(codes(out), pixels[0])

@@ -175,3 +175,26 @@ def test_geoparquet_needs_pyarrow_and_says_so(
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert call("vectorise", raster, "-o", tmp_path / "out.parquet") == 2
     assert "GeoParquet needs pyarrow: install it" in capsys.readouterr().err
+
+
+def test_polygons_cut_at_zones_are_told_as_the_layer_has_them(
+    raster: Path, districts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.gpkg"
+    words = ["--zones", districts, "--zone-field", "name", "--dissolve", "-o", out]
+    assert call("vectorise", raster, *words, "--json", "-q") == 0
+    found = json.loads(capsys.readouterr().out)
+    layer = geopandas.read_file(out, layer="out")
+    assert found["features"] == len(layer)
+    assert found["polygons"] == layer["polygons"].sum()
+    told = {c["id"]: (c["polygons"], c["hectares"]) for c in found["classes"]}
+    assert sorted(told) == sorted(set(layer["class"]))
+    for one, rows in layer.groupby("class"):
+        assert told[one][0] == rows["polygons"].sum()
+        assert told[one][1] == pytest.approx(rows["area_ha"].sum(), abs=1e-4)
+    # A pixel is a hectare.
+    for c in found["classes"]:
+        assert c["pixels"] == pytest.approx(c["hectares"], abs=0.6)
+    assert call("vectorise", raster, *words, "--overwrite") == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert f": {len(layer)} features of {found['polygons']} polygons in " in first

@@ -15,6 +15,7 @@ from affine import Affine
 from PIL import Image
 
 from geoseg.errors import GridError, LabelError
+from geoseg.raster.drawn import left_out
 from geoseg.raster.grid import Grid
 from geoseg.raster.labelme import Annotation, is_labelme, read_labelme
 
@@ -91,6 +92,10 @@ def test_shapes_without_area_are_counted_and_left_out(tmp_path: Path) -> None:
     assert found.left_out == {
         "line": 1, "point": 2, "polygon without area": 3, "circle without area": 1
     }  # fmt: skip
+    assert left_out([found]) == [
+        "shapes without area are left out: 1 circle without area, 1 line, 2 points,"
+        " 3 polygons without area"
+    ]
 
 
 def test_a_crossing_outline_is_repaired(tmp_path: Path) -> None:

@@ -409,6 +409,14 @@ def test_colours_of_unnamed_classes_are_told_apart_by_the_colour_blind(count: in
     assert min(color_distance(a, b) for a, b in itertools.combinations(colours, 2)) > 15
 
 
+@pytest.mark.parametrize("names", [["water", "herb"], ["class 1", "water"], ["cult", "crops", "x"]])
+def test_a_class_of_any_colour_does_not_look_like_one_that_is_known_by_its_own(
+    names: list[str],
+) -> None:
+    for one, other in itertools.combinations(class_colors(names), 2):
+        assert color_distance(one, other) >= 20
+
+
 def test_colours_are_unique_whatever_the_names_and_given_ones_stay() -> None:
     assert len(set(class_colors(["forest"] * 60))) == 60
     assert len(set(Legend.of_values(range(255)).colors)) == 255

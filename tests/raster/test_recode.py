@@ -210,7 +210,7 @@ def test_every_type_is_looked_up_as_a_dictionary_would(
 
 def test_measurements_are_no_codes(make_raster: MakeRaster, tmp_path: Path) -> None:
     source = make_raster("a.tif", np.array([[1, 0.5, np.nan]], np.float32))
-    with pytest.raises(LabelError, match=r"a.tif: holds values such as 0.5, which are measure"):
+    with pytest.raises(BandError, match=r"a.tif: holds values such as 0.5, which are measure"):
         run(source, tmp_path / "out.tif", codes="1=1,*=2")
 
 
@@ -342,6 +342,36 @@ def test_rasters_that_cannot_be_read_are_left_out_and_listed(tmp_path: Path) -> 
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "a.qml", "a.tif", "a.tif.aux.xml",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["0.tif", "z.tif"])
+def test_rasters_that_are_neither_values_nor_colours_are_left_out_and_listed(
+    make_raster: MakeRaster, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "m"
+    picture(folder / "a.png", [[0, 1]])
+    make_raster(f"m/{name}", np.zeros((4, 1, 2), np.uint16))
+    make_raster("m/y.tif", np.array([[0, 0.5]], np.float32))
+    found = run(folder, tmp_path / "out", codes="0=0,1=1")
+    assert found.files == 1
+    assert sorted(Path(p.path).name for p in found.problems) == sorted([name, "y.tif"])
+    assert "has 4 bands" in " ".join(p.reason for p in found.problems)
+    assert not (tmp_path / "out" / name).exists()
+    (folder / "a.png").unlink()
+    with pytest.raises(InputError, match=r"no raster can be used; the first: .*bands|measure"):
+        run(folder, tmp_path / "none", codes="0=0,1=1")
+    assert not (tmp_path / "none").exists()
+
+
+def test_colours_and_values_of_one_folder_are_told_as_what_they_are(tmp_path: Path) -> None:
+    values = Image.fromarray(np.array([[1, 9]], np.uint8))
+    (tmp_path / "m").mkdir()
+    values.save(tmp_path / "m" / "a.png")
+    colours = np.array([[CYAN, (0, 0, 9)]], np.uint8)
+    picture(tmp_path / "m" / "b.png", colours)
+    with pytest.raises(LabelError) as caught:
+        run(tmp_path / "m", tmp_path / "out", classes="1=urban:#00ffff")
+    assert "no code names 9 (1 px), #000009 (1 px);" in str(caught.value)
 
 
 def test_all_rasters_are_looked_through_for_what_no_code_names(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_a_scene_without_place_takes_pixels_without_place(tmp_path: Path) -> Non
     assert read_region(tmp_path / "x.shp", grid).mask(grid.window).sum() == 6
     with pytest.raises(VectorError, match=r"x\.shp has no coordinate system"):
         read_region(tmp_path / "x.shp", grid_of())
-    with pytest.raises(VectorError, match="the scene has no coordinate system"):
+    with pytest.raises(VectorError, match=r"the scene has none, .*gdal_edit"):
         read_region(geojson(tmp_path / "y.geojson", shapely.box(0, 0, 1, 1)), grid)
 
 
@@ -290,6 +290,36 @@ def test_what_is_wrong_with_a_region_is_said_in_one_line(
             read_region(source, grid_of())
         assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("cut.geojson", b'{"type": "FeatureCollection", "features": [', "no whole JSON .*get it"),
+        ("list.json", b'{"type": "Topology"}', "JSON and no GeoJSON .its type is 'Topology'"),
+        ("list.json", b"[]", "JSON and no GeoJSON .its type is None"),
+        ("empty.gpkg", b"", "it is empty; get it anew"),
+        ("some.gpkg", b"words", "GDAL knows no format of it; give"),
+    ],
+)
+def test_the_reason_why_a_file_is_none_is_said_with_what_to_do(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(VectorError, match=f"{name} is no vector file that can be read: .*{said}"):
+        read_region(tmp_path / name, grid_of())
+
+
+def test_files_that_are_lost_or_broken_are_said_in_short(tmp_path: Path) -> None:
+    box = shapely.box(300000, 4199700, 300300, 4200000)
+    for name in ("x.shp", "x.gpkg"):
+        pyogrio.write_dataframe(frame([box], "EPSG:32612"), tmp_path / name)
+    (tmp_path / "x.shx").unlink()
+    with pytest.raises(VectorError, match=r"x.shp cannot be read without x.shx: copy all files"):
+        read_region(tmp_path / "x.shp", grid_of())
+    (tmp_path / "cut.gpkg").write_bytes((tmp_path / "x.gpkg").read_bytes()[:500])
+    with pytest.raises(VectorError, match=r"cut.gpkg cannot be read \(.*malformed\): get it anew"):
+        read_region(tmp_path / "cut.gpkg", grid_of())
 
 
 def test_fingerprints_tell_regions_apart() -> None:

@@ -6,22 +6,22 @@ Pixels of a photograph have no area on the ground: coverage is a share of pixels
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from geoseg.assessment.coverage.previews import drawn_preview
 from geoseg.assessment.coverage.result import tags_of
 from geoseg.assessment.coverage.share import coverage_of_counts
 from geoseg.assessment.coverage.source import Source, open_source
 from geoseg.assessment.coverage.table import csv_of, free_name, style_of
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import InputError, LabelError, OptionError, OutputError, RasterReadError
-from geoseg.raster.heads import expand, read_head
+from geoseg.raster.heads import expand, read_head, refuse_missing
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.output import (
     TemporaryFolder,
@@ -31,12 +31,9 @@ from geoseg.raster.output import (
     refuse_inputs,
 )
 from geoseg.raster.pairing import file_names, pair_by_stem
-from geoseg.raster.photographs import place_of
+from geoseg.raster.photographs import has_bad_place, place_of
 from geoseg.raster.provenance import made_geopackage
-from geoseg.raster.scene import Scene
-from geoseg.raster.strips import Strip, read_strips
-
-_ROWS = 256
+from geoseg.raster.whole import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +137,7 @@ def coverage_of_photographs(
     if previews is not None and images is None:
         raise OptionError("--previews are drawn on the photographs: name their folder by --images")
     paths = expand([maps])
+    refuse_missing(paths)
     partners, notes = _partners(paths, images)
     if images is not None:
         _check_points(points, overwrite=overwrite)
@@ -158,7 +156,7 @@ def coverage_of_photographs(
                 previews, overwrite=overwrite, holds=is_folder_of_previews, what="previews"
             )
             hidden = stack.enter_context(TemporaryFolder(folder))
-            (hidden.path / "previews").mkdir()
+            _keep(hidden, "previews", None)
         found = []
         strays: Counter[str] = Counter()
         for path, source in zip(paths, sources, strict=True):
@@ -166,8 +164,9 @@ def coverage_of_photographs(
             one = _measure(source, stages, picture, workers)
             strays[source.name] += source.strays.pixels
             if hidden is not None and picture is not None:
-                place = hidden.path / "previews" / f"{Path(path).stem}.jpg"
-                place.write_bytes(_preview(source, picture, one, workers))
+                name = f"previews/{Path(path).stem}.jpg"
+                title = _title(source, one)
+                _keep(hidden, name, drawn_preview(source, picture, title=title, workers=workers))
             found.append(one)
             if progress is not None:
                 progress(1)
@@ -182,6 +181,12 @@ def coverage_of_photographs(
             outputs.append(hidden.target)
     if pixels := sum(strays.values()):
         notes.append(f"{pixels:,} px hold values that are no class and count as without data")
+    if lost := [path for path in partners.values() if has_bad_place(path)]:
+        says = "photograph says in its" if len(lost) == 1 else "photographs say in their"
+        notes.append(
+            f"{len(lost):,} {says} EXIF a place that is none, and no point is made of that:"
+            f" {file_names(lost)}"
+        )
     whole = sum(one.counted_px for one in found)
     first = sources[0]
     return PhotographCoverage(
@@ -195,6 +200,18 @@ def coverage_of_photographs(
         else {name: sum(one.stage == name for one in found) for name in stages.names},
         notes=tuple(notes),
     )
+
+
+def _keep(hidden: TemporaryFolder, name: str, content: bytes | None) -> None:
+    """Put a file where it waits to appear, or make a folder for such files."""
+    place = hidden.path / name
+    try:
+        if content is None:
+            place.mkdir()
+        else:
+            place.write_bytes(content)
+    except OSError as error:
+        raise output_error(error, hidden.target) from error
 
 
 def _check_points(points: Path, *, overwrite: bool) -> None:
@@ -327,10 +344,7 @@ def _write(
     text = csv_of(columns)
     placed = [i for i, one in enumerate(found) if one.place is not None]
     if not placed:
-        with TemporaryFolder(table) as folder:
-            made = folder.path / table.name
-            made.write_text(text, encoding="utf-8", newline="\n")
-            folder.publish(made, {}, overwrite=overwrite, stale=stale)
+        write_whole(table, text, overwrite=overwrite, stale=stale)
         return [table]
     # Imported here: it takes a second, and few photographs know where they were taken.
     from geoseg.raster.vector import points_at, wgs84, write_footprints  # noqa: PLC0415
@@ -358,41 +372,8 @@ def _tags(
     return tags_of(sources[0], options, stages, digests, name=maps)
 
 
-def _preview(source: Source, picture: str, one: Photograph, workers: int) -> bytes:
-    """Draw one photograph with its classes."""
-    # Imported here: it brings matplotlib's fonts.
-    from geoseg.report.photographs import MOST_SIDE, preview  # noqa: PLC0415
-    from geoseg.report.pictures import show_bands  # noqa: PLC0415
-
-    grid, legend = source.scene.grid, source.legend
-    with Scene.open(picture) as scene:
-        step = -(-max(grid.height, grid.width) // MOST_SIDE)
-        names = [scene.band_names[place] for place in show_bands(scene.band_names)]
-        # Grey is shown as three bands alike.
-        one_of_each = list(dict.fromkeys(names))
-        strips = read_strips([scene.select(one_of_each)], target_rows=_ROWS, workers=workers)
-        pixels = _reduced(strips, step)
-        pixels = pixels[[one_of_each.index(name) for name in names]]
-    with source.scene:
-        index = _reduced(source.strips(grid.window, workers), step)
-    if legend is None:
-        raise ValueError("maps without classes are refused before")
-    if pixels.dtype != np.uint8:
-        most = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "iu" else pixels.max()
-        pixels = np.clip(pixels * (255 / max(float(most), 1e-12)), 0, 255).astype(np.uint8)
+def _title(source: Source, one: Photograph) -> str:
+    """Return what stands above a preview."""
     share = "no coverage" if one.counted_px == 0 else f"{one.coverage:.1f} %"
     stage = "" if one.stage is None else f", stage {one.stage}"
-    return preview(
-        np.ascontiguousarray(pixels.transpose(1, 2, 0)),
-        index,
-        legend,
-        target=source.target,
-        excluded=source.excluded,
-        title=f"{one.name}: {' + '.join(source.names(source.target))} {share}{stage}",
-    )
-
-
-def _reduced(strips: Iterable[Strip], step: int) -> NDArray[Any]:
-    """(…, rows, cols): every so many-th pixel, strip by strip."""
-    parts = [strip.arrays[0][..., -strip.row % step :: step, ::step].copy() for strip in strips]
-    return np.concatenate(parts, axis=-2)
+    return f"{one.name}: {' + '.join(source.names(source.target))} {share}{stage}"

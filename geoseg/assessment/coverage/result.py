@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,5 +159,6 @@ def tags_of(
         said["stages"] = stages.source
     command = ["geoseg", "coverage", name, *option_words(said)]
     files = [one for one in (source.said, stages.source if stages else None) if one is not None]
-    tables = {one: fingerprint_files([one]) for one in files if Path(one).is_file()}
+    # Path.is_file raises where a text is too long for a name.
+    tables = {one: fingerprint_files([one]) for one in files if os.path.isfile(one)}
     return provenance(command, {**inputs, **tables}, options=said)

@@ -131,7 +131,8 @@ def coverage_by_zone(
     ]
     off = int(np.count_nonzero(layout.valid(counts) + layout.missing(counts) == 0))
     if off:
-        notes.append(f"{off} of {len(found)} zones have no ground on {source.name}")
+        has = "has" if off == 1 else "have"
+        notes.append(f"{off} of {len(found)} zones {has} no ground on {source.name}")
     tally = Counter(zone.stage for zone in found)
     return Result(
         outputs=(target, table),

@@ -140,7 +140,7 @@ def test_what_lies_off_the_map_is_without_data(map_: Path, tmp_path: Path) -> No
     assert np.isnan(found.zones[1].coverage)
     assert found.zones[1].nodata_share == 100
     assert found.counted == 1
-    assert f"1 of 2 zones have no ground on {map_}" in found.notes
+    assert f"1 of 2 zones has no ground on {map_}" in found.notes
     assert table(tmp_path / "o.csv")[1]["coverage"] == ""
 
 
