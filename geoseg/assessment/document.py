@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from geoseg.assessment.evaluate import Evaluation
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.findings import Common, Findings
 from geoseg.assessment.measures.bootstrap import (
     OF_CLASS,
@@ -42,6 +42,8 @@ def document(
     """
     names = distinct([found.prediction for found in evaluations])
     sides = []
+    shared = findings.common
+    apart = shared is not None and not shared.is_all_of([found.scores for found in evaluations])
     for number, found in enumerate(evaluations):
         side = summary(found)
         side["prediction"] = names[number]
@@ -54,11 +56,11 @@ def document(
             side["seams"] = _seams(findings.seams[number + 1], findings.seams[0])
         if findings.stages is not None:
             side["stages"] = stages_json(findings.stages[number])
-        side["notes"] += findings.notes
-        if findings.common is not None:
+        side["notes"] += findings.of(number)[0].notes
+        if shared is not None and apart:
             side["notes"].append(
                 f"scored on its own {count(found.scores.scored)} px; side by side on the"
-                f" {count(findings.common.pixels)} px that all maps have"
+                f" {count(shared.pixels)} px that all maps have"
             )
         side["settings"] = settings
         sides.append(side)
@@ -137,7 +139,7 @@ def _common(
     shared = own if common is None else common.scores
     return {
         "pixels": shared[0].scored,
-        "same_pixels": common is None,
+        "same_pixels": common is None or common.is_all_of(own),
         "predictions": [
             {
                 "prediction": name,

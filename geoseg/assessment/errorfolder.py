@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from geoseg.assessment.errormap import BAND, ErrorMap
-from geoseg.assessment.evaluate import Comparison, Evaluation
+from geoseg.assessment.evaluate import Comparison
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.errors import InputError, OptionError, OutputError
 from geoseg.raster.heads import read_head
 from geoseg.raster.output import TemporaryFolder, check_output_folder, output_error

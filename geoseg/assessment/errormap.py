@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.assessment.evaluate import Comparison, Evaluation
+from geoseg.assessment.evaluate import Comparison
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.measures.errors import error_kinds
 from geoseg.raster.legend import NODATA
 from geoseg.raster.provenance import option_words, provenance

@@ -11,7 +11,7 @@ from typing import Any
 from geoseg.assessment.classrows import ClassRows
 from geoseg.assessment.confusion import Confusion, Scores
 from geoseg.assessment.document import document
-from geoseg.assessment.evaluate import Evaluation
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.findings import Findings, Wanted, pixels_of
 from geoseg.assessment.measures.boundary import check_distance
 from geoseg.assessment.passes import differ_in_pixels, joined, read_again, total_common

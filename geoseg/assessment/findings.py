@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from geoseg.assessment.confusion import Confusion, Scores
@@ -94,7 +95,11 @@ class Common:
     @property
     def pixels(self) -> int:
         """Number of pixels."""
-        return int(self.confusions[0].counts.sum())
+        return self.scores[0].scored
+
+    def is_all_of(self, own: Sequence[Scores]) -> bool:
+        """Whether these are all pixels that each prediction, scored by itself, is scored on."""
+        return all(one.scored == self.pixels for one in own)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,6 +118,13 @@ class Findings:
     """None where each prediction is scored on the same pixels anyway."""
     notes: tuple[str, ...] = ()
     """What was done otherwise than asked, in words."""
+    own: tuple[Findings, ...] = ()
+    """Where folders hold different maps, what was found in all maps of each folder: one prediction
+    each. All else is then of the maps that every folder has."""
+
+    def of(self, prediction: int) -> tuple[Findings, int]:
+        """Where to look for what was found of a prediction by itself: findings, number in them."""
+        return (self.own[prediction], 0) if self.own else (self, prediction)
 
 
 def class_index(item: int | str, legend: Legend) -> int:

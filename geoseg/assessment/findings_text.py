@@ -32,6 +32,10 @@ def words(result: Evaluated, *, matrix: bool = False) -> str:
     parts: list[str] = []
     if len(documents) > 1:
         parts += _side_by_side(result.content["common"], result.content["differences"])
+        if not (result.content["common"]["same_pixels"] or documents[0]["unpredicted_is_wrong"]):
+            parts[-1] += (
+                "; --unpredicted wrong\n  counts the pixels that a map leaves out as errors"
+            )
     for found, content in zip(result.evaluations, documents, strict=True):
         lines = [text(found, matrix=matrix)]
         if "intervals" in content:
@@ -79,8 +83,7 @@ def _side_by_side(common: Mapping[str, Any], differences: Sequence[Mapping[str, 
         parts[-1] += (
             f"\n  on the {count(common['pixels'])} px that all maps have; below, each on its own"
             f" ({count(min(own))} to {count(max(own))} px):"
-            "\n  one that leaves out what is hard looks better there; --unpredicted wrong counts"
-            " what is left out"
+            "\n  one that leaves out what is hard looks better there"
         )
     return parts
 

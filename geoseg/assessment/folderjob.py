@@ -12,8 +12,8 @@ import numpy as np
 from geoseg.assessment.classrows import ClassRows
 from geoseg.assessment.confusion import Confusion
 from geoseg.assessment.document import document
-from geoseg.assessment.evaluate import Evaluation, check_scored
 from geoseg.assessment.evaluating import PATCHES, Evaluated, Reports
+from geoseg.assessment.evaluation import Evaluation, check_scored
 from geoseg.assessment.findings import Findings, Wanted, pixels_of
 from geoseg.assessment.many import few_notes, one_of_many, together
 from geoseg.assessment.measures.blocks import Blocks
@@ -21,11 +21,15 @@ from geoseg.assessment.measures.boundary import check_distance
 from geoseg.assessment.measures.stagetable import stages_of_units
 from geoseg.assessment.passes import Pass, differ_in_pixels, joined, read_again, total_common
 from geoseg.assessment.sides import Sides
+from geoseg.assessment.text import counted
 from geoseg.assessment.worst import Worst
 from geoseg.assessment.writing import write_report
 from geoseg.errors import LabelError, OptionError
 from geoseg.raster.legend import Legend
 from geoseg.raster.pairing import file_names
+
+_OF_ONE = ("intervals", "boundary", "seams", "stages", "photographs", "maps")
+"""What is said of each prediction, beyond its scores."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +52,8 @@ class FolderJob:
     """What was asked for, for the report."""
     notes: tuple[str, ...] = ()
     """Files that were left out, in words."""
+    alone: tuple[FolderJob, ...] = ()
+    """Where folders hold different maps, each folder with all of its own."""
 
     def check(self) -> None:
         """Refuse what cannot be done, before any pixel is read.
@@ -71,6 +77,8 @@ class FolderJob:
             if len(self.names) > 2:
                 raise OptionError("rasters of errors are of one prediction; evaluate one by one")
             check_errors(self.reports.errors, overwrite=self.reports.overwrite)
+        for one in self.alone:
+            one.check()
         stages = self.wanted.stages
         if stages is not None:
             if self.photographs and stages.cell is not None:
@@ -126,11 +134,13 @@ class FolderJob:
     def work(self) -> int:
         """Pixels that are read, for who shows progress."""
         again = 1 if self._reads_each_twice or len(self.names) > 2 else 0
-        return sum(side.work + again * side.comparisons[0].window.area for side in self.sides)
+        mine = sum(side.work + again * side.comparisons[0].window.area for side in self.sides)
+        return mine + sum(one.work for one in self.alone)
 
     def run(self, *, workers: int = 4, progress: Callable[[int], None] | None = None) -> Evaluated:
         """Count each map, sum up, and write; see `Comparison.run`."""
         self.check()
+        own = [one.run(workers=workers, progress=progress) for one in self.alone]
         found = [
             tuple(
                 one.run(workers=workers, progress=progress, may_be_empty=True)
@@ -139,7 +149,7 @@ class FolderJob:
             for side in self.sides
         ]
         job, found = self._without_empty(found)
-        return job._finish(found, workers, progress)
+        return job._finish(found, own, workers, progress)
 
     def _without_empty(
         self, found: list[tuple[Evaluation, ...]]
@@ -149,8 +159,9 @@ class FolderJob:
         if len(kept) == len(found) or not kept:
             return self, found
         gone = [stem for i, stem in enumerate(self.stems) if i not in set(kept)]
-        what = "photographs" if self.photographs else "maps"
-        note = f"{len(gone):,} {what} hold nothing to score: {file_names(gone)}"
+        what = counted(len(gone), "photograph" if self.photographs else "map")
+        hold = "holds" if len(gone) == 1 else "hold"
+        note = f"{what} {hold} nothing to score: {file_names(gone)}"
         job = replace(
             self,
             stems=tuple(self.stems[i] for i in kept),
@@ -162,6 +173,7 @@ class FolderJob:
     def _finish(
         self,
         found: list[tuple[Evaluation, ...]],
+        own: Sequence[Evaluated],
         workers: int,
         progress: Callable[[int], None] | None,
     ) -> Evaluated:
@@ -199,7 +211,11 @@ class FolderJob:
                 worst.add(number, got.overview)
                 passes.append(replace(got, overview=None))
             findings = self._findings(passes, found, evaluations)
-            content = self._content(found, evaluations, findings)
+            each = self._one_by_one(found, findings)
+            if own:
+                evaluations = tuple(self._told(one.evaluations[0]) for one in own)
+                findings = replace(findings, own=tuple(one.findings for one in own))
+            content = self._content(evaluations, findings, each, own)
             if reports.report is not None:
                 page = None
                 if reports.with_page:
@@ -210,6 +226,7 @@ class FolderJob:
                         self.sides,
                         self.stems,
                         self.legend,
+                        each=each,
                         worst=None if self.photographs else worst,
                         scenes=reports.scene,
                     )
@@ -257,6 +274,14 @@ class FolderJob:
         evaluations: tuple[Evaluation, ...],
     ) -> Findings:
         common = total_common(passes, found)
+        if self.alone:
+            # What is drawn of each folder by itself is drawn from all of its own.
+            shared = [p.common_blocks or p.blocks for p in passes]
+            passes = [
+                replace(p, blocks=None, common_blocks=b)
+                for p, b in zip(passes, shared, strict=True)
+            ]
+            common = common or tuple(one.confusion for one in evaluations)
         findings = joined(
             passes, evaluations, self.wanted, common=common, photographs=self.photographs
         )
@@ -271,18 +296,35 @@ class FolderJob:
         )
         return replace(findings, stages=stages)
 
-    def _content(
-        self,
-        found: Sequence[tuple[Evaluation, ...]],
-        evaluations: tuple[Evaluation, ...],
-        findings: Findings,
-    ) -> dict[str, Any]:
-        content = document(evaluations, findings, settings=self.settings)
-        for p, side in enumerate(content.get("predictions", [content])):
-            side["photographs" if self.photographs else "maps"] = [
+    def _told(self, own: Evaluation) -> Evaluation:
+        """Say of a folder that is scored on all of its own what there is to say of all folders."""
+        return replace(own, notes=tuple(dict.fromkeys((*self.notes, *own.notes))))
+
+    def _one_by_one(
+        self, found: Sequence[tuple[Evaluation, ...]], findings: Findings
+    ) -> list[list[dict[str, Any]]]:
+        """Say how each map was scored, a list a prediction."""
+        return [
+            [
                 one_of_many(stem, one[p], findings, p, place)
                 for place, (stem, one) in enumerate(zip(self.stems, found, strict=True))
             ]
+            for p in range(len(self.names) - 1)
+        ]
+
+    def _content(
+        self,
+        evaluations: tuple[Evaluation, ...],
+        findings: Findings,
+        each: Sequence[list[dict[str, Any]]],
+        own: Sequence[Evaluated],
+    ) -> dict[str, Any]:
+        content = document(evaluations, findings, settings=self.settings)
+        for p, side in enumerate(content.get("predictions", [content])):
+            side["photographs" if self.photographs else "maps"] = each[p]
+            if own:
+                found = own[p].content
+                side |= {key: found[key] for key in _OF_ONE if key in found}
         return content
 
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from geoseg.assessment.evaluating import Reports
 from geoseg.assessment.findings import Wanted
 from geoseg.assessment.folderjob import FolderJob
 from geoseg.assessment.mapfiles import are_folders, common_legend, lacks_place, pair_maps
-from geoseg.assessment.sides import compare_sides
+from geoseg.assessment.sides import Sides, compare_sides
+from geoseg.assessment.text import counted
 from geoseg.errors import GridError, OptionError, VectorError
 from geoseg.raster.legend import Legend
 from geoseg.raster.pairing import file_names
@@ -36,6 +39,8 @@ def compare_folders(
     """Pair maps with labels by their names without ending, and lay them on each other.
 
     Maps of which nothing lies in the region, or on labels that all share, are left out and told.
+    Where folders hold different maps, those of all are compared, and each folder is scored on all
+    of its own.
 
     Parameters
     ----------
@@ -62,12 +67,14 @@ def compare_folders(
     """
     names = [path.rstrip("/") for path in folders]
     many = pair_maps(names)
+    apart = [pair_maps([name, names[-1]]) for name in names[:-1]] if many.uneven else []
     if many.photographs and region is not None:
         raise OptionError("photographs have no place on Earth, so there is no region of them")
     said: tuple[str, ...] = ()
     legend = classes
     if legend is None:
-        legend, said = common_legend(many.files)
+        files = dict.fromkeys((*many.files, *(one for each in apart for one in each.files)))
+        legend, said = common_legend(list(files))
     sides, stems, off = [], [], []
     error: GridError | VectorError | None = None
     for one in many.files:
@@ -99,7 +106,19 @@ def compare_folders(
         stems.append(one.name)
     if not sides and error is not None:
         raise error
-    left = [f"{len(off):,} maps lie off the labels or the region: {file_names(off)}"] if off else []
+    left = []
+    if off:
+        lie = "lies" if len(off) == 1 else "lie"
+        left = [f"{counted(len(off), 'map')} {lie} off the labels or the region: {file_names(off)}"]
+    how: dict[str, Any] = {
+        "ignore": ignore,
+        "leave_out": leave_out,
+        "region": region,
+        "assume_aligned": assume_aligned,
+        "strict_grid": strict_grid,
+        "unpredicted_is_wrong": unpredicted_is_wrong,
+        "labels_name": labels_name,
+    }
     job = FolderJob(
         names=(*names[:-1], labels_name or names[-1]),
         stems=tuple(stems),
@@ -108,7 +127,36 @@ def compare_folders(
         wanted=wanted,
         reports=reports or Reports(),
         settings=dict(settings or {}),
-        notes=(*many.notes, *said, *left),
+        notes=(*many.notes, *said, *left, *overlaps(sides, stems)),
+        alone=tuple(
+            compare_folders([name, names[-1]], wanted=wanted, classes=legend, **how)
+            for name in names[: len(apart)]
+        ),
     )
     _ = job.legend
     return job
+
+
+def overlaps(sides: Sequence[Sides], stems: Sequence[str]) -> tuple[str, ...]:
+    """Tell of georeferenced maps that share ground, by their bounds, if there are any."""
+    grids = [side.comparisons[0].prediction.grid for side in sides]
+    found = []
+    systems = [None if grid.crs is None else grid.crs.to_wkt() for grid in grids]
+    for system in dict.fromkeys(systems):
+        here = [i for i, other in enumerate(systems) if other == system and other is not None]
+        if len(here) < 2:
+            continue
+        left, bottom, right, top = np.array([grids[i].bounds() for i in here]).T
+        # Edges that are the same but for rounding share no ground.
+        slack = 0.01 * np.array([min(map(abs, grids[i].resolution)) for i in here])
+        for place, i in enumerate(here):
+            shared = (left[place] < right - slack) & (right[place] > left + slack)
+            shared &= (bottom[place] < top - slack) & (top[place] > bottom + slack)
+            if np.count_nonzero(shared) > 1:
+                found.append(stems[i])
+    if not found:
+        return ()
+    return (
+        f"{counted(len(found), 'map')} overlap others, and what two of them hold counts in both:"
+        f" {file_names(found)}",
+    )

@@ -132,6 +132,7 @@ def page_of_folders(
     stems: Sequence[str],
     legend: Legend,
     *,
+    each: Sequence[Sequence[Mapping[str, Any]]],
     worst: Worst | None,
     scenes: str | None = None,
 ) -> str:
@@ -145,6 +146,8 @@ def page_of_folders(
         One of each a map.
     legend
         The classes.
+    each
+        Of each prediction how each map was scored, in the order of `sides`.
     worst
         The worst patches of all maps; None of photographs, which are shown whole.
     scenes
@@ -155,7 +158,7 @@ def page_of_folders(
     pages = []
     for p, one in enumerate(documents):
         if worst is None:
-            found = one["photographs"]
+            found = each[p]
             order = sorted(range(len(found)), key=lambda i: -found[i]["wrong_pixels"])
             patches = [
                 _of_photograph(sides[i], stems[i], legend, p, found[i], pictures) for i in order[:8]

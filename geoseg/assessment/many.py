@@ -12,7 +12,7 @@ import numpy as np
 
 from geoseg.assessment.codes import Tally
 from geoseg.assessment.confusion import Confusion
-from geoseg.assessment.evaluate import Evaluation
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.findings import Findings
 
 _MOST_NOTES = 5

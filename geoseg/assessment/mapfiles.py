@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.assessment.align import name_disagreements, names_many
+from geoseg.assessment.text import counted
 from geoseg.errors import InputError, LabelError
 from geoseg.raster.heads import RASTER_SUFFIXES, expand, read_head
 from geoseg.raster.labelme import annotations_in
@@ -40,6 +41,8 @@ class ManyMaps:
     """Whether all have the same labels: one raster of the ground of all."""
     notes: tuple[str, ...]
     """How they were paired, and files that were left out, in words."""
+    uneven: bool = False
+    """Whether a folder has maps with labels that another has not; `files` are those of all."""
 
 
 def are_folders(sources: Sequence[str]) -> bool:
@@ -113,7 +116,7 @@ def pair_maps(sources: Sequence[str]) -> ManyMaps:
         masks = expand([labels])
         photographs = photographs and not read_head(masks[0]).grid.is_georeferenced
     notes: list[str] = []
-    found = _by_labels(folders, files, masks, labels, notes)
+    found, uneven = _by_labels(folders, files, masks, labels, notes)
     if not found:
         raise InputError(
             f"{labels} holds no mask of the name of a map in {folders[0]}: files belong together by"
@@ -124,6 +127,7 @@ def pair_maps(sources: Sequence[str]) -> ManyMaps:
         photographs=photographs,
         one_labels=masks == [labels],
         notes=tuple(notes),
+        uneven=uneven,
     )
 
 
@@ -133,19 +137,22 @@ def _by_labels(
     masks: Sequence[str],
     labels: str,
     notes: list[str],
-) -> list[MapFiles]:
+) -> tuple[list[MapFiles], bool]:
+    """Pair files; say whether some maps are not in every folder."""
+    partial: list[str] = []
     if masks == [labels]:
         first, *others = files
         of: dict[str, list[str]] = {path: [path] for path in first}
         for more in others:
-            for mine, theirs in pair_by_stem(first, more).pairs:
+            paired = pair_by_stem(first, more)
+            for mine, theirs in paired.pairs:
                 of[mine].append(theirs)
+            partial += paired.second_alone
         whole = {m: paths for m, paths in of.items() if len(paths) == len(folders)}
-        left = [m for m in first if m not in whole]
-        if left:
-            notes.append(f"{len(left):,} maps that are not in every folder: {file_names(left)}")
+        partial = [*(m for m in first if m not in whole), *partial]
         rows = [(paths, labels) for paths in whole.values()]
     else:
+        lacking: dict[str, list[str]] = {}
         by_mask: dict[str, list[str]] = {}
         for folder, found in zip(folders, files, strict=True):
             paired = pair_by_stem(found, masks)
@@ -153,17 +160,32 @@ def _by_labels(
                 by_mask.setdefault(mask, []).append(mine)
             if paired.pairs and paired.note is not None:
                 notes.append(paired.note)
-            for alone, what in (
-                (paired.first_alone, f"maps of {folder} without a mask are left out"),
-                (paired.second_alone, f"masks without a map in {folder} are left out"),
-            ):
-                if alone:
-                    notes.append(f"{len(alone):,} {what}: {file_names(alone)}")
+            if alone := paired.first_alone:
+                what = counted(len(alone), "map")
+                are = "is" if len(alone) == 1 else "are"
+                notes.append(
+                    f"{what} of {folder} without a mask {are} left out: {file_names(alone)}"
+                )
+            lacking[folder] = list(paired.second_alone)
+        for folder, lost in lacking.items():
+            if missed := [mask for mask in lost if mask not in by_mask]:
+                what = counted(len(missed), "mask")
+                are = "is" if len(missed) == 1 else "are"
+                notes.append(
+                    f"{what} without a map in {folder} {are} left out: {file_names(missed)}"
+                )
         rows = [(paths, mask) for mask, paths in by_mask.items() if len(paths) == len(folders)]
+        partial = [paths[0] for paths in by_mask.values() if len(paths) < len(folders)]
     found_all = [
         MapFiles(name=Path(paths[0]).stem, maps=tuple(paths), labels=mask) for paths, mask in rows
     ]
-    return sorted(found_all, key=lambda one: one.name)
+    if partial:
+        one = len(partial) == 1
+        notes.append(
+            f"{counted(len(partial), 'map')} {'is' if one else 'are'} not in every folder, so"
+            f" {'it is' if one else 'they are'} not compared side by side: {file_names(partial)}"
+        )
+    return sorted(found_all, key=lambda one: one.name), bool(partial)
 
 
 def lacks_place(path: str, others: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg.assessment.classrows import ClassRows
 from geoseg.assessment.confusion import NOTHING, Confusion, count_pairs
-from geoseg.assessment.evaluate import Evaluation
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.findings import Common, Findings, Wanted, few_blocks, pixels_of
 from geoseg.assessment.measures.blocks import BlockCounter, Blocks
 from geoseg.assessment.measures.bootstrap import Bootstrap, bootstrap

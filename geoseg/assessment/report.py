@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import geoseg
-from geoseg.assessment.evaluate import Evaluation
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.text import count, file_name, pairs, percent, score, table
 from geoseg.raster.output import TemporaryFolder, check_output, output_error
 
@@ -150,13 +150,14 @@ def text(found: Evaluation, *, matrix: bool = False) -> str:
     lines += table(header, rows, right=[True, False, *[True] * 7])
     lines.append("")
     place = "map" if found.region is None else "region"
+    of = "of the patches" if found.of_patches else f"{percent(_share(found))} of the {place}"
     overall = [
         ("pixel accuracy (PA)", score(scores.pixel_accuracy)),
         ("mean accuracy (MPA)", score(scores.mean_accuracy)),
         ("mean IoU (mIoU)", score(scores.mean_iou)),
         ("mean F1", score(scores.mean_f1)),
         ("kappa", score(scores.kappa)),
-        ("scored", f"{count(scores.scored)} px, {percent(_share(found))} of the {place}"),
+        ("scored", f"{count(scores.scored)} px, {of}"),
     ]
     lines += pairs(overall)
     if matrix:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geoseg.assessment.align import at_scale_of, lay_on, name_disagreements, open_classes
-from geoseg.assessment.evaluate import Comparison, Evaluation, compare
+from geoseg.assessment.evaluate import Comparison, compare
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Legend
 

@@ -12,8 +12,8 @@ import numpy as np
 from geoseg.assessment.codes import Tally
 from geoseg.assessment.confusion import Confusion
 from geoseg.assessment.document import document
-from geoseg.assessment.evaluate import Evaluation, check_scored
 from geoseg.assessment.evaluating import Evaluated, Reports
+from geoseg.assessment.evaluation import Evaluation, check_scored
 from geoseg.assessment.findings import Findings, class_index
 from geoseg.assessment.writing import write_report
 from geoseg.errors import DatasetError, OptionError
@@ -49,6 +49,7 @@ class SplitJob:
     def run(self, *, workers: int = 2, progress: Callable[[int], None] | None = None) -> Evaluated:
         """Score the model, each patch alone, in evaluation mode, and write.
 
+        A pixel of a scene that several patches hold counts once, as the first of them has it.
         At most four workers are used.
 
         Raises
@@ -80,6 +81,7 @@ class SplitJob:
             self.split,
             device=resolve_device(self.device),
             workers=min(_MOST_WORKERS, workers),
+            once=True,
         )
         counts = np.array(scores["confusion"], np.int64)
         if counts.ndim != 2:
@@ -103,8 +105,10 @@ class SplitJob:
             unknown_predictions=Tally(),
             region=None,
             notes=(
-                "pixels are those of the patches that have a label, patches that overlap alike",
+                "pixels are those of the patches that have a label, each counted once: in the first"
+                " patch that holds it",
             ),
+            of_patches=True,
         )
         check_scored(found)
         if progress is not None:

@@ -8,11 +8,12 @@ from pathlib import PurePath
 from unicodedata import combining, east_asian_width
 
 from geoseg.report import numbers
-from geoseg.report.numbers import NONE, count
+from geoseg.report.numbers import NONE, count, counted
 
 __all__ = [
     "NONE",
     "count",
+    "counted",
     "display_width",
     "file_name",
     "file_size",

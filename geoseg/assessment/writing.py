@@ -209,24 +209,26 @@ def _one_by_one(sides: Sequence[Mapping[str, Any]], key: str) -> str:
 
 
 def _cells(sides: Sequence[Mapping[str, Any]], findings: Findings) -> str:
-    cells = findings.cells
-    if cells is None or findings.stages is None:
-        return ""
-    maps = [[one["name"] for one in side.get("maps", [])] for side in sides]
     rows = []
-    for side, names_of_maps, found in zip(sides, maps, findings.stages, strict=True):
+    for p, side in enumerate(sides):
+        of_side, number = findings.of(p)
+        if of_side.cells is None or of_side.stages is None:
+            continue
+        cells, found = of_side.cells, of_side.stages[number]
+        maps, names = [one["name"] for one in side.get("maps", [])], found.scores.names
         places = zip(cells.rows.tolist(), cells.cols.tolist(), cells.centres.tolist(), strict=True)
         percents = zip(found.true_percent.tolist(), found.found_percent.tolist(), strict=True)
         stages = zip(found.true.tolist(), found.found.tolist(), strict=True)
-        names = found.scores.names
-        of = cells.maps.tolist()
-        every = zip(of, places, percents, stages, strict=True)
-        for number, (row, col, centre), shares, (true, predicted) in every:
+        scored = found.scored.tolist()
+        every = zip(cells.maps.tolist(), places, percents, stages, scored, strict=True)
+        for of, (row, col, centre), shares, (true, predicted), is_scored in every:
+            if not is_scored:  # by another map it is, and of this one nothing is known here
+                continue
             # NaN: nothing counts there.
             known = [value if value == value else None for value in shares]  # noqa: PLR0124
-            said = [side["prediction"], *([names_of_maps[number]] if names_of_maps else [])]
+            said = [side["prediction"], *([maps[of]] if maps else [])]
             rows.append([*said, row, col, *centre, *known, names[true], names[predicted]])
-    which = ["map"] if maps[0] else []
+    which = ["map"] if "maps" in sides[0] else []
     places_of = ["row", "col", "x", "y"]
     header = ["prediction", *which, *places_of, "coverage_labels", "coverage"]
     return _csv([*header, "stage_labels", "stage"], rows)

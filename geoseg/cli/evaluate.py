@@ -106,7 +106,8 @@ def _items(
 @click.option(
     "--stages",
     metavar="agde|TABLE.csv",
-    help="Compare stages of coverage as well, cell by cell; see geoseg coverage.",
+    help="Compare stages of coverage as well, cell by cell. Both count the pixels that are scored"
+    " alone, so a cell at the edge of the map may differ from that of geoseg coverage.",
 )
 @click.option(
     "--target",
@@ -126,7 +127,7 @@ def _items(
     "--cell",
     metavar="SIZE",
     help="Side of the cells of --stages: 300m, 10px; the cells of geoseg coverage --cell. A"
-    " photograph is one.",
+    " photograph is one. Of many maps each has cells of its own: one on the border of two is two.",
 )
 @click.option(
     "--errors",
@@ -200,7 +201,10 @@ def command(
     scored on all of its own.
 
     Folders of maps, or patterns in quotes, go with labels of the same names, and are scored each
-    and all together, whatever their grids. Georeferenced maps may share one raster of labels.
+    and all together, whatever their grids. Georeferenced maps may share one raster of labels. Of
+    several folders the maps that all have are compared, and each is scored on all of its own.
+
+    With --split a pixel that several patches hold counts once.
 
     \b
     Examples:

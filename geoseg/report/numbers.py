@@ -80,3 +80,8 @@ def setting(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(setting, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write how many there are of something: "1 map", "1,204 maps"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -91,8 +91,10 @@ figure img{display:block;width:auto;max-width:100%;height:auto}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));
  gap:1.25rem 2rem;margin:1rem 0}
 .grid figure{margin:0}
-.pictures{display:flex;flex-wrap:wrap;gap:1rem 1.2rem;align-items:flex-end;margin:.8rem 0}
-.pictures figure{margin:0;max-width:15.5rem}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,15.5rem),15.5rem));
+ gap:.35rem 1.2rem;margin:.8rem 0}
+.pictures figure{margin:0 0 .65rem;display:grid;grid-row:span 2;grid-template-rows:subgrid}
+.pictures figure>:first-child{align-self:end}
 .pictures img{max-height:15rem}
 .strip{margin:1.5rem 0 1.9rem;break-inside:avoid}
 .strip .row{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:.6rem}

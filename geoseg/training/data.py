@@ -51,16 +51,27 @@ class LabelledPatches:
 
     @classmethod
     def of(
-        cls, dataset: PatchDataset, split: str, chosen: NDArray[np.int64] | None = None
+        cls,
+        dataset: PatchDataset,
+        split: str,
+        chosen: NDArray[np.int64] | None = None,
+        *,
+        once: bool = False,
     ) -> LabelledPatches:
         """Open a split of a data set, or the patches of it that are chosen.
+
+        With `once` a pixel of a scene that several patches have is labelled in the first alone.
 
         Raises
         ------
         DatasetError
-            The set has no labels.
+            The set has no labels; or, with `once`, no index of where its patches lie.
         """
         arrays: PatchArrays = dataset.split(split)
+        if once:
+            from geoseg.patches.once import each_once  # noqa: PLC0415 — few runs need it
+
+            arrays = each_once(dataset, arrays)
         counts, presence = arrays.class_pixels, None
         if dataset.labelling == "patches" and arrays.presence is not None:
             presence = arrays.presence if chosen is None else arrays.presence[chosen]

@@ -14,7 +14,8 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
-from geoseg.assessment.evaluate import Evaluation, compare
+from geoseg.assessment.evaluate import compare
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 from geoseg.raster.writer import RasterWriter

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geoseg.assessment.evaluate import Evaluation
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.report import summary
 from geoseg.errors import GridError
 

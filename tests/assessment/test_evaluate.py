@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from geoseg.assessment.evaluate import Evaluation, compare
+from geoseg.assessment.evaluate import compare
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.report import text
 from geoseg.errors import (
     BandError,

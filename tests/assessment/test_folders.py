@@ -121,8 +121,8 @@ def test_photographs_without_partner_or_labels_are_left_out_and_told(
     nothing = np.full((2, 5), 255, np.uint8)
     Image.fromarray(nothing).save(tmp_path / "masks/three.png")
     job, got = evaluate(folders)
-    assert job.notes == (f"1 masks without a map in {folders[0]} are left out: two.png",)
-    assert "1 photographs hold nothing to score: three" in got.evaluations[0].notes
+    assert job.notes == (f"1 mask without a map in {folders[0]} is left out: two.png",)
+    assert "1 photograph holds nothing to score: three" in got.evaluations[0].notes
     assert [one["name"] for one in got.content["photographs"]] == ["one"]
 
 
@@ -218,3 +218,36 @@ def test_photographs_to_show_are_looked_for_before_any_pixel_is_read(
     )
     with pytest.raises(RasterReadError, match="holds no rasters"):
         job.check()
+
+
+@pytest.mark.parametrize("resamples", [0, 20])
+def test_folders_of_other_photographs_are_each_scored_on_all_of_their_own(
+    tmp_path: Path, resamples: int
+) -> None:
+    masks = fill(tmp_path / "masks", MASKS)
+    full = fill(tmp_path / "full", MAPS)
+    short = fill(tmp_path / "short", {name: MAPS[name] for name in ("one", "two")})
+    stages = StagesWanted(table=StageTable.agde(), target=("SC",), excluded=("sky",))
+    wanted = Wanted(stages=stages, resamples=resamples)
+    _, got = evaluate([full, short, masks], wanted, reports=Reports(report=tmp_path / "out"))
+    for folder, mine in zip((full, short), got.content["predictions"], strict=True):
+        alone = evaluate([folder, masks], wanted)[1].content
+        for key in ("scores", "stages", "photographs"):
+            assert mine[key] == alone[key]
+        assert mine.get("intervals") == alone.get("intervals")
+    assert [one["own_pixels"] for one in got.content["common"]["predictions"]] == [26, 16]
+    assert got.content["common"]["pixels"] == 16
+    drawn = "interval" in got.content["differences"][0]["scores"]["pixel_accuracy"]
+    assert drawn == (resamples > 0)
+    note = "1 map is not in every folder, so it is not compared side by side: three.png"
+    assert note in got.content["predictions"][0]["notes"]
+    with (tmp_path / "out/photographs.csv").open() as file:
+        names = [(row["prediction"], row["name"]) for row in csv.DictReader(file)]
+    assert names == [
+        ("full", "one"),
+        ("full", "three"),
+        ("full", "two"),
+        ("short", "one"),
+        ("short", "two"),
+    ]
+    assert "on the 16 px that all maps have; below, each on its own (16 to 26 px)" in words(got)

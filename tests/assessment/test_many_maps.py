@@ -114,6 +114,57 @@ def test_stages_are_of_the_cells_of_every_scene(folders: list[str], tmp_path: Pa
         assert [row["name"] for row in csv.DictReader(file)] == ["a", "b"]
 
 
+def test_folders_of_other_maps_are_each_scored_on_all_of_their_own(
+    fill: Callable[..., str], tmp_path: Path
+) -> None:
+    short = fill("short", {"a": MAPS["a"]})
+    full, labels = fill("full", MAPS), fill("labels", LABELS)
+    stages = StagesWanted(table=StageTable.agde(), target=("cane",), cell=CellSize.parse("40m"))
+    wanted = Wanted(
+        stages=stages, resamples=20, block=CellSize.parse("1px"), boundary=CellSize.parse("1px")
+    )
+    reports = Reports(report=tmp_path / "out")
+    got = evaluate([short, full, labels], wanted, reports=reports)
+    for folder, mine in zip((short, full), got.content["predictions"], strict=True):
+        alone = evaluate([folder, labels], wanted).content
+        for key in ("scores", "classes", "confusion", "intervals", "boundary", "stages", "maps"):
+            assert mine[key] == alone[key]
+    assert [one.scores.scored for one in got.evaluations] == [4, 12]
+    common = got.content["common"]
+    assert (common["pixels"], common["same_pixels"]) == (4, False)
+    assert [one["own_pixels"] for one in common["predictions"]] == [4, 12]
+    assert got.content["differences"][0]["scores"]["pixel_accuracy"]["difference"] == 0
+    note = "1 map is not in every folder, so it is not compared side by side: b.tif"
+    assert note in got.content["predictions"][1]["notes"]
+    with (tmp_path / "out/cells.csv").open() as file:
+        rows = [(row["prediction"], row["map"]) for row in csv.DictReader(file)]
+    assert rows == [("short", "a"), ("full", "a"), ("full", "b"), ("full", "b")]
+    assert "own pixels" in (tmp_path / "out/report.html").read_text()
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_folders_of_other_maps_without_a_gap_are_compared_on_those_of_all(
+    fill: Callable[..., str], wrong: bool
+) -> None:
+    full, short = fill("full", LABELS), fill("short", {"b": LABELS["b"]})
+    got = evaluate([full, short, fill("labels", LABELS)], unpredicted_is_wrong=wrong).content
+    assert got["common"]["pixels"] == 2
+    assert [one["own_pixels"] for one in got["common"]["predictions"]] == [7, 2]
+
+
+def test_maps_that_overlap_are_told(fill: Callable[..., str]) -> None:
+    ground = ([[1, 1], [2, 2]], Affine(10, 0, 300000, 0, -10, 4000000))
+    beside = ([[1, 1], [2, 2]], Affine(10, 0, 300020, 0, -10, 4000000))
+    over = ([[1, 1], [2, 2]], Affine(10, 0, 300030, 0, -10, 4000000))
+    files = {"a": ground, "b": beside, "c": over}
+    got = evaluate([fill("maps", files), fill("labels", files)])
+    note = "2 maps overlap others, and what two of them hold counts in both: b, c"
+    assert note in got.content["notes"]
+    del files["c"]
+    again = evaluate([fill("maps2", files), fill("labels2", files)])
+    assert not any("overlap" in note for note in again.content["notes"])
+
+
 def test_borders_and_seams_are_of_all_scenes(folders: list[str]) -> None:
     wanted = Wanted(boundary=CellSize.parse("1px"), seams=2)
     got = evaluate(folders, wanted)
@@ -167,7 +218,7 @@ def test_scenes_off_the_region_are_left_out_and_told(folders: list[str]) -> None
     region = "499000,4099000,501000,4101000"
     job = compare_folders(folders, wanted=Wanted(), classes=LEGEND, region=region)
     assert job.stems == ("b",)
-    assert job.notes == ("1 maps lie off the labels or the region: a",)
+    assert job.notes == ("1 map lies off the labels or the region: a",)
     with pytest.raises(VectorError):
         compare_folders(folders, wanted=Wanted(), classes=LEGEND, region="0,0,9,9")
 
@@ -182,7 +233,7 @@ def test_scenes_may_share_labels_that_some_lie_off(
     labels = write(tmp_path / "labels.tif", [[1, 2, 2, 1]], transform=here)
     got = evaluate([maps, str(labels)])
     assert got.evaluations[0].confusion.counts.tolist() == [[2, 0], [2, 2]]
-    assert got.content["notes"][0] == "1 maps lie off the labels or the region: off"
+    assert got.content["notes"][0] == "1 map lies off the labels or the region: off"
     # Maps that lie on labels of another grid do not lie off them.
     beside = (pixels, here @ Affine.translation(0.5, 0))
     shifted = fill("shifted", {"a": (pixels, here), "b": beside})

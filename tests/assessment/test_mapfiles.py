@@ -49,7 +49,7 @@ def test_maps_and_labels_of_the_same_names_are_many(fill: Callable[..., str]) ->
     ]
     assert not got.photographs
     assert not got.one_labels
-    assert got.notes == (f"1 masks without a map in {maps}/*.tif are left out: c.tif",)
+    assert got.notes == (f"1 mask without a map in {maps}/*.tif is left out: c.tif",)
 
 
 def test_tiles_of_one_export_are_one_map(fill: Callable[..., str]) -> None:
@@ -87,7 +87,10 @@ def test_maps_that_another_folder_has_not_are_left_out_where_labels_are_shared(
     labels = fill("labels", {"all.tif": at(0)})
     got = pair_maps([old, new, f"{labels}/all.tif"])
     assert [[Path(m).parent.name for m in one.maps] for one in got.files] == [["old", "new"]]
-    assert got.notes == ("1 maps that are not in every folder: b.tif",)
+    assert got.notes == (
+        "2 maps are not in every folder, so they are not compared side by side: b.tif, c.tif",
+    )
+    assert got.uneven
 
 
 def test_photographs_have_labels_of_their_own(fill: Callable[..., str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geoseg.assessment.evaluating import Evaluated, Job
-from geoseg.assessment.findings import Wanted
+from geoseg.assessment.evaluating import Evaluated, Job, Reports
+from geoseg.assessment.findings import StagesWanted, Wanted
 from geoseg.assessment.folders import compare_folders
 from geoseg.assessment.sides import compare_sides
+from geoseg.assessment.stages import StageTable
 from geoseg.raster.cells import CellSize
 from geoseg.raster.legend import Legend
 
@@ -50,7 +52,9 @@ def files(write: Write, tmp_path: Path) -> dict[str, Path]:
 def test_differences_are_those_of_the_pixels_that_both_maps_have(files: dict[str, Path]) -> None:
     got = evaluate([files["one"], files["other"]], files["truth"], DRAWN).content
     cut = evaluate([files["both1"], files["both2"]], files["truth"], DRAWN).content
-    assert cut["common"]["same_pixels"] is False  # each leaves out pixels, though the same ones
+    assert cut["common"]["same_pixels"] is True  # each leaves out pixels, but the same ones
+    assert not any("on its own" in note for note in cut["predictions"][0]["notes"])
+    assert got["common"]["same_pixels"] is False
     assert got["common"]["pixels"] == cut["predictions"][0]["pixels"]["scored"]
     assert got["common"]["predictions"][1]["scores"] == cut["predictions"][1]["scores"]
     assert (
@@ -118,3 +122,18 @@ def test_many_maps_are_compared_on_common_pixels_of_each(write: Write, tmp_path:
     assert [one["own_pixels"] for one in got["common"]["predictions"]] == [7, 7]
     assert got["predictions"][0]["scores"]["pixel_accuracy"] == 5 / 7
     assert "interval" in got["differences"][0]["scores"]["pixel_accuracy"]
+
+
+def test_cells_where_a_map_has_no_scored_pixel_are_not_written_for_it(
+    write: Write, tmp_path: Path
+) -> None:
+    truth = write(tmp_path / "t.tif", [[1, 2, 1, 2]])
+    left = write(tmp_path / "l.tif", [[1, 1, 255, 255]])
+    full = write(tmp_path / "f.tif", [[1, 2, 1, 1]])
+    stages = StagesWanted(table=StageTable.agde(), target=("a",), cell=CellSize.parse("1px"))
+    sides = compare_sides([str(left), str(full)], str(truth), classes=LEGEND)
+    reports = Reports(report=tmp_path / "out")
+    Job(sides=sides, wanted=Wanted(stages=stages), reports=reports).run(workers=1)
+    with (tmp_path / "out/cells.csv").open() as file:
+        rows = [(row["prediction"], int(row["col"])) for row in csv.DictReader(file)]
+    assert rows == [("l.tif", 0), ("l.tif", 1), *(("f.tif", col) for col in range(4))]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.assessment.evaluate import Evaluation
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.report import summary, text, write_json
 from geoseg.errors import (
     OutputError,

@@ -95,7 +95,7 @@ def test_values_of_polygons_are_ids_of_the_classes_given(
     assert call("evaluate", prediction, labels, "--field", "code", *classes, "--json") == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["confusion"]["counts"] == [[0, 0], [3, 1]]
-    assert "1 polygons have a value that is no class (7 1)" in told.err
+    assert "1 polygon has a value that is no class (7 1)" in told.err
 
 
 def test_polygons_without_a_field_are_one_line(
@@ -208,8 +208,8 @@ def test_polygons_are_labels_of_every_map_that_they_lie_on(
     # Of a as when it is alone, of b two right, of c five right and one not.
     assert found["confusion"]["counts"] == [[3 + 2 + 4, 1], [1 + 1, 1 + 1]]
     assert [one["name"] for one in found["maps"]] == ["a", "b", "c"]
-    assert "1 maps of" in told.err
-    assert "without a mask are left out: off.tif" in told.err
+    assert "1 map of" in told.err
+    assert "without a mask is left out: off.tif" in told.err
 
 
 @pytest.fixture

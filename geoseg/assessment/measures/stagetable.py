@@ -82,8 +82,10 @@ class UnitStages:
     """(units,) stage by the labels, as `StageTable.index`."""
     found: NDArray[np.uint8]
     """(units,) stage by the prediction."""
+    scored: NDArray[np.bool_]
+    """(units,) whether a pixel is scored; of the others nothing is known."""
     scores: StageScores
-    """Of the units with a pixel that is scored; nothing is known of the others."""
+    """Of the units that are scored."""
 
     @classmethod
     def joined(cls, parts: Sequence[UnitStages]) -> UnitStages:
@@ -95,6 +97,7 @@ class UnitStages:
             found_percent=np.concatenate([one.found_percent for one in parts]),
             true=np.concatenate([one.true for one in parts]),
             found=np.concatenate([one.found for one in parts]),
+            scored=np.concatenate([one.scored for one in parts]),
             scores=StageScores(
                 names=first.names, confusion=Confusion.total(confusions, classes=len(first.names))
             ),
@@ -152,5 +155,6 @@ def unit_stages(
         found_percent=found.percent,
         true=true_stage,
         found=found_stage,
+        scored=seen,
         scores=stage_scores(true_stage[seen], found_stage[seen], table),
     )

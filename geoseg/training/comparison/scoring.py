@@ -34,6 +34,7 @@ def score_model(
     device: torch.device,
     batch_size: int = 8,
     workers: int = 2,
+    once: bool = False,
 ) -> dict[str, Any]:
     """Score a model on a split, in evaluation mode, each patch alone and as it is.
 
@@ -54,6 +55,8 @@ def score_model(
     batch_size, workers
         Patches computed together, and threads that read them; neither changes what is counted but
         for rounding.
+    once
+        Whether a pixel of a scene that several patches have counts once, in the first of them.
 
     Returns
     -------
@@ -70,7 +73,7 @@ def score_model(
     bundle = load_bundle(model, device)
     card, network = bundle.card, channels_last(bundle.network)
     settings = card.training.get("settings", {})
-    patches = LabelledPatches.of(_fitting(dataset, card), split)
+    patches = LabelledPatches.of(_fitting(dataset, card), split, once=once)
     downscale, rest = divmod(card.scale, dataset.scale)
     if rest:
         raise DatasetError(
