@@ -111,6 +111,7 @@ def _execute(notebook: NotebookNode) -> NotebookNode:
     with TemporaryDirectory(prefix="geoseg-tutorial-") as folder:
         empty = Path(folder)
         (empty / "work").mkdir()
+        (empty / "tmp").mkdir()  # where notebooks make their folders
         client = NotebookClient(
             notebook,
             timeout=_LONGEST,
@@ -120,7 +121,11 @@ def _execute(notebook: NotebookNode) -> NotebookNode:
         )
         # The same package as here, and no settings of a person.
         paths = os.pathsep.join(part for part in sys.path if part)
-        settings = {"PYTHONPATH": paths, "IPYTHONDIR": str(empty / "ipython")}
+        settings = {
+            "PYTHONPATH": paths,
+            "IPYTHONDIR": str(empty / "ipython"),
+            "TMPDIR": str(empty / "tmp"),
+        }
         return client.execute(env={"OMP_NUM_THREADS": _THREADS, **os.environ, **settings})
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,23 @@ from geoseg.errors import OptionError
 
 _INTERRUPTED = 130
 """Status of a command that was interrupted, and has said so."""
+
+
+class _Own(io.StringIO):
+    """Keeps what the thread that made it prints; what others print goes where it went before.
+
+    Standard output is of the whole process, and a line of another thread would spoil the JSON.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owner, self._before = threading.get_ident(), sys.stdout
+
+    def write(self, text: str, /) -> int:
+        """Take what is printed."""
+        if threading.get_ident() == self._owner:
+            return super().write(text)
+        return self._before.write(text)
 
 
 def call(words: Sequence[str], *, quiet: bool) -> dict[str, Any]:
@@ -34,7 +53,7 @@ def call(words: Sequence[str], *, quiet: bool) -> dict[str, Any]:
     KeyboardInterrupt
         It was interrupted.
     """
-    printed = io.StringIO()
+    printed = _Own()
     given = [*words, "--json", *(["--quiet"] if quiet else [])]
     try:
         with contextlib.ExitStack() as stack:

@@ -103,7 +103,10 @@ def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[f
     help="Also write the model with the regression in it, which needs no --reference then.",
 )
 @click.option(
-    "--report", type=click.Path(), metavar="PATH", help="Also write a page for a browser (.html)."
+    "--report",
+    type=click.Path(),
+    metavar="PATH",
+    help="Also write a page for a browser (.html), and its numbers beside it (.json).",
 )
 @click.option(
     "--tile",

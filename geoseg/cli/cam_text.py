@@ -28,26 +28,10 @@ def summary(result: CamResult, total: int) -> dict[str, object]:
         "notes": list(result.notes),
     }
     if result.scores is not None:
-        told["scores"] = _scores(result.scores)
+        from geoseg.inference.cam.document import scores_document  # noqa: PLC0415 — imports torch
+
+        told["scores"] = scores_document(result.scores)
     return told
-
-
-def _scores(scores: CamScores) -> dict[str, object]:
-    task = scores.presence
-    return {
-        "task_accuracy": None if task is None else task.accuracy,
-        "majority_guess": None if task is None else task.majority,
-        "pixel_majority": scores.pixel_majority,
-        "patches_fitted_on": scores.patches,
-        "ways": {
-            way: {
-                "accuracy": scores.of(way).accuracy,
-                "miou": scores.of(way).mean_iou,
-                "confusion": counts.tolist(),
-            }
-            for way, counts in scores.ways.items()
-        },
-    }
 
 
 def text(result: CamResult, total: int) -> str:

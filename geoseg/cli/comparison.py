@@ -10,6 +10,7 @@ import click
 
 from geoseg.cli.options import emit, note
 from geoseg.cli.progress import progress
+from geoseg.cli.stopped import way_on
 from geoseg.errors import OptionError
 
 if TYPE_CHECKING:
@@ -90,9 +91,8 @@ def run_comparison(
             )
     except KeyboardInterrupt:
         # Said even with -q, for it says how not to lose the work.
-        click.echo(
-            "Interrupted; the same command goes on from here (without --overwrite).", err=True
-        )
+        way = way_on("; the same command goes on from here (without --overwrite)")
+        click.echo(f"Interrupted{way}.", err=True)
         ctx.exit(130)
     paths = {name: str(path) for name, path in found.paths.items()}
     width = max(_NARROWEST, shutil.get_terminal_size((120, 24)).columns)

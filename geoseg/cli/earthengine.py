@@ -13,6 +13,7 @@ from geoseg.cli.earthengine_options import EarthEngineOptions
 from geoseg.cli.earthengine_text import above, export_summary, export_text, summary, text
 from geoseg.cli.options import detail, emit, note, verbosity
 from geoseg.cli.progress import progress
+from geoseg.cli.stopped import way_on
 from geoseg.errors import EarthEngineError, GeosegError, OptionError
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _asker() -> Asker:
 def _kept(target: str) -> str:
     from geoseg.compositing.earthengine.store import folder_of  # noqa: PLC0415
 
-    return f"{folder_of(target)} keeps what was fetched; --resume goes on from there"
+    return f"{folder_of(target)} keeps what was fetched{way_on('; --resume goes on from there')}"
 
 
 def _interrupted(what_is_left: str) -> NoReturn:

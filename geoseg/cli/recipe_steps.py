@@ -11,6 +11,7 @@ import click
 
 from geoseg.cli.launch import WORDS
 from geoseg.cli.recipe_learning import check_learning
+from geoseg.cli.stopped import STEP
 from geoseg.errors import GeosegError, OptionError, RecipeError
 
 if TYPE_CHECKING:
@@ -70,13 +71,14 @@ class CommandsOfClick:
                 )
             for key, values in step.options.items():
                 try:
-                    self._check_option(step.run, found, key, values)
+                    option = _option(step.run, found, key)
+                except GeosegError as error:
+                    raise _misfit(recipe, step, key, "", error) from error
+                try:
+                    self._check_values(step.run, found, option, key, values)
                 except (click.UsageError, GeosegError) as error:
-                    said = f"step {step.name}: {_words(error)}"
-                    for override in recipe.overrides:
-                        if override.startswith(f"{step.group}.{key}="):
-                            raise RecipeError(f"--set {override}: {said}") from error
-                    raise recipe.document.error(step.place("options", key), said) from error
+                    value = _set_value(recipe, step, key)
+                    raise _misfit(recipe, step, key, value, error) from error
             try:
                 found.make_context(step.run, list(step.words()), parent=self._parent)
             except (click.UsageError, GeosegError) as error:
@@ -85,24 +87,14 @@ class CommandsOfClick:
                     step.place(at), f"step {step.name} ({step.run}): {_words(error)}"
                 ) from error
 
-    def _check_option(
-        self, run: str, found: click.Command, key: str, values: Sequence[str | bool]
+    def _check_values(
+        self,
+        run: str,
+        found: click.Command,
+        option: click.Option,
+        key: str,
+        values: Sequence[str | bool],
     ) -> None:
-        from geoseg.recipe.lines import suggestion  # noqa: PLC0415
-
-        options = {
-            name.removeprefix("--"): option
-            for option in found.params
-            if isinstance(option, click.Option)
-            for name in option.opts
-            if name.startswith("--")
-        }
-        if key in _OURS:
-            raise OptionError(f"'{key}' is not for steps: geoseg run sees to it")
-        if key not in options:
-            known = [name for name in options if name not in _OURS]
-            raise OptionError(f"{run} has no option '{key}'{suggestion(key, known)}")
-        option = options[key]
         if len(values) > 1 and not option.multiple:
             raise OptionError(f"'{key}' takes one value, not {len(values)}")
         for value in values:
@@ -133,6 +125,7 @@ class CommandsOfClick:
             found.make_context(step.run, list(typed), parent=self._parent) as inner,
         ):
             inner.meta[WORDS] = (step.run, *typed)
+            inner.meta[STEP] = True
             found.invoke(inner)
         self.running = None
 
@@ -144,6 +137,55 @@ class CommandsOfClick:
             return
         with contextlib.redirect_stdout(sys.stderr):
             yield
+
+
+def _option(run: str, found: click.Command, key: str) -> click.Option:
+    """Find an option of a command that a step may give.
+
+    Raises
+    ------
+    OptionError
+        There is none of that name.
+    """
+    from geoseg.recipe.lines import suggestion  # noqa: PLC0415 — a recipe is being read
+
+    options = {
+        name.removeprefix("--"): option
+        for option in found.params
+        if isinstance(option, click.Option)
+        for name in option.opts
+        if name.startswith("--")
+    }
+    if key in _OURS:
+        raise OptionError(f"'{key}' is not for steps: geoseg run sees to it")
+    if key not in options:
+        known = [name for name in options if name not in _OURS]
+        raise OptionError(f"{run} has no option '{key}'{suggestion(key, known)}")
+    return options[key]
+
+
+def _set_value(recipe: Recipe, step: Step, key: str) -> str:
+    """Name the value of [set] that an option takes; nothing where it says more, or something else.
+
+    What an override of the option says is no value of [set].
+    """
+    from geoseg.recipe.form import IN_BRACES  # noqa: PLC0415 — a recipe is being read
+
+    written = recipe.document.content["step"][step.index].get("options", {}).get(key)
+    match = IN_BRACES.fullmatch(written) if isinstance(written, str) else None
+    return match[1] if match and match[1] in recipe.values else ""
+
+
+def _misfit(
+    recipe: Recipe, step: Step, key: str, value: str, error: click.UsageError | GeosegError
+) -> RecipeError:
+    """Say what is wrong with an option where it was written: an override, [set], or the step."""
+    said = f"step {step.name}: {_words(error)}"
+    for override in reversed(recipe.overrides):
+        if override.startswith((f"{step.group}.{key}=", f"{value}=" if value else "\n")):
+            return RecipeError(f"--set {override}: {said}")
+    place = ("set", value) if value else step.place("options", key)
+    return recipe.document.error(place, said)
 
 
 def _goes_on(step: Step) -> bool:

@@ -9,15 +9,16 @@ import click
 
 from geoseg.cli.options import common_options, emit, json_option, note
 from geoseg.cli.recipe_steps import CommandsOfClick
-from geoseg.errors import GeosegError, RecipeError
+from geoseg.errors import GeosegError, OutputError, RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geoseg.recipe.form import Recipe
+    from geoseg.recipe.form import Places, Recipe
     from geoseg.recipe.planning import Planner, Verdict
     from geoseg.recipe.results import Line
     from geoseg.recipe.running import Outcome
+    from geoseg.recipe.wiring import Wired
 
 _SHOWN = 3
 _WILL = {
@@ -114,13 +115,15 @@ def command(
     output = output or _folder_for(read.document.path)
     places = Places(data=data, out=output, recipe=read.document.path.parent)
     planner = Planner(places=places, record=Record.read(output), neutral=commands.neutral)
+    refusal: str | None = None
     if dry_run:
         outcome = plan(planner, wired, chosen, adopt=adopt, again=again)
         for number, verdict in enumerate(outcome.verdicts, start=1):
             _say(_WILL, number, len(wired), verdict, planner)
         for text in missing_inputs(planner, chosen, outcome):
             note(f"Missing: {text}")
-        _say_misfits(read, data)
+        refusal = _refusal(outcome, places)
+        _say_misfits(read, data, wired)
         lines: tuple[Line, ...] = ()
     else:
         # What cannot end well shall not begin, and leaves nothing.
@@ -129,7 +132,7 @@ def command(
         if missing:
             raise RecipeError(_missing(missing, read, data))
         if planned.ran:
-            _say_misfits(read, data)
+            _say_misfits(read, data, wired)
         with alone(output):
             try:
                 outcome = run(
@@ -155,8 +158,20 @@ def command(
             lines = compare(read.expected, places)
             write_text(output / DOCUMENT, json_text(document(read, outcome, lines, places)))
             write_text(output / PAGE, page(read, outcome, lines, places))
-    summary = document(read, outcome, lines, places) | {"dry_run": dry_run}
+    summary = document(read, outcome, lines, places) | {"dry_run": dry_run, "refusal": refusal}
     emit(summary, _text(read.title, outcome, lines, output, dry_run=dry_run), as_json=as_json)
+
+
+def _refusal(outcome: Outcome, places: Places) -> str | None:
+    """Say why a run would not begin, if results of another hand are in its way."""
+    from geoseg.recipe.planning import refuse_foreign  # noqa: PLC0415 — only here
+
+    try:
+        refuse_foreign(outcome.verdicts, places)
+    except OutputError as error:
+        note(f"The run will refuse: {error}")
+        return str(error)
+    return None
 
 
 def _missing(missing: Sequence[str], read: Recipe, data: Path) -> str:
@@ -171,11 +186,14 @@ def _told_in(read: Recipe) -> str:
     return f"; {read.data_file} says where data come from and how they lie" if read.data else ""
 
 
-def _say_misfits(read: Recipe, data: Path) -> None:
+def _say_misfits(read: Recipe, data: Path, wired: Sequence[Wired]) -> None:
     """Tell of what the layout names and the folder of the data has not; a step may do without."""
     from geoseg.recipe.layout import not_found  # noqa: PLC0415
 
-    found = not_found(read.data.get("layout", ""), data)
+    # Who overrides may name other files than the layout does.
+    paths = [path for one in wired for path in one.inputs] if read.overrides else []
+    own = {p.removeprefix("{data}/") for p in paths if p.startswith("{data}/") and "*" not in p}
+    found = not_found(read.data.get("layout", ""), data, instead=own)
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         named = f"{', '.join(found[:_SHOWN])}{more}"
@@ -210,6 +228,7 @@ def _text(
     )
     for line in lines:
         ours = "–" if line.ours is None else f"{line.ours:.3f}"
-        theirs = "–" if line.expected.published is None else f"{line.expected.published:.3f}"
-        text += f"\n  {line.expected.of}, {line.expected.score}: {ours} (published: {theirs})"
+        text += f"\n  {line.expected.of}, {line.expected.score}: {ours}"
+        if line.expected.published is not None:
+            text += f" (published: {line.expected.published:.3f})"
     return text if dry_run else f"{text}\nReport: {output / 'report.html'}"

@@ -1,4 +1,4 @@
-"""What is said of a prediction that is stopped before its end."""
+"""What is said of work that is stopped before its end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ import click
 
 from geoseg.cli.options import note
 from geoseg.errors import GeosegError
+
+STEP = "geoseg.step"
+"""Where a command's context says that it runs as a step of a recipe."""
+
+
+def way_on(said: str) -> str:
+    """Return how a command goes on; nothing in a recipe, for there ``geoseg run`` says it."""
+    ctx = click.get_current_context(silent=True)
+    return "" if ctx is not None and STEP in ctx.meta else said
 
 
 @contextmanager
@@ -23,8 +32,8 @@ def stopped_in_words(output: str | Path, height: int) -> Iterator[None]:
         if rows == 0:
             return None
         return (
-            f"{kept_folder_of(output)} keeps {rows:,} of {height:,} rows;"
-            " --resume goes on from there"
+            f"{kept_folder_of(output)} keeps {rows:,} of {height:,} rows"
+            f"{way_on('; --resume goes on from there')}"
         )
 
     try:

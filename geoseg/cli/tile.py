@@ -177,6 +177,7 @@ def command(
     The folder holds index.gpkg (open it in QGIS: a footprint for each patch, with its split, class
     shares, the classes it holds and, where it was dropped, the reason), dataset.json (bands,
     classes, statistics) and the pixels of each split. Pixels are invalid where any band has nodata.
+    The band of a composite that counts clear dates is left out, unless --bands names it.
 
     Photographs (JPEG, PNG without georeference) may differ in size: each gives one patch or more,
     smaller ones are padded on the right and below, and the padding counts for nothing. Each is

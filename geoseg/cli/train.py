@@ -18,6 +18,7 @@ from geoseg.cli.options import (
     overwrite_option,
 )
 from geoseg.cli.progress import progress
+from geoseg.cli.stopped import way_on
 from geoseg.cli.train_options import learning_options
 from geoseg.cli.train_text import Talk, summary, text
 from geoseg.errors import OptionError
@@ -212,7 +213,8 @@ def _train(
     except KeyboardInterrupt:
         # Said even with -q, for it says how not to lose the work.
         if first:
-            click.echo("Interrupted; the same command with --resume goes on from here.", err=True)
+            way = way_on("; the same command with --resume goes on from here")
+            click.echo(f"Interrupted{way}.", err=True)
         ctx.exit(130)
     if first:
         emit(summary(fitted), text(fitted), as_json=as_json)

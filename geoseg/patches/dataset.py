@@ -83,6 +83,38 @@ class PatchArrays:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return a patch and what a network shall say of it, as a torch DataLoader takes them.
+
+        Parameters
+        ----------
+        number
+            Its place in the split; from the end below 0.
+
+        Returns
+        -------
+        image
+            (bands, rows, cols) readings, not normalised.
+        labels
+            (rows, cols) class index, 255 = unlabelled; where labels are of whole patches (classes,)
+            1 present, 0 absent, 255 unknown.
+
+        Raises
+        ------
+        IndexError
+            There is no such patch.
+        DatasetError
+            The set has no labels.
+        """
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"there is no patch {number} of {len(self)} in {self.split}")
+        labels = self.presence if self.labels is None else self.labels
+        if labels is None:
+            raise DatasetError("the data set has no labels: take its images alone")
+        place = number % len(self)
+        # Copies: torch warns of arrays that cannot be written to.
+        return self.images[place].astype(np.float32), labels[place].astype(np.int64)
+
 
 class PatchDataset:
     """An opened data set of patches; make one with `open`."""

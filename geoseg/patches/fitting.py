@@ -13,6 +13,7 @@ from geoseg.errors import GridError, InputError, LabelError
 from geoseg.raster.coarser import coarser
 from geoseg.raster.heads import read_head
 from geoseg.raster.pairing import pair_by_stem
+from geoseg.raster.sanity import whole_factor
 from geoseg.raster.scene import Scene
 
 Say = Callable[[str], None]
@@ -75,9 +76,6 @@ def _factor(scene: Scene, label: str | None) -> int | None:
     if label is None:
         return None
     try:
-        grid = read_head(label).grid
+        return whole_factor(scene, read_head(label))
     except InputError:
         return None  # told of when labels are laid
-    factor = scene.grid.width // grid.width
-    large = (grid.width * factor, grid.height * factor)
-    return factor if large == (scene.grid.width, scene.grid.height) else None

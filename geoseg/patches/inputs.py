@@ -12,6 +12,7 @@ import numpy as np
 
 from geoseg.compositing.homogenise.standard import Standard
 from geoseg.errors import BandError, GridError, OptionError, RasterReadError
+from geoseg.patches.countband import without_counts
 from geoseg.patches.cutting import Job
 from geoseg.patches.dataset import Labelling
 from geoseg.patches.fitting import fit_to_labels
@@ -140,6 +141,8 @@ def open_inputs(
     found, problems = group_scenes(scenes, band_names=settings.band_names, mosaic=settings.mosaic)
     if not found:
         raise nothing_left(problems)
+    if settings.bands is None:
+        found = without_counts(found, say)
     opened = _same_bands(found, settings.bands)
     with_crs = [scene for scene in opened if scene.grid.crs is not None]
     if 0 < len(with_crs) < len(opened):

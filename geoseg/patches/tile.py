@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +15,18 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import InputError, OutputError, RasterReadError
+from geoseg.errors import InputError, RasterReadError
 from geoseg.patches.cutting import Job, SceneCutter
 from geoseg.patches.dataset import SPLITS, PatchDataset
 from geoseg.patches.inputs import Inputs, Say, Source
 from geoseg.patches.plan import TilePlan, plan_patches
-from geoseg.patches.record import Outcome, dataset_json, summary_json, summary_text, write_index
+from geoseg.patches.record import Outcome, dataset_json, write_index
 from geoseg.patches.settings import TileOptions, TileSettings
 from geoseg.patches.storage import ArrayWriter, FileWriter, PatchWriter, write_array
+from geoseg.patches.summary import summary_json, summary_text
 from geoseg.patches.table import FEW_LABELS, KEPT, NO_LABEL, NODATA, OUTSIDE, STRADDLE
-from geoseg.raster.output import TemporaryFolder, output_error
 from geoseg.raster.statistics import Statistics, statistics_for
+from geoseg.raster.whole import whole_folder
 
 _ADVICE = {
     NODATA: "raise --max-nodata, or give a --size that is not beyond the scene's",
@@ -147,18 +147,8 @@ def cut_patches(plan: TilePlan, *, progress: Callable[[int], None] | None = None
     """
     began = time.perf_counter()
     pixels = plan.pixels
-    with TemporaryFolder(plan.output) as hidden:
-        try:
-            folder = hidden.path / "set"
-            folder.mkdir()
-            outcome = _fill_folder(folder, plan, progress)
-            if os.path.lexists(plan.output) and not plan.overwrite:
-                raise OutputError(
-                    f"{plan.output} appeared while it was being made; it was left as it is"
-                )
-            hidden.publish_folder(folder)
-        except OSError as error:
-            raise output_error(error, plan.output) from error
+    with whole_folder(plan.output, overwrite=plan.overwrite) as folder:
+        outcome = _fill_folder(folder, plan, progress)
     seconds = time.perf_counter() - began
     summary = summary_json(plan.inputs, plan.settings, outcome, pixels=pixels, seconds=seconds)
     return TileResult(folder=plan.output, summary={"output": str(plan.output), **summary})
@@ -288,10 +278,12 @@ def _outcome(
     inputs: Inputs, settings: TileSettings, statistics: Statistics, measured: Sequence[int]
 ) -> Outcome:
     """Count what is in the set."""
-    splits, class_pixels, holding = {}, {}, {}
+    splits, pixels, class_pixels, holding = {}, {}, {}, {}
     for number, name in enumerate(SPLITS):
         counts = _of_split(inputs, number, lambda job: job.table.class_pixels)
         splits[name] = len(counts)
+        sides = _of_split(inputs, number, lambda job: job.table.windows(job.window)[:, 2:])
+        pixels[name] = int(sides.prod(axis=1).sum())
         if inputs.labelling == "pixels":
             class_pixels[name] = counts.sum(axis=0).tolist()
         if inputs.legend is not None:
@@ -305,6 +297,7 @@ def _outcome(
         if settings.shares[0] > 0
         else "+".join(SPLITS[i] for i in measured),
         splits=splits,
+        pixels=pixels,
         class_pixels=class_pixels,
         patches_with_class=holding,
     )

@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import GeosegError
 from geoseg.report.page import Figure
+
+if TYPE_CHECKING:
+    from geoseg.raster.legend import Legend
 
 SIDE = 384
 """Longest side of a picture in pixels."""
@@ -29,6 +32,8 @@ _PICTURES = (".png", ".jpg", ".jpeg")
 _SCORES = ".json"
 _MOST_SCORES = 1 << 24
 """Bytes of a file of scores; larger ones hold something else, such as polygons."""
+_MOST_CLASSES = 40
+"""Of a legend that is shown."""
 _LOOKED_INTO = 1000
 """Files of a folder, by name, that are looked at."""
 
@@ -49,6 +54,19 @@ def draw(paths: Iterable[Path], out: Path) -> Iterator[Figure]:
     """
     for path in paths:
         yield from islice(_of(path, out), _OF_ONE)
+
+
+def legend_of(file: Path) -> Legend | None:
+    """Read the classes of a raster that is drawn in their colours; None where it has too many."""
+    if file.suffix.lower() not in _RASTERS:
+        return None
+    from geoseg.raster.legend import Legend  # noqa: PLC0415 — pixels cost imports
+
+    try:
+        legend = Legend.of_raster(file)
+    except (GeosegError, OSError, ValueError):
+        return None
+    return legend if legend is not None and len(legend) <= _MOST_CLASSES else None
 
 
 def _of(path: Path, out: Path) -> Iterator[Figure]:

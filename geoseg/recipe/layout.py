@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
 
 _PATH = re.compile(r"(?:[\w*.-]+/)*[\w*-][\w*.-]*\.[A-Za-z]\w{1,7}|(?:[\w*.-]+/)+")
 _ANY_NAME = re.compile(r"(?<![A-Za-z0-9])[A-Z]{3,}(?![A-Za-z0-9])")
@@ -19,9 +20,25 @@ def named_paths(layout: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if _PATH.fullmatch(word)))
 
 
-def not_found(layout: str, data: Path) -> tuple[str, ...]:
-    """List what a layout names and a folder has not; ``NAME`` is any name, endings in any case."""
-    return tuple(path for path in named_paths(layout) if not _is_there(path, data))
+def not_found(layout: str, data: Path, *, instead: Collection[str] = ()) -> tuple[str, ...]:
+    """List what a layout names and a folder has not; ``NAME`` is any name, endings in any case.
+
+    Parameters
+    ----------
+    layout
+        Text that names files and folders.
+    data
+        The folder.
+    instead
+        Files of the folder that were named in place of others beside them, which are not missed.
+    """
+    folders = {PurePosixPath(path).parent for path in instead if _is_there(path, data)}
+    return tuple(
+        path
+        for path in named_paths(layout)
+        if not _is_there(path, data)
+        and (path.endswith("/") or path in instead or PurePosixPath(path).parent not in folders)
+    )
 
 
 def _is_there(path: str, data: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import geoseg
 from geoseg.recipe.form import Places, Recipe
-from geoseg.recipe.gallery import draw
+from geoseg.recipe.gallery import draw, legend_of
 from geoseg.recipe.planning import Verdict
 from geoseg.recipe.results import Line
 from geoseg.recipe.running import Outcome
@@ -24,6 +24,7 @@ from geoseg.report.page import (
     Folded,
     Grid,
     Heading,
+    Key,
     Paragraph,
     Points,
     Row,
@@ -112,14 +113,16 @@ def page(recipe: Recipe, outcome: Outcome, lines: Sequence[Line], places: Places
         Fact(
             f"{line.expected.score}, {line.expected.of}",
             score(line.ours),
-            f"published: {score(line.expected.published)}",
+            ""
+            if line.expected.published is None
+            else f"published: {score(line.expected.published)}",
         )
         for line in lines
-        if line.expected.headline
+        if line.expected.headline and line.ours is not None
     ]
     sections = [Section("In short", (Facts(tuple(facts)),))]
     if lines:
-        sections.append(Section("The paper and ours", _tables(lines)))
+        sections.append(Section("The paper and ours", _tables(lines, recipe.overrides)))
     sections.append(Section("Steps", _steps(outcome, places)))
     pictures = _pictures(outcome, places)
     if pictures:
@@ -135,7 +138,7 @@ def page(recipe: Recipe, outcome: Outcome, lines: Sequence[Line], places: Places
     )
 
 
-def _tables(lines: Sequence[Line]) -> tuple[Block, ...]:
+def _tables(lines: Sequence[Line], overrides: Sequence[str]) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for name in dict.fromkeys(line.expected.table for line in lines):
         own = [line for line in lines if line.expected.table == name]
@@ -152,11 +155,21 @@ def _tables(lines: Sequence[Line]) -> tuple[Block, ...]:
             " this run was given."
         )
     )
+    if overrides:
+        blocks.append(
+            Paragraph(f"This run was made otherwise than the recipe says: {'; '.join(overrides)}.")
+        )
     return tuple(blocks)
 
 
 def _list(lines: Sequence[Line]) -> Table:
-    """Lay out a table of one score: a row a thing."""
+    """Lay out a table of one score: a row a thing; of ours alone where nothing is published."""
+    if all(line.expected.published is None for line in lines):
+        return Table(
+            ("", f"{lines[0].expected.score}, ours"),
+            tuple((line.expected.of, score(line.ours)) for line in lines),
+            (False, True),
+        )
     return Table(
         ("", lines[0].expected.score + ", published", "ours", "difference"),
         tuple(
@@ -256,6 +269,8 @@ def _pictures(outcome: Outcome, places: Places) -> tuple[Block, ...]:
                 figures += list(islice(draw(paths, places.out), room))
         if figures:
             blocks += [Heading(group), Grid(tuple(figures), small=True)]
+            legends = [legend_of(places.out / figure.link) for figure in figures]
+            blocks += [Key.of(one) for one in dict.fromkeys(legends) if one is not None]
             left -= len(figures)
     if left <= 0:
         blocks.append(Paragraph("There is more than a page can show; the table has all of it."))

@@ -9,7 +9,7 @@ from typing import Literal
 from geoseg.errors import OutputError, RecipeError
 from geoseg.recipe.form import Places, Recipe, Step
 from geoseg.recipe.lines import suggestion
-from geoseg.recipe.record import Entry, Mark, Record, is_there, mark
+from geoseg.recipe.record import Entry, Mark, Record, is_there, mark, part_names, parts
 from geoseg.recipe.wiring import Wired, depends
 
 Action = Literal["done", "run", "redo", "resume", "foreign", "left out"]
@@ -69,6 +69,21 @@ class Planner:
         there = (path for path in paths if is_there(self.places.fill(path)))
         return {path: self._mark(path, before) for path in there}
 
+    def parts(self, wired: Wired) -> dict[str, dict[str, str]]:
+        """List the files of folders that a step made."""
+        found = {path: parts(self.places.fill(path)) for path in wired.makes}
+        return {path: files for path, files in found.items() if files}
+
+    def _lost(self, wired: Wired, entry: Entry) -> list[str]:
+        """List files that are gone from folders whose others are as they were."""
+        lost: list[str] = []
+        for path in wired.makes:
+            before, folder = entry.parts.get(path, {}), self.places.fill(path)
+            gone = sorted(set(before) - set(part_names(folder)))
+            if gone and parts(folder).items() <= before.items():
+                lost += [f"{folder}/{name}" for name in gone]
+        return lost
+
     def _mark(self, path: str, before: Mapping[str, Mark]) -> Mark:
         known = self.seen.get(path, before.get(path))
         found = self.seen[path] = mark(self.places.fill(path), known)
@@ -111,9 +126,10 @@ class Planner:
         if not all(there):
             return verdict("redo", "what it made is gone")
         now = self.beside(entry.beside, entry)
-        gone = [path for path in entry.beside if path not in now]
+        gone = [self.places.fill(path) for path in entry.beside if path not in now]
+        gone += self._lost(wired, entry)
         if gone and not adopt:
-            return verdict("redo", f"{self.places.fill(gone[0])}, which it made too, is gone")
+            return verdict("redo", f"{gone[0]}, which it made too, is gone")
         changed = _changed(self.outputs(wired, entry), entry.outputs)
         # A style is the reader's to change.
         changed += [path for path in _changed(now, entry.beside) if not path.endswith(_STYLE)]

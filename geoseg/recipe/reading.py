@@ -297,6 +297,10 @@ def _each(each: object, values: Mapping[str, Any], fail: Fail) -> list[tuple[str
     """List what a step is made for: a label and its values."""
     if each is None:
         return [("", {})]
+    for value in [each, *(each.values() if isinstance(each, dict) else ())]:
+        if _variable(value, values) == []:
+            named = f", '{value}'," if isinstance(value, str) else ""
+            raise fail(f"a list of each{named} is empty: give it an entry at least")
     each = _variable(each, values)
     if isinstance(each, dict):
         lists = [

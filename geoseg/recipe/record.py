@@ -44,6 +44,8 @@ class Entry:
     """What was made."""
     beside: dict[str, Mark] = field(default_factory=dict)
     """What was made besides, without being named."""
+    parts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Files of each output that is a folder, with a digest of each; none of those for people."""
     seconds: float = 0.0
     """How long that took."""
 
@@ -80,6 +82,10 @@ class Record:
                     state=str(entry["state"]),
                     words=tuple(map(str, entry["words"])),
                     seconds=float(entry["seconds"]),
+                    parts={
+                        path: {str(a): str(b) for a, b in found.items()}
+                        for path, found in entry.get("parts", {}).items()
+                    },
                     **marks,
                 )
         except (FileNotFoundError, NotADirectoryError):
@@ -109,6 +115,7 @@ class Record:
                 "inputs": entry.inputs,
                 "outputs": entry.outputs,
                 "beside": entry.beside,
+                "parts": entry.parts,
             }
             for name, entry in self.entries.items()
         }
@@ -197,6 +204,34 @@ def mark(path: str, known: Mark | None = None) -> Mark:
     return stamp, digest.hexdigest()
 
 
+def parts(path: str) -> dict[str, str]:
+    """List the files of a folder with a digest of each; nothing where there is no folder.
+
+    What is there for people to edit has no digest: that it is there is all that counts.
+
+    Raises
+    ------
+    RasterReadError
+        A file cannot be read.
+    """
+    counted = dict(_listed(path))
+    return {
+        name: _short(_contents(counted[name])) if name in counted else ""
+        for name in part_names(path)
+    }
+
+
+def part_names(path: str) -> list[str]:
+    """List the names of a folder's files, those for people too."""
+    if not os.path.isdir(path):
+        return []
+    return [os.path.relpath(file, path) for file in _files(Path(path), for_people=True)]
+
+
+def _short(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
 def beside(makes: Iterable[str]) -> dict[str, str]:
     """List what lies beside files and is named after them, with a stamp of each.
 
@@ -243,8 +278,8 @@ def _is_pattern(path: str) -> bool:
     return glob.has_magic(path) and not os.path.lexists(path)
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """List the files of a folder that count, or a file alone."""
+def _files(root: Path, *, for_people: bool = False) -> Iterator[Path]:
+    """List the files of a folder that count, or a file alone; `for_people`: those to edit too."""
     if not root.is_dir():
         if root.is_file():
             yield root
@@ -252,7 +287,7 @@ def _files(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         # The index of a data set is for people to look at and to edit; its patches are arrays.
-        index = "index.gpkg" if "dataset.json" in names else ""
+        index = "index.gpkg" if "dataset.json" in names and not for_people else ""
         for name in sorted(names):
             if not (_is_looked_at(name) or name == index):
                 yield Path(folder, name)

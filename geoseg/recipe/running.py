@@ -217,6 +217,7 @@ def _note(
         inputs=known.inputs if known is not None and began else planner.inputs(one, known),
         outputs=planner.outputs(one, known) if done else {},
         beside=planner.beside(known.beside if made is None and known else made or (), known),
+        parts=planner.parts(one) if done else {},
         seconds=seconds,
     )
     planner.record.save()

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from geoseg.assessment.evaluate import Evaluation, compare
+from geoseg.assessment.evaluate import compare
+from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.report import summary, text, write_json
 from geoseg.assessment.text import pairs
 from geoseg.errors import OutputError

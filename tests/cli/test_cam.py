@@ -226,6 +226,8 @@ def test_the_report_holds_the_numbers_in_one_file(cam, work, tmp_path):
     words = ["--reference", work / "labels.tif", "--weak-labels", tmp_path / "w.tif"]
     said = cam(*words, "--patches", "5", "--report", report, "--json")
     scores = json.loads(said.out)["scores"]
+    beside = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
+    assert beside["scores"] == scores
     page = report.read_text(encoding="utf-8")
     for way in scores["ways"].values():
         assert any(f"{way['accuracy'] * k:.{d}f}" in page for k, d in ((1, 4), (1, 3), (100, 1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 import rasterio
@@ -12,6 +13,7 @@ from rasterio.transform import Affine
 
 from geoseg.cli import _run
 from geoseg.cli.recipe_steps import _goes_on
+from geoseg.cli.stopped import STEP, way_on
 from geoseg.inference import outputs, unfinished
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
@@ -66,11 +68,22 @@ def test_a_map_is_gone_on_with_by_the_recipe_that_began_it(tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(outputs.Maps, "write", stopped)
         assert _run(words) == 130
-    capsys.readouterr()
+    said = capsys.readouterr().err.strip().splitlines()
+    assert said[-2].startswith("Interrupted; ")
+    assert said[-2].endswith(" keeps 32 of 64 rows.")
+    assert said[-1] == "The same geoseg run goes on from here."
     assert _run(words) == 0
     streams = capsys.readouterr()
     assert "32 of 64 rows were there from before" in streams.out
     assert "2 tiles computed" in streams.out
+
+
+def test_how_a_command_goes_on_by_itself_is_not_said_in_a_recipe():
+    assert way_on("; again") == "; again"
+    with click.Context(click.Command("train")) as ctx:
+        assert way_on("; again") == "; again"
+        ctx.meta[STEP] = True
+        assert way_on("; again") == ""
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,36 @@ def test_a_dry_run_runs_nothing_and_says_what_it_would(ran, tmp_path, capsys):
     assert "tile (the step says --size=3 now), would run again" in capsys.readouterr().err
 
 
+def test_a_dry_run_says_that_the_run_will_refuse(ran, tmp_path, capsys):
+    words = ["run", recipe(tmp_path, ONE), "--data", "d", "-o", str(tmp_path / "out")]
+    assert _run(words) == 0
+    capsys.readouterr()
+    assert _run([*words, "--dry-run", "--json"]) == 0
+    streams = capsys.readouterr()
+    assert json.loads(streams.out)["refusal"] is None
+    assert "refuse" not in streams.err
+    (tmp_path / "out" / "1").write_text("mine")
+    assert _run([*words, "--dry-run", "--json"]) == 0
+    streams = capsys.readouterr()
+    refusal = json.loads(streams.out)["refusal"]
+    assert f"The run will refuse: {refusal}\n" in streams.err
+    assert _run(words) == 1
+    assert f"Error: {refusal}\n" in capsys.readouterr().err
+
+
+def test_a_wrong_value_of_set_is_told_where_it_stands(ran, tmp_path, capsys):
+    path = tmp_path / "recipe.toml"
+    step = "[[step]]\nrun = 'tile'\noptions = { size = '{side}' }\n"
+    path.write_text(f"[set]\n\nside = 10\n{step}{ONE}\n")
+    words = ["run", str(path), "--data", "d", "-o", str(tmp_path / "out")]
+    assert _run(words) == 1
+    assert "recipe.toml, line 3: step tile: " in capsys.readouterr().err
+    assert _run([*words, "--set", "side=11"]) == 1
+    assert "Error: --set side=11: step tile: " in capsys.readouterr().err
+    assert _run([*words, "--set", "tile.size=12"]) == 1
+    assert "Error: --set tile.size=12: step tile: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
@@ -297,3 +327,18 @@ def test_every_option_that_names_a_file_to_write_is_known():
         known = set(OUTPUTS.get(name, ()))
         assert known <= set(options)
         assert writing - {"output"} <= known, name
+
+
+def test_files_that_are_named_in_place_of_the_layouts_are_not_missed(ran, tmp_path, capsys):
+    data = tmp_path / "data"
+    (data / "images").mkdir(parents=True)
+    (data / "images" / "mine.tif").write_text("")
+    path = tmp_path / "recipe.toml"
+    step = ONE.replace("'one'", "'{data}/images/{image}.tif'")
+    path.write_text(f"[set]\nimage = '20'\n[[step]]\nrun = 'tile'\n{step}\n")
+    (tmp_path / "data.toml").write_text("layout = 'images/01.tif … images/20.tif, plots.gpkg'")
+    words = ["run", str(path), "--data", str(data), "-o", str(tmp_path / "out"), "--dry-run"]
+    assert _run([*words, "--set", "image=mine"]) == 0
+    assert f"Note: {data} has no plots.gpkg, which the layout" in capsys.readouterr().err
+    assert _run(words) == 0
+    assert "has no images/01.tif, images/20.tif, plots.gpkg" in capsys.readouterr().err

@@ -129,6 +129,23 @@ def test_summary_goes_to_standard_output_and_json_is_one_object(
     assert summary["output"] == "b"
 
 
+def test_what_pads_a_patch_is_no_pixel_of_the_summary(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abcd":  # two rows of five have no label
+        mask = np.full((400, 500), 1, np.uint8)
+        mask[:160] = 255
+        Image.fromarray(mask).save(f"masks/{name}.png")
+    words = ["--labels", "masks", "--classes", "1=crop", "--size", "512", "--max-nodata", "1"]
+    assert run("photographs", *words, "-o", "a", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    kept = [name for name, count in summary["patches"].items() if count]
+    assert kept
+    for name in kept:
+        assert summary["class_shares"][0][name] == pytest.approx(0.6)
+        assert summary["unlabelled"][name] == pytest.approx(0.4)
+
+
 def test_mistakes_are_one_line_with_their_status(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -307,7 +307,7 @@ def test_interrupt_ends_with_130_and_leaves_nothing(
         text=True,
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".set.geoseg-*/set/train")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob(".set.geoseg-*/made/train")) and time.monotonic() < deadline:
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)

@@ -19,7 +19,7 @@ from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 from geoseg.raster.writer import RasterWriter
 from geoseg.recipe import gallery
-from geoseg.recipe.gallery import draw
+from geoseg.recipe.gallery import draw, legend_of
 
 
 def pixels(image: bytes) -> np.ndarray[Any, Any]:
@@ -61,6 +61,10 @@ def test_classes_have_the_colours_of_their_legend(tmp_path: Path) -> None:
     ) as writer:
         writer.write_rows(0, np.array([[1, 1, 2, 2], [1, 255, 2, 2]], np.uint8))
     found = one(tmp_path / "m.tif")
+    shown = legend_of(tmp_path / "m.tif")
+    assert shown is not None
+    assert (shown.names, shown.colors) == (legend.names, legend.colors)
+    assert legend_of(tmp_path / "m.qml") is None
     assert found.shape == (96, 192, 3)  # 48 times as large
     assert found[0, 0].tolist() == [0, 0, 255]
     assert found[0, -1].tolist() == [0, 255, 0]

@@ -193,6 +193,52 @@ def test_a_result_that_was_changed_by_hand_is_not_replaced(chain):
     assert chain() == []
 
 
+FOLDER = """
+[[step]]
+name = "f"
+run = "folder"
+arguments = ["{data}/in.txt"]
+output = "{out}/f"
+"""
+
+
+class Folders(Copies):
+    """A command that makes a folder, as of a data set."""
+
+    def run(self, step, words, *, resume, replace):
+        self.ran.append((step.name, resume, replace))
+        folder = Path(words[-1])
+        assert replace or not folder.exists()
+        folder.mkdir(exist_ok=True)
+        for name in ("dataset.json", "index.gpkg", "report.html"):
+            (folder / name).write_text(f"{name} of {step.name}")
+
+
+@pytest.mark.parametrize("name", ["report.html", "index.gpkg"])
+def test_a_folder_that_lost_a_file_is_made_again(chain, name):
+    chain.commands = Folders()
+    assert chain(FOLDER) == ["f"]
+    assert chain(FOLDER) == []
+    (chain.out / "f" / name).unlink()
+    assert chain.plan(FOLDER) == ["redo"]
+    assert chain(FOLDER) == ["f"]
+    assert chain.told[0][2] == f"{chain.out}/f/{name}, which it made too, is gone"
+    assert (chain.out / "f" / name).exists()
+    assert chain.plan(FOLDER) == ["done"]
+    (chain.out / "f" / name).unlink()
+    assert chain(FOLDER, adopt=True) == []
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "mine.txt"])
+def test_a_folder_that_lost_a_file_and_was_changed_is_not_replaced(chain, name):
+    chain.commands = Folders()
+    chain(FOLDER)
+    (chain.out / "f" / "report.html").unlink()
+    (chain.out / "f" / name).write_text("mine")
+    with pytest.raises(OutputError, match=r"f \(step f\) was changed since it was made"):
+        chain(FOLDER)
+
+
 def test_a_step_that_makes_nothing_is_an_error_and_not_done(chain):
     chain.commands.writes = False
     with pytest.raises(OutputError, match=r"step a made no .*a\.txt"):
@@ -309,3 +355,33 @@ def test_the_page_shows_the_papers_numbers_beside_ours(chain, places):
     assert made["expected"][1]["ours"] is None
     assert [step["action"] for step in made["steps"]] == ["run"] * 3
     assert json.loads((places.out / RECORD).read_text())["version"] == 1
+
+
+ALONE = """
+[[expected]]
+table = "Ours"
+of = "best"
+score = "accuracy"
+file = "{out}/c.txt"
+key = "accuracy"
+headline = true
+[[expected]]
+table = "Ours"
+of = "worst"
+score = "accuracy"
+file = "{out}/c.txt"
+key = "nothing"
+headline = true
+"""
+
+
+def test_the_page_leaves_out_columns_and_tiles_that_would_be_empty(chain, places):
+    chain(CHAIN + ALONE, sets=["size=2"])
+    (places.out / "c.txt").write_text('{"accuracy": 0.75}')
+    html = page(chain.recipe, chain.outcome, compare(chain.recipe.expected, places), places)
+    assert "accuracy, ours" in html
+    assert "difference" not in html
+    assert "published:" not in html
+    assert "accuracy, best</dt>" in html
+    assert "accuracy, worst</dt>" not in html  # its number is missing; the table says so
+    assert "This run was made otherwise than the recipe says: size=2." in html

@@ -5,6 +5,7 @@ Rasters are written row by row, can be read back meanwhile, and appear together 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -36,15 +37,23 @@ class CamOutputs:
     confidence: Path | None = None
     """How sure the weak labels are, float32 from 0 to 1."""
     report: Path | None = None
-    """Page for a browser."""
+    """Page for a browser; its numbers appear beside it, see `scores`."""
     fitted_model: Path | None = None
     """The model with the regression in it."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """Those that are wanted."""
-        every = (self.maps, self.weak_labels, self.confidence, self.report, self.fitted_model)
+        every = (
+            *(self.maps, self.weak_labels, self.confidence),
+            *(self.report, self.scores, self.fitted_model),
+        )
         return tuple(path for path in every if path is not None)
+
+    @property
+    def scores(self) -> Path | None:
+        """The report's numbers for programs, beside it under its name."""
+        return None if self.report is None else self.report.with_suffix(".json")
 
     @property
     def labelled(self) -> bool:
@@ -100,6 +109,7 @@ class CamFiles:
         self._overwrite = overwrite
         self._stack = ExitStack()
         self._page: TemporaryFolder | None = None
+        self._numbers: dict[Path, str | bytes] = {}
         self._maps = RasterWriter(
             outputs.maps,
             grid,
@@ -181,9 +191,11 @@ class CamFiles:
         if self._labels is not None:
             self._labels.finish()
 
-    def add_report(self, page: str) -> None:
-        """Take the page that appears with the rasters."""
-        if self._page is not None:
+    def add_report(self, page: str, scores: Mapping[str, object]) -> None:
+        """Take the page that appears with the rasters, and its numbers as plain JSON objects."""
+        if self._page is not None and self._outputs.scores is not None:
+            text = json.dumps(scores, ensure_ascii=False, allow_nan=False, indent=2)
+            self._numbers = {self._outputs.scores: f"{text}\n"}
             (self._page.path / _PAGE).write_text(page, encoding="utf-8", newline="\n")
 
     def __exit__(
@@ -198,4 +210,6 @@ class CamFiles:
             if error is not None:
                 self._stack.pop_all().__exit__(kind, error, trace)
             elif self._page is not None and (self._page.path / _PAGE).exists():
-                self._page.publish(self._page.path / _PAGE, {}, overwrite=self._overwrite)
+                self._page.publish(
+                    self._page.path / _PAGE, self._numbers, overwrite=self._overwrite
+                )

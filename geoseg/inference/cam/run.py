@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from geoseg.inference.cam.activation import make_activations
 from geoseg.inference.cam.combine import Combination
+from geoseg.inference.cam.document import document
 from geoseg.inference.cam.files import CamFiles, CamOutputs
 from geoseg.inference.cam.making import Guides, Making
 from geoseg.inference.cam.measure import choose_panels
@@ -200,7 +201,7 @@ def make_cam(
             notes=tuple(notes),
         )
         if page is not None:
-            files.add_report(page(result))
+            files.add_report(page(result), document(result))
         if outputs.fitted_model is not None and fitted is not None:
             regression = next(way for way in ways if way.method == "logistic")
             made.keep(

@@ -121,9 +121,35 @@ def _drawn(
             continue
         index[found] = 1
         shapes.append((1, ring))
+    _fill_up(rng, shapes, index, wanted, most)
     # LabelMe paints in order: what lies on top comes last.
     shapes.sort(key=lambda shape: shape[0] != 1)
     return [(kind, _kept(ring, height, width)) for kind, ring in shapes], index
+
+
+def _fill_up(
+    rng: np.random.Generator,
+    shapes: list[tuple[int, Ring]],
+    index: NDArray[np.uint8],
+    wanted: float,
+    most: float,
+) -> None:
+    """Draw plants where grass is left until as much is covered as is wanted, in percent."""
+    height, width = index.shape
+    open_ground = int(np.isin(index, (0, 1)).sum())
+    for _ in range(_MOST_PATCHES):
+        lacking = wanted * open_ground / 100 - int((index == 1).sum())
+        bare = np.flatnonzero(index == 0)
+        if lacking <= 0 or not len(bare):
+            return
+        y, x = divmod(int(rng.choice(bare)), width)
+        # As large as what is lacking, and no larger than others.
+        across = min(float(np.sqrt(lacking / (0.45 * np.pi))), width * 0.1)
+        ring = _blob(rng, x + 0.5, y + 0.5, max(across, 2.5), max(across * 0.45, 2))
+        found = inside(_kept(ring, height, width), height, width) & (index == 0)
+        if int((index == 1).sum()) + int(found.sum()) <= most * open_ground / 100:
+            index[found] = 1
+            shapes.append((1, ring))
 
 
 def _blob(rng: np.random.Generator, x: float, y: float, across: float, down: float) -> Ring:

@@ -98,7 +98,7 @@ def test_a_report_appears_on_another_disk(
     )
 
     assert page.read_text() == "said"
-    assert [p.name for p in page.parent.iterdir()] == ["report.html"]
+    assert sorted(p.name for p in page.parent.iterdir()) == ["report.html", "report.json"]
 
 
 def test_without_a_raster_there_is_no_report(
