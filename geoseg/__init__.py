@@ -39,7 +39,9 @@ __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 — names, all of them
 
 
 def __getattr__(name: str) -> Any:
-    """Import a function when it is first asked for."""
+    """Import a function, or the errors, when they are first asked for."""
+    if name == "errors":
+        return importlib.import_module("geoseg.errors")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(_HOMES[name]), name)
@@ -48,4 +50,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*__all__, "errors", *(name for name in globals() if name.startswith("__"))})

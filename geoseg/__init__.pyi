@@ -1,3 +1,4 @@
+from geoseg import errors as errors
 from geoseg.api.arrays import predict_array as predict_array
 from geoseg.api.composites import composite as composite
 from geoseg.api.composites import composite_earth_engine as composite_earth_engine

@@ -30,6 +30,7 @@ def test_what_type_checkers_read_names_the_same_functions_of_the_same_modules():
     tree = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     said = {a.asname: node.module for node in imports for a in node.names}
+    assert said.pop("errors") == "geoseg"
     assert said == {name: getattr(geoseg, name).__module__ for name in FUNCTIONS}
 
 
@@ -58,6 +59,17 @@ def test_an_unknown_name_is_an_attribute_error_and_functions_are_listed():
     with pytest.raises(AttributeError, match="predikt"):
         _ = geoseg.predikt
     assert set(FUNCTIONS) <= set(dir(geoseg))
+
+
+def test_errors_are_there_before_any_function_ran_and_only_names_of_ours_are_listed():
+    code = "import geoseg; print(geoseg.errors.GeosegError.__module__, *dir(geoseg))"
+    environment = dict(os.environ, PYTHONPATH=str(PACKAGE.parent))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    home, *names = done.stdout.split()
+    assert home == "geoseg.errors"
+    assert {n for n in names if not n.startswith("_")} == {*FUNCTIONS, "errors"}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -93,13 +105,13 @@ LISTENING = {"progress", "say", "on_epoch", "quiet"}
 """Parameters of functions by which they speak to programs."""
 OTHERWISE = {
     "composite": {"scene": "scenes"},
-    "coverage": {"classes_raster": "classes", "classes": "legend"},
+    "coverage": {"classes_raster": "raster"},
     "evaluate": {"rasters": "prediction", "resamples": "bootstrap"},
     "homogenise": {"saved": "apply"},
     "info": {"files": "source"},
     "predict": {"models": "model"},
     "train": {"dataset": "patches"},
-    "vectorise": {"wanted": "only"},
+    "vectorise": {"classes": "raster", "wanted": "only"},
 }
 """What a parameter of a command is called in its function, where that is another name."""
 ELSEWHERE = {

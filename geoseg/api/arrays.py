@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+from geoseg.api.arguments import checked
 from geoseg.api.common import PathLike, load_models
 from geoseg.api.maps import predict
 
@@ -33,6 +34,7 @@ class ArrayMap:
     """Ids, names and colours of the classes."""
 
 
+@checked()
 def predict_array(
     model: ModelBundle | PathLike | Sequence[ModelBundle | PathLike],
     array: NDArray[Any],
@@ -59,7 +61,8 @@ def predict_array(
         A model file or loaded model, or several whose probabilities are averaged.
     array
         (bands, rows, cols) readings as they are in scenes, not normalised, bands in the order of
-        the model's card; whole numbers of 8, 16 or 32 bits, float32 or float64.
+        the model's card; whole numbers of 8, 16 or 32 bits, float32 or float64. What is masked in
+        an array of numpy.ma has no reading.
     nodata
         Value that means "no reading". NaN and infinities always do. A pixel is invalid where any
         band is.
@@ -84,7 +87,10 @@ def predict_array(
     from geoseg.raster.plain import PlainWriter, plain_grid  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
 
-    pixels = np.asarray(array)
+    try:
+        pixels = np.asarray(array)
+    except ValueError as error:
+        raise OptionError(f"what is given is no array: {error}") from error
     if pixels.ndim != 3 or 0 in pixels.shape:
         raise OptionError(f"an array of shape {pixels.shape} is no scene; give (bands, rows, cols)")
     if pixels.dtype.name not in _TYPES:
@@ -98,7 +104,13 @@ def predict_array(
             nodata = None  # whole numbers have none
         elif not limits.min <= nodata <= limits.max or nodata != int(nodata):
             raise OptionError(f"nodata {nodata:g} is no {pixels.dtype}, as the readings are")
+    if np.ma.is_masked(array):  # NaN says it beside any `nodata`, in numbers that hold all readings
+        exact = np.float64 if pixels.dtype.itemsize > 2 else np.float32
+        pixels = pixels.astype(pixels.dtype if pixels.dtype.kind == "f" else exact)
+        pixels[np.ma.getmaskarray(array)] = np.nan
     bundles = load_models(model, None)
+    for bundle in bundles:
+        _check_bands(pixels.shape, bundle.card.bands)
     grid = plain_grid(*pixels.shape[1:], crs=None)
     with TemporaryDirectory(prefix="geoseg-") as name:
         folder = Path(name)
@@ -133,3 +145,20 @@ def predict_array(
                 probabilities=shares.read(grid.window).data,
                 legend=bundles[0].card.legend,
             )
+
+
+def _check_bands(shape: tuple[int, ...], wanted: tuple[str, ...]) -> None:
+    """Refuse an array of other bands than a model's."""
+    from geoseg.errors import InputError  # noqa: PLC0415
+
+    if shape[0] == len(wanted):
+        return
+    if shape[2] == len(wanted):
+        raise InputError(
+            f"an array of shape {shape} has its bands last: give bands first, as"
+            " numpy.moveaxis(array, -1, 0)"
+        )
+    raise InputError(
+        f"an array of shape {shape} has {shape[0]} bands, and the model wants {len(wanted)}:"
+        f" give (bands, rows, cols) of {', '.join(wanted)}"
+    )

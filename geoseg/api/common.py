@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geoseg.models.bundle import ModelBundle
@@ -19,6 +19,31 @@ PathLike = str | Path
 
 Progress = Callable[[int], None]
 """Called with the number of pixels done since the last call."""
+
+
+Listed = str | Sequence[str] | Mapping[int, str]
+"""Classes: a text ("1=water,2=forest") or a file, a list of such texts, or a dictionary of them."""
+
+
+def as_text(given: Listed | Mapping[Any, int | str | None] | None) -> str | None:
+    """Write classes or codes as they are typed: "1=water,2=forest"; what is a text stays it.
+
+    In a dictionary None stands for no data, and (red, green, blue) from 0 to 255 for a colour.
+    """
+    if isinstance(given, Mapping):
+        return ",".join(
+            f"{_typed(key)}={'nodata' if meant is None else meant}" for key, meant in given.items()
+        )
+    if isinstance(given, list | tuple):
+        return ",".join(map(str, given))
+    return None if given is None else str(given)
+
+
+def _typed(key: object) -> str:
+    """Write a value or a colour as codes have it."""
+    if isinstance(key, tuple):
+        return "#" + "".join(f"{int(channel):02x}" for channel in key)
+    return str(key)
 
 
 def threads(workers: int | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from geoseg.api.arguments import checked
 from geoseg.api.common import PathLike, Progress, area_of, names, text_of, texts, threads
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from geoseg.compositing.settings import CompositeResult
 
 
+@checked()
 def composite(
     scenes: PathLike | Sequence[PathLike],
     output: PathLike,
@@ -149,6 +151,7 @@ def composite(
         )
 
 
+@checked()
 def composite_earth_engine(
     collections: str | Sequence[str],
     output: PathLike,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from geoseg.api.common import PathLike, Progress, text_of, texts, threads
+from geoseg.api.arguments import checked
+from geoseg.api.common import Listed, PathLike, Progress, as_text, text_of, texts, threads
 
 if TYPE_CHECKING:
     from geoseg.assessment.evaluating import Evaluated
@@ -15,11 +16,12 @@ Classes = Sequence[int | str]
 """Ids or names of classes."""
 
 
+@checked()
 def evaluate(
     prediction: PathLike | Sequence[PathLike],
     labels: PathLike,
     *,
-    classes: str | None = None,
+    classes: Listed | None = None,
     ignore: Classes = (),
     leave_out: Classes = (),
     unpredicted: Literal["ignore", "wrong"] = "ignore",
@@ -51,13 +53,15 @@ def evaluate(
     ----------
     prediction
         Class raster, or several that are compared, side by side on the pixels that all have; a
-        folder of maps, or a pattern; with `split` a model file.
+        folder of maps, or a pattern; with `split` a model file, and a pixel that several patches
+        hold counts once.
     labels
         Raster of label values, on another grid brought to the first prediction's, nearest; polygons
         of any vector file; for many maps a folder of labels, paired by name; with `split` a data
         set.
     classes
-        Classes and the label values that mean them: "1=water,2=forest", or a file.
+        Classes and the label values that mean them: "1=water,2=forest", a list or
+        dictionary of that, or a file.
     ignore, leave_out
         Label values (or names of classes) that are not scored, and classes that enter no mean.
     unpredicted
@@ -79,7 +83,8 @@ def evaluate(
         across lines that lie so many pixels apart.
     stages, target, exclude, cell
         Compare stages of coverage, as of `coverage`: "agde" or a table, of which classes, and the
-        side of the cells. A photograph is one.
+        side of the cells. A photograph is one. Pixels that are scored count alone, so cells at the
+        edge of a map may differ from those of `coverage`.
     output
         ``.json``, a page ``.html``, or a folder for both and tables; nothing is written by default.
     errors, scene
@@ -108,7 +113,7 @@ def evaluate(
     from geoseg.assessment.evaluating import Reports  # noqa: PLC0415
 
     asked = Asked(
-        classes=classes,
+        classes=as_text(classes),
         field=field,
         ignore=tuple(ignore),
         leave_out=tuple(leave_out),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from geoseg.api.common import PathLike, Progress, texts, threads
+from geoseg.api.arguments import checked
+from geoseg.api.common import Listed, PathLike, Progress, as_text, texts, threads
 
 if TYPE_CHECKING:
     from geoseg.raster.checking import Checked
     from geoseg.raster.recode import Recoded
 
 
+@checked()
 def recode(
     rasters: PathLike | Sequence[PathLike],
     output: PathLike,
     *,
-    codes: str | None = None,
-    classes: str | None = None,
+    codes: str | Mapping[Any, int | str | None] | None = None,
+    classes: Listed | None = None,
     threshold: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
@@ -33,10 +35,11 @@ def recode(
         Class raster, ``NAME.tif``: uint8, 255 where there is no class, on the raster's own grid; or
         a folder with one for each raster.
     codes
-        What becomes what: "1=1,5=2,*=0", "#00ffff=1,#000000=nodata", or by the raster's names.
+        What becomes what: "1=1,5=2,*=0", "#00ffff=1,#000000=nodata", or by the raster's names; or a
+        dictionary, ``{1: 1, 5: 2, "*": 0}``, ``{(0, 255, 255): 1, (0, 0, 0): None}``.
     classes
-        Names and colours of the classes made, as text or as a file. Where `codes` lists no class,
-        its colours or values say what becomes what.
+        Names and colours of the classes made, as text, list, dictionary or file. Where `codes`
+        lists no class, its colours or values say what becomes what.
     threshold
         Each channel of a colour is off below this and on from it; by default colours are exact.
     workers, overwrite, progress
@@ -53,18 +56,21 @@ def recode(
     return recode_files(
         texts(rasters),
         output,
-        settings=RecodeSettings(codes=codes, classes=classes, threshold=threshold),
+        settings=RecodeSettings(
+            codes=as_text(codes), classes=as_text(classes), threshold=threshold
+        ),
         overwrite=overwrite,
         workers=threads(workers),
         progress=progress,
     )
 
 
+@checked()
 def check(
     images: PathLike | Sequence[PathLike],
     *,
     labels: PathLike | Sequence[PathLike] = (),
-    classes: str | None = None,
+    classes: Listed | None = None,
     output: PathLike | None = None,
     workers: int | None = None,
     overwrite: bool = False,
@@ -99,6 +105,10 @@ def check(
     from geoseg.raster.checking import plan_check  # noqa: PLC0415
 
     plan = plan_check(
-        texts(images), labels=texts(labels), classes=classes, output=output, overwrite=overwrite
+        texts(images),
+        labels=texts(labels),
+        classes=as_text(classes),
+        output=output,
+        overwrite=overwrite,
     )
     return look(plan, workers=threads(workers), progress=progress)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from geoseg.api.arguments import checked
 from geoseg.api.common import PathLike
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class TrainOptions(TypedDict, total=False):
     precision: str
 
 
+@checked(settings="geoseg.patches.settings.TileOptions")
 def tile(
     scenes: PathLike | Sequence[PathLike],
     output: PathLike,
@@ -109,12 +111,13 @@ def tile(
     )
 
 
+@checked()
 def open_patches(folder: PathLike) -> PatchDataset:
     """Open a data set that `tile` made.
 
-    Its ``split("train")`` gives arrays mapped from disk: (patches, bands, rows, cols) readings and
-    (patches, rows, cols) class indices, 255 for unlabelled; so a DataLoader of any library can
-    learn from them.
+    Its ``split("train")`` gives arrays mapped from disk: ``images`` (patches, bands, rows, cols) of
+    readings and ``labels`` (patches, rows, cols) of class indices, 255 for unlabelled. A patch of
+    it by number is a pair of float32 and int64, so a torch DataLoader takes it as a data set.
 
     Raises
     ------
@@ -126,6 +129,7 @@ def open_patches(folder: PathLike) -> PatchDataset:
     return PatchDataset.open(folder)
 
 
+@checked(settings="geoseg.api.learning.TrainOptions")
 def train(
     patches: PatchDataset | PathLike,
     output: PathLike,
@@ -196,10 +200,11 @@ def train(
     )
 
 
+@checked(settings="geoseg.api.learning.TrainOptions")
 def compare(
     patches: PatchDataset | PathLike,
     output: PathLike,
-    grid: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    grid: Mapping[str, object] = MappingProxyType({}),
     *,
     folds: int | None = None,
     test: PatchDataset | PathLike | None = None,
@@ -226,7 +231,7 @@ def compare(
         Folder for a model a run, and for comparison.csv, comparison.json and comparison.html.
     grid
         Setting of `TrainOptions` → its values: ``{"loss": ["ce", "focal"], "seed": [0, 1, 2]}``;
-        runs that differ by the seed or the fold alone make one row.
+        runs that differ by the seed or the fold alone make one row. A value alone is a list of one.
     folds
         Train each combination so many times, validating on another part of the ground each time.
     test
@@ -259,7 +264,7 @@ def compare(
         patches,
         output,
         Settings(**options),
-        grid,
+        {name: _several(values) for name, values in grid.items()},
         folds=folds,
         test=test,
         jobs=jobs,
@@ -274,6 +279,14 @@ def compare(
     )
 
 
+def _several(values: object) -> Sequence[Any]:
+    """Return values as they are listed; one alone is a list of one."""
+    if isinstance(values, Iterable) and not isinstance(values, str | Mapping):
+        return tuple(values)
+    return (values,)
+
+
+@checked()
 def load_model(path: PathLike, *, device: str = "cpu") -> ModelBundle:
     """Load a model: its network and its card.
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from geoseg.api.arguments import checked
 from geoseg.api.common import (
     PathLike,
     Progress,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from geoseg.raster.scene import Scene
 
 
+@checked()
 def predict(
     scene: Scene | PathLike | Sequence[PathLike],
     output: PathLike,
@@ -223,6 +225,7 @@ def _predict_photographs(
     )
 
 
+@checked()
 def cam(
     scene: Scene | PathLike | Sequence[PathLike],
     output: PathLike,
@@ -279,7 +282,7 @@ def cam(
         pixel by pixel though they do not say so, on how many patches of them to fit, and where to
         write the model with the regression in it.
     report
-        Page for a browser to write, ``.html``.
+        Page for a browser to write, ``.html``; its numbers appear beside it, ``.json``.
     tile, stride, blend, upsampling, bias, tta, scales
         How maps are made; a tile of the side that the model learned from by default.
     min_area, homogenise, bands, band_names, region, batch_size, precision, device

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.api.common import PathLike, Progress, text_of, threads
+from geoseg.api.arguments import checked
+from geoseg.api.common import Listed, PathLike, Progress, area_text, as_text, text_of, threads
 
 if TYPE_CHECKING:
     from geoseg.assessment.coverage.photographs import PhotographCoverage
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from geoseg.assessment.vectorise import Vectorised
 
 
+@checked()
 def coverage(
-    classes: PathLike,
+    raster: PathLike,
     output: PathLike,
     *,
     target: Sequence[int | str],
@@ -26,7 +28,7 @@ def coverage(
     zone_field: str | None = None,
     stages: str | None = None,
     hectares: bool = False,
-    legend: str | None = None,
+    classes: Listed | None = None,
     from_probabilities: bool = False,
     images: PathLike | None = None,
     previews: PathLike | None = None,
@@ -38,7 +40,7 @@ def coverage(
 
     Parameters
     ----------
-    classes
+    raster
         Class raster; with `from_probabilities` a raster of a band a class, named by it; or a folder
         of maps of photographs.
     output
@@ -55,8 +57,9 @@ def coverage(
         "agde", or a table of one's own: a stage by percent.
     hectares
         Write areas on the ellipsoid beside the percents of cells; zones always have them.
-    legend
-        What values mean where the raster does not say: "1=water,2=forest", or a file.
+    classes
+        What values mean where the raster does not say: "1=water,2=forest", a list or dictionary of
+        that, or a file.
     from_probabilities
         Whether pixels hold probabilities.
     images, previews
@@ -92,7 +95,9 @@ def coverage(
     from geoseg.errors import OptionError  # noqa: PLC0415
     from geoseg.raster.output import check_output, refuse_inputs  # noqa: PLC0415
 
-    tables = [given for given in (stages, legend) if given is not None and Path(given).is_file()]
+    listed = as_text(classes)
+    # Path.is_file raises where a text is too long for a name.
+    tables = [given for given in (stages, listed) if given is not None and os.path.isfile(given)]
     named, left_out = [str(item) for item in target], [str(item) for item in exclude]
     if str(output).lower().endswith(".csv"):
         if any((cell, like, zones, zone_field, hectares, from_probabilities)):
@@ -102,11 +107,11 @@ def coverage(
             )
         refuse_inputs([output], tables)
         return coverage_of_photographs(
-            classes,
+            raster,
             output,
             target=named,
             excluded=left_out,
-            classes=legend,
+            classes=listed,
             stages=None if stages is None else StageTable.parse(stages),
             images=images,
             previews=previews,
@@ -126,10 +131,10 @@ def coverage(
     check_output(output, overwrite=overwrite, suffixes=suffixes)
     table = None if stages is None else StageTable.parse(stages)
     source = open_source(
-        classes,
+        raster,
         target=named,
         excluded=left_out,
-        classes=legend,
+        classes=listed,
         probabilities=from_probabilities,
     )
     if zones is not None:
@@ -161,12 +166,13 @@ def coverage(
     )
 
 
+@checked()
 def vectorise(
-    classes: PathLike,
+    raster: PathLike,
     output: PathLike,
     *,
     only: Sequence[int | str] = (),
-    min_area: str | None = None,
+    min_area: str | int | None = None,
     simplify: str | None = None,
     dissolve: bool = False,
     zones: PathLike | None = None,
@@ -179,14 +185,14 @@ def vectorise(
 
     Parameters
     ----------
-    classes
+    raster
         Class raster of one band; nodata makes no polygon.
     output
         ``.gpkg``, ``.geojson`` or ``.parquet``.
     only
         Ids or names of the classes that are wanted; all by default.
     min_area
-        Polygons smaller than this are left out: "100px", "0.5ha", "450m2".
+        Polygons smaller than this are left out: pixels, or "100px", "0.5ha", "450m2".
     simplify
         How far borders may move: "2px", "15m"; neighbours keep the same border.
     dissolve
@@ -207,16 +213,17 @@ def vectorise(
     from geoseg.assessment.vectorise import VectoriseSettings  # noqa: PLC0415
     from geoseg.assessment.vectorise import vectorise as make  # noqa: PLC0415
 
+    area = area_text(min_area)
     settings = VectoriseSettings(
         classes=tuple(only),
-        min_area=None if min_area is None else Measure.area(min_area),
+        min_area=None if area is None else Measure.area(area),
         simplify=None if simplify is None else Measure.length(simplify),
         dissolve=dissolve,
         zones=text_of(zones),
         zone_field=zone_field,
     )
     return make(
-        classes,
+        raster,
         output,
         settings=settings,
         workers=threads(workers),

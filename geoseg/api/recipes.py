@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from geoseg.api.arguments import checked
 from geoseg.api.common import PathLike
 
 
+@checked()
 def run(
     recipe: PathLike,
     output: PathLike,
@@ -24,7 +26,9 @@ def run(
 ) -> dict[str, Any]:
     """Run the steps of a recipe in order, those done already skipped.
 
-    The steps speak on standard error as they do in a shell.
+    The steps speak on standard error as they do in a shell. Until it returns, `sys.stdout` is
+    replaced for the whole process, with `quiet` `sys.stderr` too: what other threads print passes
+    through the first and is lost in the second, and two calls at a time are one too many.
 
     Parameters
     ----------

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from geoseg.api.common import PathLike, Progress, text_of, texts, threads
+from geoseg.api.arguments import checked
+from geoseg.api.common import Listed, PathLike, Progress, as_text, text_of, texts, threads
 
 if TYPE_CHECKING:
     from geoseg.compositing.homogenise.settings import HomogeniseResult
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from geoseg.raster.scene import Scene
 
 
+@checked()
 def open_scene(
     source: PathLike | Sequence[PathLike],
     *,
@@ -48,6 +50,7 @@ def open_scene(
     return scene if bands is None else scene.select(bands)
 
 
+@checked()
 def info(source: PathLike) -> list[dict[str, Any]]:
     """Say what geoseg sees of a scene, a class map, a data set or a model.
 
@@ -79,6 +82,7 @@ def info(source: PathLike) -> list[dict[str, Any]]:
     ]
 
 
+@checked()
 def pansharpen(
     multispectral: PathLike,
     output: PathLike,
@@ -141,6 +145,7 @@ def pansharpen(
     )
 
 
+@checked()
 def homogenise(
     scenes: PathLike | Sequence[PathLike],
     output: PathLike,
@@ -224,13 +229,14 @@ def homogenise(
     )
 
 
+@checked()
 def rasterise(
     labels: PathLike,
     output: PathLike,
     *,
     like: PathLike,
     field: str | None = None,
-    classes: str | None = None,
+    classes: Listed | None = None,
     background: str | None = None,
     overlap: Literal["last", "first", "smallest", "largest", "ignore"] = "last",
     all_touched: bool = False,
@@ -249,8 +255,8 @@ def rasterise(
     like
         The scene whose pixels are labelled; of a folder of annotations, that of their pictures.
     field, classes, background
-        Attribute that says the class, what values mean ("1=crop,2=weed", or a file), and the class
-        of pixels in no polygon.
+        Attribute that says the class, what values mean ("1=crop,2=weed", a list or
+        dictionary of that, or a file), and the class of pixels in no polygon.
     overlap, all_touched, ignore_border
         Which of several polygons has a pixel, whether it has all that it touches, and how near to
         a border ("2px", "1.5m") pixels are left unlabelled.
@@ -267,7 +273,7 @@ def rasterise(
 
     settings = RasteriseSettings(
         field=field,
-        classes=classes,
+        classes=as_text(classes),
         background=background,
         overlap=overlap,
         all_touched=all_touched,

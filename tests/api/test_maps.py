@@ -46,13 +46,39 @@ def test_predict_array_takes_nan_as_nodata_and_a_loaded_model(work):
     assert (geoseg.predict_array(model, readings, workers=1).classes == truth).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32"])
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_what_is_masked_has_no_class(work, dtype, nodata):
+    folder, pixels, truth = work
+    masked = np.ma.masked_equal(pixels.astype(dtype), 7)
+    masked[1, 20:25] = np.ma.masked  # one band is enough
+    expected = np.where(masked.mask.any(0), 255, truth)
+    if nodata is None:  # the corner holds zeros, which are readings then: red is as great as nir
+        expected[:3, :5] = 3
+    found = geoseg.predict_array(
+        folder / "model.safetensors", masked, nodata=nodata, tile=16, workers=1
+    )
+    assert (found.classes == expected).all()
+    assert np.isnan(found.probabilities[:, expected == 255]).all()
+
+
+def test_the_mask_that_rasterio_reads_is_kept(work):
+    folder, _, truth = work
+    with rasterio.open(folder / "scene.tif") as scene:
+        pixels = scene.read(masked=True)
+    found = geoseg.predict_array(folder / "model.safetensors", pixels, tile=16, workers=1)
+    assert (found.classes == truth).all()
+
+
 @pytest.mark.parametrize(
     ("array", "error", "says"),
     [
         (np.zeros((4, 4)), OptionError, "bands, rows, cols"),
         (np.zeros((2, 0, 4)), OptionError, "bands, rows, cols"),
+        ([[[1, 2], [3]]], OptionError, "no array"),
         (np.zeros((2, 4, 4), bool), OptionError, "bool"),
-        (np.ones((3, 4, 4), np.uint8), InputError, "red, nir"),
+        (np.ones((3, 4, 4), np.uint8), InputError, "has 3 bands, .* wants 2: .* of red, nir"),
+        (np.ones((4, 5, 2), np.uint8), InputError, r"bands last: .* numpy\.moveaxis"),
         (np.full((2, 4, 4), np.nan), InputError, "nodata"),
     ],
 )

@@ -6,9 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import rasterio
 from shapely.geometry import box
 
 import geoseg
+from geoseg.assessment.findings_text import words
 from geoseg.cli import _run
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Legend
@@ -87,8 +89,35 @@ def test_evaluate_scores_a_model_on_a_split(work, tmp_path):
     model = folder / "model.safetensors"
     found = geoseg.evaluate(model, tmp_path / "p", split="test", device="cpu", workers=1)
     assert found.scores.pixel_accuracy == 1
+    assert any("each counted once" in note for note in found.content["notes"])
+    assert "px, of the patches" in words(found)
     with pytest.raises(OptionError, match="--boundary goes with maps"):
         geoseg.evaluate(model, tmp_path / "p", split="test", boundary="1px")
+
+
+def test_a_pixel_of_a_split_counts_once_however_patches_overlap(work, tmp_path):
+    folder, _, _ = work
+    labelled = []
+    for stride in (8, 3):
+        geoseg.tile(
+            folder / "scene.tif",
+            tmp_path / f"p{stride}",
+            labels=folder / "labels.tif",
+            size=8,
+            stride=stride,
+            split="0,0,1",
+            workers=1,
+        )
+        found = geoseg.evaluate(
+            folder / "model.safetensors",
+            tmp_path / f"p{stride}",
+            split="test",
+            device="cpu",
+            workers=1,
+        )
+        labelled.append(found.content["pixels"]["scored"])
+    with rasterio.open(folder / "labels.tif") as file:
+        assert labelled == [int((file.read(1) != file.nodata).sum())] * 2
 
 
 def test_zones_are_a_file_that_geopandas_reads(halves):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import tomllib
 from pathlib import Path
 
@@ -46,6 +47,24 @@ def test_a_recipe_is_planned_run_and_then_done(work, recipe, tmp_path, capsys):
     assert [step["action"] for step in other["steps"]] == ["redo"]
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def test_what_another_thread_prints_meanwhile_spoils_nothing(work, recipe, tmp_path, capsys):
+    told = []
+
+    def talk():
+        while not told:
+            print("a line of ours")
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    try:
+        found = geoseg.run(recipe, tmp_path / "results", data=work[0], dry_run=True, quiet=True)
+    finally:
+        told.append("enough")
+        thread.join()
+    assert [step["action"] for step in found["steps"]] == ["run"]
+    assert set(capsys.readouterr().out.splitlines()) == {"a line of ours"}
 
 
 @pytest.mark.parametrize("value", [["a\\b", 'say "it\'s"'], [True, 2.5, 3], [["x"], []], False])

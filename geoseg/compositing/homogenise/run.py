@@ -22,12 +22,11 @@ from geoseg.compositing.homogenise.writing import RECORDS, Writing
 from geoseg.errors import OptionError, OutputError
 from geoseg.raster.allocator import give_back, keep_large_blocks
 from geoseg.raster.output import (
-    TemporaryFolder,
     check_folder_place,
-    output_error,
     refuse_holding,
 )
 from geoseg.raster.scene import Scene
+from geoseg.raster.whole import whole_folder
 
 __all__ = ["homogenise"]
 
@@ -122,32 +121,22 @@ def _written(
     count: Callable[[int], None],
 ) -> HomogeniseResult:
     """Write all files, and give them their folder."""
-    with TemporaryFolder(target) as hidden:
-        try:
-            folder = hidden.path / "set"
-            folder.mkdir()
-            job = Writing(images.scenes, fitted, options, folder, workers, count)
-            made, notes = job.write_all()
-            result = HomogeniseResult(
-                folder=target,
-                standard=fitted.standard,
-                images=tuple(replace(one, output=target / one.output.name) for one in made),
-                names=fitted.names,
-                before=fitted.seams_before,
-                after=fitted.seams_after,
-                kept=fitted.kept,
-                notes=(*fitted.notes, *notes),
-                options=options,
-                seconds=0.0,
-            )
-            job.write_records(result)
-            if os.path.lexists(target) and not overwrite:
-                raise OutputError(
-                    f"{target} appeared while it was being made; it was left as it is"
-                )
-            hidden.publish_folder(folder)
-        except OSError as error:
-            raise output_error(error, target) from error
+    with whole_folder(target, overwrite=overwrite) as folder:
+        job = Writing(images.scenes, fitted, options, folder, workers, count)
+        made, notes = job.write_all()
+        result = HomogeniseResult(
+            folder=target,
+            standard=fitted.standard,
+            images=tuple(replace(one, output=target / one.output.name) for one in made),
+            names=fitted.names,
+            before=fitted.seams_before,
+            after=fitted.seams_after,
+            kept=fitted.kept,
+            notes=(*fitted.notes, *notes),
+            options=options,
+            seconds=0.0,
+        )
+        job.write_records(result)
     return result
 
 
