@@ -14,7 +14,7 @@ from geoseg.compositing.homogenise.seams import overall
 from geoseg.compositing.homogenise.settings import HomogeniseSettings
 from geoseg.compositing.homogenise.standard import ImageLine, Method, Standard, read_standard
 from geoseg.errors import RasterReadError
-from geoseg.patches.inputs import Inputs, Say, SetColour
+from geoseg.patches.gathered import Inputs, Say, SetColour
 from geoseg.patches.settings import METHODS, TileSettings
 from geoseg.raster.scene import Scene
 

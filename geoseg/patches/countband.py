@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from geoseg.patches.pixellabels import Say
+from geoseg.patches.gathered import Say
 from geoseg.raster.provenance import read_provenance
 from geoseg.raster.scene import Scene
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from geoseg.errors import BandError, GridError, InputError, LabelError, RasterReadError
+from geoseg.patches.cutting import Job
+from geoseg.patches.gathered import Inputs, Say, Source
 from geoseg.patches.settings import TileSettings
 from geoseg.raster.heads import expand
 from geoseg.raster.labelme import annotations_in
@@ -15,13 +16,6 @@ from geoseg.raster.legend import Legend
 from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.sanity import sizes, whole_factor
 from geoseg.raster.scene import Scene
-
-if TYPE_CHECKING:
-    from geoseg.patches.cutting import Job
-    from geoseg.patches.inputs import Inputs
-
-Source = str | Path
-Say = Callable[[str], None]
 
 
 def add_labels(

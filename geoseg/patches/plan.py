@@ -13,7 +13,8 @@ import numpy as np
 from geoseg.compositing.homogenise.standard import COLOUR_TAG
 from geoseg.errors import OutputError
 from geoseg.patches.dataset import SPLITS
-from geoseg.patches.inputs import Inputs, Say, Source, open_inputs
+from geoseg.patches.gathered import Inputs, Say, Source
+from geoseg.patches.inputs import open_inputs
 from geoseg.patches.look import look_ahead
 from geoseg.patches.settings import TileOptions, TileSettings
 from geoseg.patches.splits import Ground, Splitting, split_ground

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geoseg.compositing.homogenise.standard import COLOUR_TAG
 from geoseg.patches.cutting import Job, patch_name
 from geoseg.patches.dataset import FORMAT, SPLITS, VERSION, statistics_to_json
-from geoseg.patches.inputs import Inputs
+from geoseg.patches.gathered import Inputs
 from geoseg.patches.labelcells import join_names
 from geoseg.patches.presence import UNKNOWN
 from geoseg.patches.settings import TileSettings

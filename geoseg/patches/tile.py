@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from geoseg.errors import InputError, RasterReadError
 from geoseg.patches.cutting import Job, SceneCutter
 from geoseg.patches.dataset import SPLITS, PatchDataset
-from geoseg.patches.inputs import Inputs, Say, Source
+from geoseg.patches.gathered import Inputs, Say, Source
 from geoseg.patches.plan import TilePlan, plan_patches
 from geoseg.patches.record import Outcome, dataset_json, write_index
 from geoseg.patches.settings import TileOptions, TileSettings
