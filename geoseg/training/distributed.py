@@ -13,7 +13,9 @@ files. Without the launcher there is one process, and nothing here costs anythin
 
 from __future__ import annotations
 
+import gc
 import os
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,5 +160,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
     torch.distributed.init_process_group(backend)
     try:
         yield Processes(rank=rank, count=count)
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # they hold the network
+        raise
     finally:
+        # The wrapped network holds the group, in circles: left to the interpreter's end, the
+        # group's threads outlive what they need, and the process aborts.
+        gc.collect()
         torch.distributed.destroy_process_group()
