@@ -174,21 +174,10 @@ def _photographs(
     scene: Scene | PathLike | Sequence[PathLike], output: PathLike
 ) -> Photographs | None:
     """Return the photographs that are to be predicted one by one; None for one scene."""
-    from geoseg.errors import OptionError  # noqa: PLC0415
-    from geoseg.raster.photographs import find_photographs  # noqa: PLC0415
+    from geoseg.raster.photographs import photographs_to_map  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
 
-    if isinstance(scene, Scene):
-        return None
-    many = find_photographs(texts(scene))
-    if many is None or Path(output).suffix.lower() not in (".tif", ".tiff"):
-        return many
-    # Bands in separate pictures are one scene; several photographs are not.
-    if many.scenes > 1:
-        raise OptionError(
-            f"{many.scenes} photographs are a scene each: name a folder as the output"
-        )
-    return None
+    return None if isinstance(scene, Scene) else photographs_to_map(texts(scene), output)
 
 
 def _predict_photographs(

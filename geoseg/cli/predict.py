@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -200,16 +199,9 @@ def command(
         predict_each(scene, output_dir, given)
         return
     output = str(output)
-    from geoseg.raster.photographs import find_photographs  # noqa: PLC0415
+    from geoseg.raster.photographs import photographs_to_map  # noqa: PLC0415
 
-    many = find_photographs(scene)
-    if Path(output).suffix.lower() in (".tif", ".tiff"):
-        # Bands in separate pictures are one scene; several photographs are not.
-        if many is not None and many.scenes > 1:
-            raise OptionError(
-                f"{many.scenes} photographs are a scene each: name a folder as the output"
-            )
-        many = None
+    many = photographs_to_map(scene, output)
     if many is None:
         _predict_scene(scene, output, given)
         return

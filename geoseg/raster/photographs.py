@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.errors import InputError, RasterReadError
+from geoseg.errors import InputError, OptionError, RasterReadError
 from geoseg.raster.grouping import Problem
 from geoseg.raster.heads import expand, read_head
 from geoseg.raster.sources import group_files
@@ -125,3 +125,25 @@ def _degrees(tags: Mapping[str, str], name: str, signs: str, most: float) -> flo
     except ValueError:
         return None
     return None if value > most else (-value if sign in "SW" else value)
+
+
+def photographs_to_map(sources: Sequence[str | Path], output: str | Path) -> Photographs | None:
+    """Return the photographs that get a map each in a folder; None where one scene is meant.
+
+    Bands in separate pictures are one scene, and so is what goes to a ``.tif``.
+
+    Raises
+    ------
+    OptionError
+        Several photographs, and an output that can hold the map of one.
+    RasterReadError, InputError
+        As by `find_photographs`.
+    """
+    many = find_photographs(sources)
+    if many is None or Path(output).suffix.lower() not in (".tif", ".tiff"):
+        return many
+    if many.scenes > 1:
+        raise OptionError(
+            f"{many.scenes} photographs are a scene each: name a folder as the output"
+        )
+    return None
