@@ -20,6 +20,7 @@ in another order in the oracle: the larger part of what is left of ours.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import time
@@ -221,6 +222,18 @@ def machine(device: torch.device) -> str:
     )
 
 
+def one(args: argparse.Namespace, shape: tuple[int, int, int], device: torch.device) -> None:
+    """Time one method in a process of its own."""
+    hinge = args.loss == "hinge"
+    classes = 2 if hinge else args.classes
+    found = peers(hinge, LossContext(classes=classes, class_pixels=(1,) * classes))
+    if args.one not in found:
+        raise SystemExit(f"{args.one} is not installed")
+    logits, labels = (x.to(device) for x in make_batch(shape, classes))
+    times = measure({args.one: found[args.one]}, logits, labels, args.runs)
+    print(json.dumps({"seconds": times[args.one] / 1e3}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time Lovász losses and check their gradients.")
     parser.add_argument("--images", type=int, default=8)
@@ -229,13 +242,18 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--one", help="time this method alone; say so as JSON")
+    parser.add_argument("--loss", choices=("softmax", "hinge"), default="softmax")
     args = parser.parse_args()
     device = torch.device(args.device)
     torch.set_num_threads(args.threads)
     if device.type == "cpu":
         keep_large_blocks()  # as training does
-    print(machine(device))
     shape = (args.images, args.size, args.size)
+    if args.one:
+        one(args, shape, device)
+        return
+    print(machine(device))
     tables = []
     print(f"\nbest of {args.runs} rounds, forward and backward\n")
     print("| loss | classes | method | ms | × cross entropy | × geoseg |")

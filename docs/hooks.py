@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import plan
 import reference
 import tutorials
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
-_MARK = re.compile(r"^<!-- (readme|functions)(?:: (.+?))? -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (readme|functions|plan)(?:: (.+?))? -->$", re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -60,6 +62,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     def fill(match: re.Match[str]) -> str:
         if match[1] == "functions":
             return reference.function_sections()
+        if match[1] == "plan":
+            return plan.page()
         return f"```python\n{reference.readme_block(match[2])}```"
 
     return _MARK.sub(fill, markdown)

@@ -18,6 +18,7 @@ _HOMES = {
     "composite_earth_engine": "geoseg.api.composites",
     "coverage": "geoseg.api.measures",
     "evaluate": "geoseg.api.evaluating",
+    "export": "geoseg.api.exporting",
     "homogenise": "geoseg.api.scenes",
     "info": "geoseg.api.scenes",
     "load_model": "geoseg.api.learning",

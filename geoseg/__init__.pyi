@@ -3,6 +3,7 @@ from geoseg.api.arrays import predict_array as predict_array
 from geoseg.api.composites import composite as composite
 from geoseg.api.composites import composite_earth_engine as composite_earth_engine
 from geoseg.api.evaluating import evaluate as evaluate
+from geoseg.api.exporting import export as export
 from geoseg.api.labels import check as check
 from geoseg.api.labels import recode as recode
 from geoseg.api.learning import compare as compare

@@ -15,6 +15,7 @@
     │   ├── ColourError         a colour to bring images to that is none, or cannot be found
     │   ├── EarthEngineError    a server that cannot be reached, or refuses or fails what is asked
     │   └── RecipeError         a recipe that cannot be followed
+    ├── ClusterError            workers that cannot be reached, are gone, or are of another release
     └── OutputError             the result cannot be written where it should go
 
 Everything that geoseg raises for a cause outside its own code derives from `GeosegError`; the
@@ -22,11 +23,60 @@ command line prints its message as one line and exits with `exit_code`. No code 
 message's text.
 """
 
+import re
+import unicodedata
+
+# A password may hold an "@" itself: what counts is the last one before the path.
+_ADDRESS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/\"']*@)?([^\s?\"']*)")
+# What follows a question mark is a query if it holds a "="; in a pattern it is any character.
+_QUERY = re.compile(r"(://[^\s?\"']*)\?[^\s?\"']*=[^\s\"']*?(?=[:;,.)]*(?:[\s\"']|$))")
+# What GDAL is told behind such a name may be an address, encoded, that is signed.
+_VSI = re.compile(r"(/vsi[a-z0-9_]+)\?[^\s\"']+")
+_GIVEN = re.compile(r"(?i)\b(passw(?:or)?d|pwd)=(?!\(hidden\))[^\s&\"']+")
+# Marks that turn the direction of what follows, as in names that hide how they end.
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LONGEST = 2000
+
+
+def without_secrets(text: str) -> str:
+    """Leave out user, password and query of the addresses in a text: they may be signed."""
+    if "/vsi" in text:
+        text = _VSI.sub(r"\1?(address)", text)
+    if "=" in text:
+        text = _GIVEN.sub(r"\1=(hidden)", text)
+    if "://" not in text:
+        return text
+    return _ADDRESS.sub(r"\1\2", _QUERY.sub(r"\1", text))
+
+
+def on_one_line(text: str) -> str:
+    """Return a text as one line that a terminal shows as it is, the middle left out if very long.
+
+    Files name classes, bands and other files as they like; what ends a line becomes a space, and
+    what would steer a terminal or turn the direction of writing is spelt out.
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
+    if text.isprintable() and not _TURNING & set(text):
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character in "\n\r\t\v\f\x85\u2028\u2029":
+        return " "
+    if unicodedata.category(character) in ("Cc", "Cs") or character in _TURNING:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
 
 class GeosegError(Exception):
-    """Root of geoseg's exceptions; its message is one line for the user."""
+    """Root of geoseg's exceptions; its message is one line for the user, without secrets."""
 
     exit_code: int = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(on_one_line(without_secrets(str(message))))
 
 
 class OptionError(GeosegError):
@@ -41,6 +91,9 @@ class InputError(GeosegError):
 
 class RasterReadError(InputError):
     """A raster is missing, is not a raster, or is truncated."""
+
+    damaged: str = ""
+    """The file of which a part could not be read; empty where none could be opened at all."""
 
 
 class BandError(InputError):
@@ -77,6 +130,10 @@ class EarthEngineError(InputError):
 
 class RecipeError(InputError):
     """A recipe that cannot be followed."""
+
+
+class ClusterError(GeosegError):
+    """Workers cannot be reached, are gone, or are of another release."""
 
 
 class OutputError(GeosegError):

@@ -118,7 +118,7 @@ ELSEWHERE = {
     "train": {"compare": "compare", "folds": "compare", "test": "compare", "jobs": "compare"},
     "composite": dict.fromkeys(
         (
-            *("earth_engine", "scale", "project", "resume", "request_size", "labels_collection"),
+            *("earth_engine", "scale", "project", "request_size", "labels_collection"),
             *("labels_band", "labels_method", "labels_output", "earth_engine_url"),
         ),
         "composite_earth_engine",

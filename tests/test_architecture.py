@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "geoseg": 0,  # the version
     "geoseg.errors": 0,
     # Tools that know nothing of the field.
+    "geoseg.cluster": 1,
     "geoseg.jit": 1,
     "geoseg.registry": 1,
     "geoseg.terms": 1,
@@ -69,6 +70,11 @@ FENCES: dict[str, tuple[str, ...]] = {
     "segmentation_models_pytorch": ("geoseg.models",),
     "timm": ("geoseg.models",),
     "tensorboard": ("geoseg.training.report.board",),
+    "onnx": ("geoseg.models",),
+    "onnxruntime": ("geoseg.models",),
+    "obstore": ("geoseg.raster.objects",),
+    "dask": ("geoseg.cluster",),
+    "distributed": ("geoseg.cluster",),
     "ee": ("geoseg.compositing.earthengine",),
     "googleapiclient": ("geoseg.compositing.earthengine",),
     "httplib2": ("geoseg.compositing.earthengine",),

@@ -116,7 +116,8 @@ def load_models(
     """
     from geoseg.errors import OptionError  # noqa: PLC0415
     from geoseg.models.builtin import choose_models  # noqa: PLC0415 — imports torch
-    from geoseg.models.bundle import ModelBundle, load_bundle  # noqa: PLC0415
+    from geoseg.models.bundle import ModelBundle  # noqa: PLC0415
+    from geoseg.models.opening import open_model  # noqa: PLC0415
 
     if model is None and scene is not None:
         return choose_models((), scene)
@@ -124,4 +125,4 @@ def load_models(
         model = [model]
     if not model:
         raise OptionError("a prediction needs at least one model")
-    return [m if isinstance(m, ModelBundle) else load_bundle(m) for m in model]
+    return [m if isinstance(m, ModelBundle) else open_model(m) for m in model]

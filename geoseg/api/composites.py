@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from geoseg.api.arguments import checked
@@ -40,7 +41,9 @@ def composite(
     counts: PathLike | None = None,
     dtype: Literal["float32", "uint16", "int16"] = "float32",
     workers: int | None = None,
+    cluster: str | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> CompositeResult:
     """Make one cloud-free scene of many dates.
@@ -77,8 +80,14 @@ def composite(
         Type in the file; whole numbers are stored with scale and offset.
     workers
         Threads; one a processor by default. The file does not depend on it.
+    cluster
+        Address of a dask scheduler, "tcp://HOST:PORT", whose workers do the work, `workers` threads
+        each; or "local" for processes of this machine. The file does not depend on it.
     overwrite
         Whether files may be replaced.
+    resume
+        Whether finished pixels are kept while the file is made, and those of a call that was
+        stopped are taken over if it is of the same scenes, settings and grid.
     progress
         Called with numbers of finished pixels.
 
@@ -87,7 +96,10 @@ def composite(
     InputError, OptionError, OutputError
         Scenes cannot be read or do not lie to each other, settings do not go together, or a file
         cannot be written.
+    ClusterError
+        The workers cannot be reached, or are gone.
     """
+    from geoseg.cluster.cluster import Cluster  # noqa: PLC0415
     from geoseg.compositing.composite import composite as make  # noqa: PLC0415
     from geoseg.compositing.dates import shared_bands  # noqa: PLC0415
     from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
@@ -100,7 +112,7 @@ def composite(
 
     for path in (output, counts):
         if path is not None:
-            check_output(path, overwrite=overwrite, suffixes=(".tif", ".tiff"))
+            check_output(path, overwrite=overwrite or resume, suffixes=(".tif", ".tiff"))
     settings = CompositeSettings(
         bands=names(bands),
         reduction=Reduction(method=method, percentile=percentile),
@@ -137,18 +149,22 @@ def composite(
             resolution=resolution,
             extent=extent,
         )
-        return make(
-            products,
-            output,
-            target.grid,
-            settings=settings,
-            counts=counts,
-            area=area_of(region, target.grid),
-            area_name=text_of(region),
-            workers=threads(workers),
-            overwrite=overwrite,
-            progress=progress,
-        )
+        with nullcontext() if cluster is None else Cluster.open(cluster, workers=workers) as others:
+            return make(
+                products,
+                output,
+                target.grid,
+                settings=settings,
+                counts=counts,
+                area=area_of(region, target.grid),
+                area_name=text_of(region),
+                workers=threads(workers),
+                overwrite=overwrite,
+                keep=resume,
+                resume=resume,
+                cluster=others,
+                progress=progress,
+            )
 
 
 @checked()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -57,7 +58,9 @@ def tile(
     labels: PathLike | Sequence[PathLike] = (),
     confidence: PathLike | Sequence[PathLike] = (),
     label_table: PathLike | None = None,
+    cluster: str | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     say: Callable[[str], None] | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Unpack[TileOptions],
@@ -77,8 +80,14 @@ def tile(
         How sure labels are, from 0 to 1: as many rasters as of labels.
     label_table
         Classes of whole patches in place of `labels`: a CSV or a vector file.
+    cluster
+        Address of a dask scheduler, "tcp://HOST:PORT", whose workers cut, ``workers`` threads each;
+        or "local" for processes of this machine. The data set does not depend on it.
     overwrite
         Whether a data set that is there may be replaced.
+    resume
+        Whether finished patches are kept while the set is made, and those of a call that was
+        stopped are taken over if it is of the same scenes, labels and options.
     say
         Told, in a sentence each, what a person should know.
     progress
@@ -95,20 +104,28 @@ def tile(
     ------
     OptionError, InputError, OutputError
         Settings without meaning, nothing to cut, or a folder that cannot be written.
+    ClusterError
+        The workers cannot be reached, or are gone.
     """
+    from geoseg.cluster.cluster import Cluster  # noqa: PLC0415
     from geoseg.patches.tile import tile as make  # noqa: PLC0415 — pixels cost imports
 
-    return make(
-        scenes,
-        output,
-        labels=labels,
-        confidence=confidence,
-        label_table=label_table,
-        overwrite=overwrite,
-        say=say,
-        progress=progress,
-        **options,
-    )
+    threads = options.get("workers")
+    with nullcontext() if cluster is None else Cluster.open(cluster, workers=threads) as others:
+        return make(
+            scenes,
+            output,
+            labels=labels,
+            confidence=confidence,
+            label_table=label_table,
+            overwrite=overwrite,
+            keep=resume,
+            resume=resume,
+            cluster=others,
+            say=say,
+            progress=progress,
+            **options,
+        )
 
 
 @checked()
@@ -288,7 +305,7 @@ def _several(values: object) -> Sequence[Any]:
 
 @checked()
 def load_model(path: PathLike, *, device: str = "cpu") -> ModelBundle:
-    """Load a model: its network and its card.
+    """Load a model: its network and its card; an ONNX file, or weights with a card beside, as well.
 
     Runs no code from the file. ``network`` is a torch module in evaluation mode that maps
     normalised float32 (N, bands, rows, cols) to logits (N, classes, rows, cols); ``card`` says
@@ -299,6 +316,6 @@ def load_model(path: PathLike, *, device: str = "cpu") -> ModelBundle:
     ModelError
         The file is not there, or is no model.
     """
-    from geoseg.models.bundle import load_bundle  # noqa: PLC0415 — imports torch
+    from geoseg.models.opening import open_model  # noqa: PLC0415 — imports torch
 
-    return load_bundle(path, device)
+    return open_model(path, device)

@@ -52,8 +52,10 @@ def predict(
     region: PathLike | None = None,
     batch_size: int | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    compile: bool = False,  # noqa: A002 — the option's name
     device: str = "auto",
     workers: int | None = None,
+    cluster: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -93,9 +95,16 @@ def predict(
     region
         Polygons, or "xmin,ymin,xmax,ymax" in the scene's coordinates.
     batch_size, precision, device
-        Tiles computed together, in which numbers, and where.
+        Tiles computed together at most, in which numbers, and where.
+    compile
+        Whether the network is compiled for this machine first.
     workers
         Threads; one a processor by default. On the processor the files do not depend on it.
+    cluster
+        Workers to compute blocks of the scene's rows: a dask scheduler, ``tcp://HOST:PORT``, or
+        "local" for processes of this machine (in a script, below ``if __name__ == "__main__"``).
+        `device` and `workers` are each one's then; "local" shares `workers` out. Not of
+        photographs.
     overwrite
         Whether files may be replaced.
     resume
@@ -112,10 +121,11 @@ def predict(
 
     Raises
     ------
-    InputError, OptionError, OutputError
+    InputError, OptionError, OutputError, ClusterError
         Scene and models do not fit, settings make no sense, or a file cannot be written.
     """
     from geoseg.errors import OptionError  # noqa: PLC0415
+    from geoseg.inference.engines import engine_of  # noqa: PLC0415 — pixels cost imports
     from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
     from geoseg.inference.predict import predict as make  # noqa: PLC0415
     from geoseg.inference.settings import PredictSettings, parse_area  # noqa: PLC0415
@@ -134,15 +144,16 @@ def predict(
         scale=scale,
         batch=batch_size,
         precision=precision,
+        compile=compile,
         homogenise=str(homogenise),
     )
     area = area_text(min_area)
     how: dict[str, Any] = {"device": device, "workers": threads(workers), "overwrite": overwrite}
     many = _photographs(scene, output)
     if many is not None:
-        if resume or any(given is not None for given in (probabilities, confidence, region)):
+        if resume or any(v is not None for v in (probabilities, confidence, region, cluster)):
             raise OptionError(
-                "probabilities, confidence, region and resume are for one scene; give one"
+                "probabilities, confidence, region, cluster and resume are for one scene; give one"
                 " photograph and an output that ends in .tif"
             )
         return _predict_photographs(
@@ -154,20 +165,23 @@ def predict(
     with opened(scene, bands=bands, band_names=band_names) as found:
         if area is not None:
             settings = replace(settings, min_area=parse_area(area, found.grid))
-        return make(
-            found,
-            output,
-            models=load_models(model, found),
-            settings=settings,
-            probabilities=probabilities,
-            confidence=confidence,
-            area=area_of(region, found.grid),
-            area_name=text_of(region),
-            resume=resume,
-            keep=resume,
-            progress=progress,
-            **how,
-        )
+        models = load_models(model, found)
+        with engine_of(models, settings, device, cluster, workers) as engine:
+            return make(
+                found,
+                output,
+                models=models,
+                engine=engine,
+                settings=settings,
+                probabilities=probabilities,
+                confidence=confidence,
+                area=area_of(region, found.grid),
+                area_name=text_of(region),
+                resume=resume,
+                keep=resume,
+                progress=progress,
+                **how,
+            )
 
 
 def _photographs(

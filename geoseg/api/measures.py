@@ -178,6 +178,7 @@ def vectorise(
     zones: PathLike | None = None,
     zone_field: str | None = None,
     workers: int | None = None,
+    resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Vectorised:
@@ -201,6 +202,8 @@ def vectorise(
     zones, zone_field
         Polygons inside each of which the ground of every class is measured, exactly: a layer
         ``zones``, or a file ``NAME_zones`` beside; and the column that names them.
+    resume
+        Go on from what a stopped run with the same arguments left, and leave the same if stopped.
     workers, overwrite, progress
         Threads; whether a file may be replaced; called with numbers of finished pixels.
 
@@ -228,5 +231,7 @@ def vectorise(
         settings=settings,
         workers=threads(workers),
         overwrite=overwrite,
+        keep=resume,
+        resume=resume,
         progress=progress,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,16 @@ class ClassIds:
             self._colors |= dict(zip(news, found[len(olds) :], strict=True))
             self._texts = color_texts(self._colors)
         return np.asarray(self._texts[ids], dtype=object)
+
+    @property
+    def found_colors(self) -> tuple[tuple[int, Color], ...]:
+        """Colours so far, by id, in the order in which they were found."""
+        return tuple(self._colors.items())
+
+    def take_up(self, colors: Iterable[tuple[int, Iterable[int]]]) -> None:
+        """Go on from colours that an earlier run had found."""
+        self._colors = {one: (red, green, blue) for one, (red, green, blue) in colors}
+        self._texts = color_texts(self._colors)
 
     def classes(self, ids: list[int]) -> list[LegendClass]:
         """Classes of ids: those of the legend in its order, then others by their ids."""

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.errors import InputError, ModelError, RasterReadError
+from geoseg.errors import InputError, ModelError, RasterReadError, without_secrets
 
 if TYPE_CHECKING:
     from geoseg.patches.dataset import PatchDataset
 
 _DATASET = "dataset.json"
+_ONNX = ".onnx"
 _MOST_JSON_BYTES = 64 << 20
 
 
@@ -71,6 +72,8 @@ def _head(path: Path) -> bytes:
 def _is_model(path: Path) -> bool:
     """Tell whether a file holds weights; foreign ones the reader of cards refuses in words."""
     head = _head(path)
+    if path.suffix.lower() == _ONNX:
+        return True  # the format has no mark of its own
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40:
         return True
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
@@ -103,7 +106,7 @@ def _describe_scenes(source: str) -> Iterator[dict[str, Any] | InputError]:
 
     scenes, problems = group_scenes([source])
     for problem in problems:
-        known = problem.reason.startswith(problem.path)
+        known = problem.reason.startswith(without_secrets(problem.path))
         yield RasterReadError(problem.reason if known else f"{problem.path}: {problem.reason}")
     for scene in scenes:
         with scene:
@@ -232,6 +235,8 @@ def describe_model(path: Path) -> dict[str, Any]:
     """
     from geoseg.models.card import card_of_header, read_header  # noqa: PLC0415 — loads numpy
 
+    if path.suffix.lower() == _ONNX:
+        return _describe_onnx(path)
     header = read_header(path)
     card = card_of_header(header, path)
     return {
@@ -241,6 +246,24 @@ def describe_model(path: Path) -> dict[str, Any]:
         "parameters": _parameters(header, path),
         **{k: v for k, v in card.to_json().items() if k not in ("format", "version")},
         "hash": card.hash,
+    }
+
+
+def _describe_onnx(path: Path) -> dict[str, Any]:
+    """Describe an ONNX file, of ours or with a card beside it; nothing in it runs."""
+    from geoseg.models.onnx.cards import card_of_onnx  # noqa: PLC0415 — loads numpy
+    from geoseg.models.onnx.reading import read_onnx  # noqa: PLC0415 — loads onnx
+
+    file = read_onnx(path)
+    card, how = card_of_onnx(file, path)
+    return {
+        "kind": "model",
+        "file": str(path),
+        "bytes": len(file.content),
+        "parameters": file.parameters,
+        **{k: v for k, v in card.to_json().items() if k not in ("format", "version")},
+        "hash": card.hash,
+        "onnx": {**how.to_json(), "shape": [-1 if n is None else n for n in file.shape]},
     }
 
 

@@ -264,6 +264,8 @@ def _model(found: Mapping[str, Any]) -> list[str]:
         ("hash", found["hash"]),
     ]
     rows[-1:-1] = _colour(found)
+    if found.get("onnx"):
+        rows.insert(-1, ("ONNX", _onnx(found["onnx"])))
     if found.get("combination"):
         names = [c["name"] for c in found["classes"]]
         rows.insert(-1, ("maps", combination_text(found["combination"], names)))
@@ -323,6 +325,17 @@ def _input(found: Mapping[str, Any]) -> str:
         f"tiles of {found['tile']} px",
         _scale(found),
         None if resolution is None else f"pixels of {number(resolution)}",
+    )
+
+
+def _onnx(onnx: Mapping[str, Any]) -> str:
+    """Say what an ONNX file is fed, and in which sizes."""
+    height, width = onnx["shape"][2:]
+    free = height < 0 and width < 0
+    return _joined(
+        f"fed {onnx['input']}",
+        f"answers {onnx['answer']}",
+        "images of any size" if free else f"images of {width} × {height} px alone",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ from geoseg.raster.grid import Grid
 from geoseg.raster.legend import LegendClass
 from geoseg.raster.palette import hex_of
 from geoseg.raster.polygonlegend import CLASS, COLOR, NAME
-from geoseg.raster.polygons.files.layer import Cutter, PolygonFile
-from geoseg.raster.polygons.stream import Polygons, Tally
+from geoseg.raster.polygons.files.cutting import Cutter
+from geoseg.raster.polygons.files.layer import PolygonFile
+from geoseg.raster.polygons.tracer import Polygons, Tally
 from geoseg.raster.zones import ground_areas, plane_areas
 
 
@@ -34,6 +35,10 @@ class Sum:
     """Their area on the ellipsoid; None where pixels have no place on Earth."""
 
 
+AtFeature = Callable[[int, Mapping[int, Sum]], None]
+"""Called where so many features are in the file, with what they hold by class."""
+
+
 def gather(file: PolygonFile, polygons: Iterable[Polygons], zones: ZoneFile | None) -> None:
     """Let polygons wait for others of their class, or of their class and zone."""
     cutter = None if zones is None else Cutter(zones.on_grid)
@@ -45,24 +50,48 @@ def gather(file: PolygonFile, polygons: Iterable[Polygons], zones: ZoneFile | No
         file.gather(shapes, keys)
 
 
-def write_classes(file: PolygonFile, ids: ClassIds, ground: Ground, tally: Tally) -> int:
-    """Write what was gathered by class, in the order of the classes; return how many features."""
+def write_classes(
+    file: PolygonFile,
+    ids: ClassIds,
+    ground: Ground,
+    tally: Tally,
+    *,
+    done: int = 0,
+    at_feature: AtFeature | None = None,
+) -> int:
+    """Write what was gathered by class, in the order of the classes; return how many features.
+
+    The first `done` are in the file already.
+    """
     classes = ids.classes(list(file.gathered))
-    for c in classes:
+    for number, c in enumerate(classes):
+        if number < done:
+            continue
         columns: dict[str, NDArray[Any]] = {
             **_feature(c, file.gathered[c.id]),
             "pixels": tally.pixels[c.id : c.id + 1],
         }
         if ground.known:
             columns["area_ha"] = np.round(ground.hectares(tally.areas[c.id : c.id + 1]), 6)
-        file.write_taken(file.take(c.id, c.name), columns)
+        if file.write_taken(file.take(c.id, c.name), columns) and at_feature is not None:
+            at_feature(number + 1, {})
     return len(classes)
 
 
 def write_cut(
-    file: PolygonFile, ids: ClassIds, ground: Ground, zones: ZoneFile, grid: Grid
+    file: PolygonFile,
+    ids: ClassIds,
+    ground: Ground,
+    zones: ZoneFile,
+    grid: Grid,
+    *,
+    done: int = 0,
+    sums: dict[int, Sum] | None = None,
+    at_feature: AtFeature | None = None,
 ) -> tuple[int, dict[int, Sum]]:
     """Write what was gathered by zone and class: zone by zone, classes in their order.
+
+    The first `done` features are in the file already, and `sums` holds what they have.
 
     Returns
     -------
@@ -80,10 +109,13 @@ def write_cut(
     there: dict[int, list[int]] = {}
     for key in gathered:
         there.setdefault(key // 256, []).append(key % 256)
-    sums: dict[int, Sum] = {}
+    sums = {} if sums is None else sums
     features = 0
     for zone, name in enumerate(zones.names):
         for c in ids.classes(there.get(zone, [])):
+            features += 1
+            if features <= done:
+                continue
             key = zone * 256 + c.id
             shapes = file.take(key, f"{c.name} in {name}")
             columns: dict[str, NDArray[Any]] = {
@@ -97,8 +129,8 @@ def write_cut(
                 hectares = ground_areas(shapes, crs) / 1e4
                 columns["area_ha"] = np.round(hectares, 6)
                 one.hectares = (one.hectares or 0) + float(hectares[0])
-            file.write_taken(shapes, columns)
-            features += 1
+            if file.write_taken(shapes, columns) and at_feature is not None:
+                at_feature(features, sums)
     return features, sums
 
 

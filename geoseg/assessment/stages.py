@@ -26,6 +26,7 @@ OTHER = "other"
 _OTHER_COLOR = "#969696"
 _JUST_BELOW = 1e-9
 _MOST = 100
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,11 @@ class StageTable:
         if text == "agde":
             return cls.agde()
         try:
-            content = Path(text).read_text(encoding="utf-8-sig")
+            with Path(text).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise LabelError(f"{text} is too large for a table of stages; check the path")
+            content = data.decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
             raise LabelError(

@@ -2,96 +2,37 @@
 
 `geoseg.raster.polygons` traces and writes; here it is said which classes become polygons, how large
 they must be, how much simpler their borders, and what each polygon says of itself. The raster is
-read from top to bottom, once more before that where zones are measured.
+read from top to bottom, once more before that where zones are measured. `making` does it; here is
+what comes before and after.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from geoseg.assessment.classids import ClassIds, Ground
-from geoseg.assessment.dissolving import gather, write_classes, write_cut
-from geoseg.assessment.measure import Measure, tolerance_on
-from geoseg.assessment.zonetable import LAYER, ZoneAmount, ZoneFile, measure_zones
-from geoseg.errors import BandError, GridError, LabelError, OptionError
+from geoseg.assessment.classids import ClassIds
+from geoseg.assessment.keptpolygons import KIND, PolygonRun, remove_leftover
+from geoseg.assessment.polygonmaking import Making
+from geoseg.assessment.polygonsettings import Amount, VectoriseSettings
+from geoseg.assessment.zonetable import LAYER, ZoneAmount
+from geoseg.errors import BandError, GridError, OptionError, OutputError
 from geoseg.raster.fingerprint import fingerprint_files
-from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, LegendClass
 from geoseg.raster.output import check_outputs, refuse_inputs
-from geoseg.raster.polygonlegend import CLASS, COLOR, NAME, classes_tag
-from geoseg.raster.polygons.files.layer import (
-    PolygonFile,
-    check_polygon_output,
-    place_beside,
-)
-from geoseg.raster.polygons.simplify import Simplifier
-from geoseg.raster.polygons.stream import Polygons, Tally, trace_polygons
-from geoseg.raster.provenance import option_words, provenance
+from geoseg.raster.polygonlegend import classes_tag
+from geoseg.raster.polygons.files.beside import place_beside
+from geoseg.raster.polygons.files.layer import check_polygon_output
+from geoseg.raster.provenance import VERSIONS, option_words, provenance, versions
 from geoseg.raster.scene import Scene
-from geoseg.raster.strips import read_strips
-from geoseg.raster.style import category_qml
+from geoseg.raster.unfinished import check_leftover
+from geoseg.raster.vector import read_tags
 
-
-@dataclass(frozen=True, kw_only=True)
-class VectoriseSettings:
-    """What becomes polygons, as one value."""
-
-    classes: tuple[int | str, ...] = ()
-    """Ids or names of the classes that are wanted; empty for all."""
-    min_area: Measure | None = None
-    """Polygons smaller than this are left out."""
-    simplify: Measure | None = None
-    """How far borders may move; None leaves them on the edges of pixels."""
-    dissolve: bool = False
-    """Whether all polygons of a class are one feature; with zones, those of each zone."""
-    zones: str | None = None
-    """File of polygons (``FILE`` or ``FILE|layername=NAME``) in each of which the ground of every
-    class is measured."""
-    zone_field: str | None = None
-    """Attribute that names the zones; by default their places in the file, from 1."""
-
-    def __post_init__(self) -> None:
-        if self.zone_field is not None and self.zones is None:
-            raise OptionError("--zone-field names zones; it goes with --zones")
-        if self.zones is not None and not self.zones.strip():
-            raise OptionError("--zones names no file of polygons")
-
-    def words(self) -> dict[str, Any]:
-        """Return what was asked for, as the options of the command line."""
-        words: dict[str, Any] = {}
-        if self.classes:
-            words["classes"] = ",".join(map(str, self.classes))
-        if self.min_area is not None:
-            words["min-area"] = str(self.min_area)
-        if self.simplify is not None:
-            words["simplify"] = str(self.simplify)
-        if self.dissolve:
-            words["dissolve"] = True
-        if self.zones is not None:
-            words["zones"] = self.zones
-        if self.zone_field is not None:
-            words["zone-field"] = self.zone_field
-        return words
-
-
-@dataclass(frozen=True, kw_only=True)
-class Amount:
-    """How much ground some polygons have."""
-
-    polygons: int
-    """Number of polygons."""
-    pixels: int
-    """Their pixels."""
-    hectares: float | None
-    """Their area on the ellipsoid; None where pixels have no place on Earth."""
+__all__ = ["Amount", "VectoriseSettings", "Vectorised", "vectorise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +55,10 @@ class Vectorised:
     """What a person should know, in words."""
     seconds: float
     """How long it took."""
+    taken_over: int = 0
+    """Rows of the raster that an earlier run had finished, those measured for zones among them."""
+    whole: bool = False
+    """Whether an earlier run had made the file of the same; then nothing is made, or counted."""
 
 
 def vectorise(
@@ -123,6 +68,8 @@ def vectorise(
     settings: VectoriseSettings | None = None,
     workers: int = 4,
     overwrite: bool = False,
+    keep: bool = False,
+    resume: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Vectorised:
     """Write the polygons of a class raster.
@@ -149,6 +96,13 @@ def vectorise(
         Threads that read and trace; they do not change the result.
     overwrite
         Replace a file that is there.
+    keep
+        Whether what is finished outlives this run if it is stopped: killed, interrupted, or by a
+        disk that is full. A GeoPackage is then copied now and then, so it takes up to three times
+        its room on the disk while it is made.
+    resume
+        Go on from that, and `keep` it again. Where there is nothing, all is made; where the file is
+        there and was made of the same, nothing is.
     progress
         Called with numbers of finished pixels.
 
@@ -163,91 +117,52 @@ def vectorise(
     VectorError
         Zones cannot be read, or lie elsewhere.
     OutputError
-        The file cannot be written.
+        The file cannot be written; what is kept is of another raster or of other settings.
     """
     began = time.perf_counter()
     settings = settings or VectoriseSettings()
-    target = check_polygon_output(output, overwrite=overwrite)
-    scene = _open(source, target, settings, overwrite)
+    target = check_polygon_output(output, overwrite=overwrite or resume)
+    check_leftover([target], KIND, resume=resume, overwrite=overwrite)
+    scene = _open(source, target, settings, overwrite or resume)
     legend = Legend.of_raster(scene.paths[0])
-    ground = Ground(scene.grid)
     ids = ClassIds(str(source), legend, settings.classes)
-    least = ground.least(settings.min_area)
-    notes, zones, table = [*ground.notes], None, None
-    if target.suffix.lower() in (".geojson", ".json"):
-        notes.append("GeoJSON is in longitude and latitude (WGS 84): coordinates are reprojected")
-    if settings.zones is not None:
-        zones = ZoneFile.read(settings.zones, scene, settings.zone_field)
-        table = measure_zones(scene, ids, ground, zones, workers=workers, progress=progress)
-        notes += table.notes
-    tally = Tally()
+    tags = _tags(scene, settings) | classes_tag(ids.legend)
+    if resume and not overwrite:
+        files = _outputs(target, settings)
+        _refuse_others(files, tags)
+        if target.exists():  # it comes last
+            remove_leftover(target)
+            return _whole(files, time.perf_counter() - began)
     with ExitStack() as stack:
-        file = stack.enter_context(
-            PolygonFile(
-                target,
-                scene.grid,
-                overwrite=overwrite,
-                metadata=_tags(scene, settings) | classes_tag(ids.legend),
-                gathered=settings.dissolve,
-            )
-        )
-        simplifier = None
-        if settings.simplify is not None:
-            simplifier = stack.enter_context(_simplifier(scene.grid, settings.simplify, file))
-        rows = stack.enter_context(closing(_rows(scene, ids, workers, progress)))
-        polygons = trace_polygons(
-            rows,
-            scene.grid.width,
-            areas=ground.rows if ground.known else None,
-            least_pixels=least[0],
-            least_area=least[1],
-            simplifier=simplifier,
-            tally=tally,
+        run = None
+        if keep or resume:
+            plan = _plan(scene, settings, tags)
+            run = stack.enter_context(PolygonRun(target, plan, resume=resume, overwrite=overwrite))
+        making = Making(
+            source=str(source),
+            scene=scene,
+            settings=settings,
+            ids=ids,
+            tags=tags,
+            run=run,
             workers=workers,
+            progress=progress,
         )
-        stack.enter_context(closing(polygons))
-        if settings.dissolve:
-            gather(file, polygons, zones)
-        else:
-            for some in polygons:
-                file.write(some, _columns(some, ids, ground))
-        left_out = _amount(
-            ground, tally.left_out.sum(), tally.left_out_pixels.sum(), tally.left_out_areas.sum()
-        )
-        if not tally.polygons.any():
-            raise LabelError(_nothing(source, settings, left_out))
-        features = int(tally.polygons.sum())
-        classes = {
-            c: _amount(ground, tally.polygons[c.id], tally.pixels[c.id], tally.areas[c.id])
-            for c in ids.classes(np.flatnonzero(tally.polygons).tolist())
-        }
-        if zones is not None and settings.dissolve:
-            features, cut = write_cut(file, ids, ground, zones, scene.grid)
-            classes = {
-                c: Amount(
-                    polygons=cut[c.id].polygons,
-                    pixels=round(cut[c.id].pixels),
-                    hectares=cut[c.id].hectares,
-                )
-                for c in classes
-                if c.id in cut
-            }
-            notes.append("polygons are cut at the borders of zones; what lies in none is left out")
-        elif settings.dissolve:
-            features = write_classes(file, ids, ground, tally)
-        style = category_qml(CLASS, {str(c.id): (c.name, c.color) for c in classes}, alpha=255)
-        files = file.publish(style, None if table is None else table.layer)
-    notes += _notes_of_classes(source, legend, list(classes))
-    if table is None and len(files) == 1:
+        made = making.make(target, overwrite=overwrite)
+        if run is not None:
+            run.remove()
+    notes = [*making.notes, *_notes_of_classes(source, legend, list(made.classes))]
+    if settings.zones is None and len(made.files) == 1:
         notes.append(_note_of_style(target))
     return Vectorised(
-        files=tuple(files),
-        features=features,
-        classes=classes,
-        left_out=left_out,
-        zones=() if table is None else table.zones,
+        files=made.files,
+        features=made.features,
+        classes=made.classes,
+        left_out=made.left_out,
+        zones=made.zones,
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
+        taken_over=making.taken_over,
     )
 
 
@@ -275,13 +190,6 @@ def _open(source: str | Path, target: Path, settings: VectoriseSettings, overwri
     return scene
 
 
-def _simplifier(grid: Grid, length: Measure, file: PolygonFile) -> Simplifier:
-    tolerance, metric = tolerance_on(grid, length)
-    return Simplifier(
-        grid.height, grid.width, tolerance=tolerance, metric=metric, folder=file.folder
-    )
-
-
 def _notes_of_classes(
     source: str | Path, legend: Legend | None, classes: list[LegendClass]
 ) -> list[str]:
@@ -303,41 +211,56 @@ def _note_of_style(target: Path) -> str:
     )
 
 
-def _amount(ground: Ground, polygons: int, pixels: int, area: float) -> Amount:
-    return Amount(polygons=int(polygons), pixels=int(pixels), hectares=ground.hectares_of(area))
+def _outputs(target: Path, settings: VectoriseSettings) -> list[Path]:
+    """List the files of features: the polygons, and zones in formats of one layer."""
+    beside = [] if settings.zones is None else [place_beside(target, LAYER)]
+    return list(dict.fromkeys([target, *beside]))
 
 
-def _rows(
-    scene: Scene, ids: ClassIds, workers: int, progress: Callable[[int], None] | None
-) -> Generator[NDArray[np.uint8], None, None]:
-    """Read rows (rows, cols) of class ids, from the top."""
-    with closing(read_strips([scene], workers=workers, convert=ids.convert)) as strips:
-        for strip in strips:
-            yield strip.arrays[0]
-            if progress is not None:
-                progress(strip.height * scene.grid.width)
+def _refuse_others(files: Iterable[Path], tags: Mapping[str, str]) -> None:
+    """Refuse to go on over files that were not made of the same."""
+    wanted = {name: text for name, text in tags.items() if name not in VERSIONS}
+    for path in files:
+        if path.exists():
+            found = read_tags(path)
+            if any(found.get(name) != text for name, text in wanted.items()):
+                raise OutputError(
+                    f"{path} is there already, made of something else; replace it with --overwrite"
+                )
 
 
-def _columns(some: Polygons, ids: ClassIds, ground: Ground) -> dict[str, NDArray[Any]]:
-    columns: dict[str, NDArray[Any]] = {
-        CLASS: some.values.astype(np.int32),
-        NAME: ids.names[some.values],
-        COLOR: ids.colors(some.values),
-        "pixels": some.pixels,
+def _whole(files: Iterable[Path], seconds: float) -> Vectorised:
+    return Vectorised(
+        files=tuple(path for path in files if path.exists()),
+        features=0,
+        classes={},
+        left_out=Amount(polygons=0, pixels=0, hectares=None),
+        notes=(),
+        seconds=seconds,
+        whole=True,
+    )
+
+
+def _plan(scene: Scene, settings: VectoriseSettings, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Say what determines the polygons, to the bit."""
+    grid = scene.grid
+    zones = settings.zones
+    return {
+        **{f"--{name}": value for name, value in settings.words().items()},
+        "raster": scene.name,
+        "contents": scene.fingerprint(),
+        "grid": f"{grid.describe()}, from {grid.transform.c!r}, {grid.transform.f!r}",
+        "transform": list(grid.transform)[:6],
+        "classes": [text for name, text in sorted(tags.items()) if not name.startswith("GEOSEG_")],
+        "zones": None if zones is None else _zones_print(zones),
+        "versions": versions(),
+        "tags": dict(tags),
     }
-    if ground.known:
-        columns["area_ha"] = np.round(ground.hectares(some.areas), 6)
-    return columns
 
 
-def _nothing(source: str | Path, settings: VectoriseSettings, left_out: Amount) -> str:
-    if left_out.polygons:
-        return (
-            f"all {left_out.polygons:,} polygons of {source} are smaller than"
-            f" {settings.min_area}: give a smaller --min-area"
-        )
-    which = " of the classes that are wanted" if settings.classes else ""
-    return f"{source} has no pixel{which or ' with a class'}: there is nothing to write"
+def _zones_print(zones: str) -> str:
+    path = zones.partition("|layername=")[0]
+    return fingerprint_files([path]) if Path(path).is_file() else ""
 
 
 def _tags(scene: Scene, settings: VectoriseSettings) -> dict[str, str]:
@@ -345,6 +268,5 @@ def _tags(scene: Scene, settings: VectoriseSettings) -> dict[str, str]:
     command = ["geoseg", "vectorise", *scene.paths, *option_words(options)]
     inputs = {scene.name: scene.fingerprint()}
     if settings.zones is not None:
-        path = settings.zones.partition("|layername=")[0]
-        inputs[path] = fingerprint_files([path]) if Path(path).is_file() else ""
+        inputs[settings.zones.partition("|layername=")[0]] = _zones_print(settings.zones)
     return provenance(command, inputs, options=options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
@@ -18,7 +18,7 @@ from geoseg.errors import VectorError
 from geoseg.raster.ellipsoid import RowAreas
 from geoseg.raster.legend import NODATA
 from geoseg.raster.palette import of_hex
-from geoseg.raster.polygons.files.layer import Beside
+from geoseg.raster.polygons.files.beside import Beside
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import Strip, read_strips
 from geoseg.raster.style import category_qml
@@ -29,6 +29,8 @@ from geoseg.raster.zones import Zones, whole_areas
 LAYER = "zones"
 """What the layer of zones is called."""
 _PURPOSE = Purpose(name="the area by zone", hint="zones are a file of polygons")
+AtRow = Callable[[int, Callable[[], dict[str, NDArray[Any]]]], None]
+"""Called where zones are measured down to a row, with what says what they hold so far."""
 _RESERVED = ("fid", "geom", "geometry", "ogc_fid")
 
 
@@ -96,8 +98,12 @@ def measure_zones(
     *,
     workers: int,
     progress: Callable[[int], None] | None = None,
+    again: tuple[int, Mapping[str, NDArray[Any]]] | None = None,
+    at_row: AtRow | None = None,
 ) -> ZoneTable:
     """Measure how much of each wanted class every zone holds; zones may overlap.
+
+    It goes on from `again`, a row and what `at_row` was told there by an earlier run.
 
     Raises
     ------
@@ -110,8 +116,15 @@ def measure_zones(
     """
     zones = Zones(given.on_grid, scene.grid)
     held = _Held(len(zones))
-    if zones.window is not None:
-        _add_all(scene, ids, ground, zones, zones.window, held, workers, progress)
+    window = zones.window
+    if window is not None and again is not None:
+        held.take_up(again[1])
+        stop = window.row_stop
+        window = replace(window, row=again[0], height=stop - again[0]) if again[0] < stop else None
+    if window is not None:
+        _add_all(scene, ids, ground, zones, window, held, workers, progress, at_row)
+    elif at_row is not None and again is not None:
+        at_row(again[0], held.arrays)
     held.sort()
     if not held.counts.any():
         raise VectorError(
@@ -177,6 +190,17 @@ class _Held:
         self.counts = np.pad(self.counts, room)  # one after the other: there may be many zones
         self.areas = np.pad(self.areas, room)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it, by name."""
+        codes = np.array(self.codes, np.int64)
+        return {"codes": codes, "counts": self.counts.copy(), "areas": self.areas.copy()}
+
+    def take_up(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `arrays` returned."""
+        self.codes = arrays["codes"].tolist()
+        self.counts, self.areas = arrays["counts"], arrays["areas"]
+        self.slots[self.codes] = range(len(self.codes))
+
     def sort(self) -> None:
         """Bring the classes into the order of their ids, whichever strip had them first."""
         order = np.argsort(self.codes)
@@ -201,6 +225,7 @@ def _add_all(
     held: _Held,
     workers: int,
     progress: Callable[[int], None] | None,
+    at_row: AtRow | None,
 ) -> None:
     """Add pixels and square metres of all zones; the class 255 is what has none."""
 
@@ -218,6 +243,8 @@ def _add_all(
             list(pool.map(take, touched, repeat(strip), repeat(rows)))
             if progress is not None:
                 progress(strip.height * window.width)
+            if at_row is not None:
+                at_row(strip.row + strip.height, held.arrays)
 
 
 def _sizes(

@@ -37,6 +37,7 @@ _COMMANDS = (
     "coverage",
     "evaluate",
     "vectorise",
+    "export",
     "run",
     "demo",
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import click
 
+from geoseg.cli.cluster_option import cluster_option, opened_cluster
 from geoseg.cli.composite_text import notes, summary, text
 from geoseg.cli.earthengine_options import EarthEngineOptions, earthengine_options
 from geoseg.cli.options import (
@@ -21,6 +23,7 @@ from geoseg.cli.options import (
     workers_option,
 )
 from geoseg.cli.progress import progress
+from geoseg.cli.stopped import stopped_composite
 
 
 @click.command(no_args_is_help=True)
@@ -113,6 +116,7 @@ from geoseg.cli.progress import progress
     help="Type of the pixels; whole numbers are stored with the first scene's scale and offset.",
 )
 @earthengine_options
+@cluster_option
 @workers_option
 @overwrite_option
 @json_option
@@ -137,6 +141,7 @@ def command(
     region: str | None,
     counts: str | None,
     dtype: str,
+    cluster: str | None,
     workers: int | None,
     overwrite: bool,
     as_json: bool,
@@ -159,6 +164,11 @@ def command(
       geoseg composite LC08_* -o 2018.tif --bands blue,green,red,nir,swir1,swir2
       geoseg composite LC08_* LC09_* --keep water,snow --dilate 3 --extent union -o year.tif
       geoseg composite may.tif june.tif july.tif --quality fmask=8 --counts clear.tif -o summer.tif
+      geoseg composite LC08_* -o 2018.tif --bands blue,green,red,nir,swir1,swir2 --resume
+      geoseg composite LC08_* -o fast.tif --cluster local
+
+    A run that is stopped, killed even, keeps what it has finished in a hidden folder beside the
+    output: the same command with --resume goes on from there to the same file.
 
     With --earth-engine, Google's servers compute the same of a collection's images, and the result
     is fetched in parts that --resume does not fetch again. Run "earthengine authenticate" before.
@@ -198,6 +208,7 @@ def command(
                 "band-names": band_names,
                 "extent": extent,
                 "resampling": None if resampling == "nearest" else resampling,
+                "cluster": cluster,
             },
         )
         return
@@ -210,15 +221,21 @@ def command(
     from geoseg.compositing.dates import shared_bands  # noqa: PLC0415
     from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
     from geoseg.compositing.opening import open_products  # noqa: PLC0415
+    from geoseg.compositing.plan import COMPOSITE  # noqa: PLC0415
     from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
     from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
     from geoseg.compositing.target import target_grid  # noqa: PLC0415
     from geoseg.raster.heads import heads_kept  # noqa: PLC0415
-    from geoseg.raster.output import check_output  # noqa: PLC0415
+    from geoseg.raster.output import check_outputs  # noqa: PLC0415
+    from geoseg.raster.unfinished import check_leftover, finished_parts  # noqa: PLC0415
 
-    for path in (output, counts):
-        if path is not None:
-            check_output(path, overwrite=overwrite, suffixes=(".tif", ".tiff"))
+    outputs = [Path(path) for path in (output, counts) if path is not None]
+    resume = earthengine.resume
+    # With --resume, what is there is looked at when it is known what is to be there.
+    check_outputs(outputs, overwrite=overwrite or resume, suffixes=(".tif", ".tiff"))
+    check_leftover(outputs, COMPOSITE, resume=resume, overwrite=overwrite)
+    if resume and not outputs[0].exists() and not finished_parts(output, COMPOSITE):
+        note(f"Note: nothing is kept of {output}; it begins with the first row.")
     reduction = Reduction(method=method, percentile=percentile)  # type: ignore[arg-type]
     rule = ClearRule.from_text(keep, dilate=dilate, confidence=confidence)
     opened = open_products(
@@ -246,7 +263,11 @@ def command(
 
         area = read_region(region, target.grid)
     window = target.grid.window if area is None else area.window
-    with progress(window.area, "composite") as bar:
+    with (
+        opened_cluster(cluster, workers) as workers_elsewhere,
+        stopped_composite(output, window.height, window.width),
+        progress(window.area, "composite") as bar,
+    ):
         result = composite(
             products,
             output,
@@ -275,6 +296,9 @@ def command(
             area_name=region,
             workers=worker_count(workers),
             overwrite=overwrite,
+            keep=True,
+            resume=resume,
+            cluster=workers_elsewhere,
             progress=bar.update,
         )
     told = notes(result, 0.0 if region is not None else target.left_out)

@@ -29,11 +29,12 @@ def summary(result: CompositeResult) -> dict[str, object]:
         "pixels": pixels,
         "pixels_by_clear_dates": [int(count) for count in result.counts],
         "mean_clear_dates": _mean(result),
-        "clipped": result.clipped,
+        "clipped": None if result.whole else result.clipped,
+        "rows_from_before": _rows_from_before(result),
         "hidden_by": dict(result.hidden_by),
         "seconds": round(result.seconds, 3),
         "megapixels_per_second": round(
-            result.grid.height * result.grid.width / 1e6 / result.seconds, 3
+            (result.grid.window.area - result.taken_over) / 1e6 / result.seconds, 3
         ),
     }
 
@@ -48,6 +49,9 @@ def text(result: CompositeResult) -> str:
         f"  {_plural(len(result.dates), 'date')}; of a pixel {_mean(result):.1f} clear on average",
         f"  {100 * int(result.counts[0]) / pixels:.2f} % of the pixels have no clear date",
     ]
+    if result.taken_over:
+        rows = f"{_rows_from_before(result):,} of {result.grid.height:,}"
+        lines.append(f"  {rows} rows were there from before")
     return "\n".join(lines)
 
 
@@ -88,6 +92,10 @@ def _why(result: CompositeResult) -> str:
         kept = ",".join(sorted({*result.keep, usable[0]}))
         advice = f"--keep {kept} uses {usable[0]}, else give other dates"
     return f"by the quality bands the readings are {shares}; {advice}"
+
+
+def _rows_from_before(result: CompositeResult) -> int:
+    return result.taken_over // result.grid.width
 
 
 def _mean(result: CompositeResult) -> float:

@@ -62,7 +62,7 @@ class EarthEngineOptions:
             One was given.
         """
         for one in fields(self):
-            if getattr(self, one.name) != one.default:
+            if one.name != "resume" and getattr(self, one.name) != one.default:
                 raise OptionError(
                     f"--{one.name.replace('_', '-')} goes with --earth-engine, which names the "
                     "collection to take images of"
@@ -106,7 +106,10 @@ _OPTIONS = (
         "--project", metavar="NAME", help="Earth Engine: Google Cloud project that is counted."
     ),
     click.option(
-        "--resume", is_flag=True, help="Earth Engine: go on from an interrupted run of this output."
+        "--resume",
+        is_flag=True,
+        help="Go on from a run of this output that was stopped; what it had finished is not made,"
+        " or fetched, again.",
     ),
     click.option(
         "--request-size",

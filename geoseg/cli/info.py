@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from geoseg.cli.options import common_options, emit, json_option
+from geoseg.cli.options import common_options, emit, json_option, shown
 from geoseg.errors import InputError
 
 
@@ -47,7 +47,7 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
                     fail(source, item)
                     continue
                 if not as_json:
-                    click.echo(("\n" if found else "") + text(item))
+                    click.echo(("\n" if found else "") + shown(text(item)))
                 found.append(item)
         except InputError as error:
             fail(source, error)

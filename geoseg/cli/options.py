@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from geoseg.cli.sent import send, spoken, with_sending
+from geoseg.errors import without_secrets
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LEVEL = "geoseg.verbosity"
@@ -45,7 +48,8 @@ def verbosity() -> int:
 
 
 def common_options(function: F) -> F:
-    """Add ``-v``, ``-q`` and ``--debug``, which every command has."""
+    """Add ``-v``, ``-q`` and ``--debug``, which every command has; outputs may be sent far away."""
+    function = with_sending(note)(function)
     for option in (
         click.option(
             "--debug",
@@ -167,7 +171,19 @@ def min_area_option(function: F) -> F:
 def batch_size_option(function: F) -> F:
     """``--batch-size`` of a prediction."""
     return click.option(
-        "--batch-size", type=click.IntRange(1), help="Tiles computed together [default: by device]."
+        "--batch-size",
+        type=click.IntRange(1),
+        help="Tiles computed together at most; halved where memory does not suffice [default: 1 on"
+        " the processor, on a card what fits].",
+    )(function)
+
+
+def compile_option(function: F) -> F:
+    """``--compile`` of a prediction."""
+    return click.option(
+        "--compile",
+        is_flag=True,
+        help="Compile the network for this machine first: some minutes, then faster tiles.",
     )(function)
 
 
@@ -271,13 +287,13 @@ def class_lines(pixels: Mapping[str, int], hectares: Mapping[str, float] | None)
 def note(text: str) -> None:
     """Say something on standard error that is not an error; silent with ``-q``."""
     if verbosity() >= 0:
-        click.echo(text, err=True)
+        click.echo(shown(text), err=True)
 
 
 def detail(text: str) -> None:
     """Say something on standard error with ``-v`` alone."""
     if verbosity() >= 1:
-        click.echo(text, err=True)
+        click.echo(shown(text), err=True)
 
 
 def _plain(value: Any) -> Any:
@@ -295,7 +311,12 @@ def _plain(value: Any) -> Any:
 
 def emit(summary: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """Print a command's summary on standard output: as text, or as one JSON object."""
+    send()
     if as_json:
-        click.echo(json.dumps(_plain(summary), ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo(text)
+        text = json.dumps(_plain(summary), ensure_ascii=False, allow_nan=False)
+    click.echo(shown(text))
+
+
+def shown(text: str) -> str:
+    """Name outputs by where they go, and addresses without what nobody else may see."""
+    return without_secrets(spoken(text))

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from geoseg.cli.cluster_option import cluster_option
 from geoseg.cli.options import (
     bands_option,
     batch_size_option,
     blend_option,
     class_lines,
     common_options,
+    compile_option,
     device_option,
     emit,
     json_option,
@@ -63,8 +65,8 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     "models",
     multiple=True,
     metavar="FILE",
-    help="Model to use; given several times, the models' probabilities are averaged. Without it:"
-    " the one that GEOSEG_MODEL names, else the built-in one.",
+    help="Model to use (*.safetensors, *.onnx); given several times, the models' probabilities are"
+    " averaged. Without it: the one that GEOSEG_MODEL names, else the built-in one.",
 )
 @click.option(
     "--tile", type=click.IntRange(1), default=288, show_default=True, help="Side of a tile, px."
@@ -101,8 +103,10 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 @region_option
 @batch_size_option
 @precision_option
+@compile_option
 @device_option
 @workers_option
+@cluster_option
 @click.option(
     "--resume",
     is_flag=True,
@@ -131,8 +135,10 @@ def command(
     region: str | None,
     batch_size: int | None,
     precision: str,
+    compile: bool,  # noqa: A002 — the option's name
     device: str,
     workers: int | None,
+    cluster: str | None,
     resume: bool,
     overwrite: bool,
     as_json: bool,
@@ -147,6 +153,11 @@ def command(
     is a folder, then, with a map for each of them. With --output-dir, scenes are told apart as by
     geoseg tile, and each gets a map; one that fails does not keep the others from theirs.
 
+    With --cluster one scene is cut into blocks of rows, a worker computes one at a time, and the
+    map is written here. Of --output-dir's scenes workers are given whole ones and write their maps
+    themselves, if there are two at least for each worker; else blocks of one scene after the other.
+    --device is each worker's. Without --cluster, cuda:0,1 shares a scene among these cards.
+
     A run that is stopped, even killed, keeps its finished rows beside the map, in a hidden folder;
     the same command with --resume goes on from there to the same map.
 
@@ -155,6 +166,7 @@ def command(
       geoseg predict scene.tif --model model.safetensors --min-area 0.5ha -o map.tif
       geoseg predict photographs/ --model model.safetensors -o maps
       geoseg predict 'scenes/*.tif' --model model.safetensors --output-dir maps --resume
+      geoseg predict scene.tif --model model.safetensors --cluster local -o fast.tif
     """
     if stride is not None and overlap is not None:
         raise OptionError("--stride and --overlap say the same thing; give one of them")
@@ -176,6 +188,7 @@ def command(
         scale=scale,
         batch=batch_size,
         precision=precision,
+        compile=compile,
         homogenise=homogenise,
     )
     given = Given(
@@ -189,6 +202,8 @@ def command(
         region=region,
         device=device,
         workers=worker_count(workers),
+        cluster=cluster,
+        cluster_workers=workers,
         resume=resume,
         overwrite=overwrite,
         as_json=as_json,
@@ -209,6 +224,10 @@ def command(
         raise OptionError(
             "--resume is for one scene, or for --output-dir: a folder of photographs is made whole"
         )
+    if cluster is not None:
+        raise OptionError(
+            "--cluster is for one scene, or for --output-dir: photographs are predicted here"
+        )
     if probabilities is not None or confidence is not None or region is not None:
         raise OptionError(
             "--probabilities, --confidence and --region are for one scene; give one photograph"
@@ -219,7 +238,8 @@ def command(
 
 def _predict_scene(scene: tuple[str, ...], output: str, given: Given) -> None:
     """Predict one scene, and say what came out."""
-    from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
+    from geoseg.inference.engines import engine_of  # noqa: PLC0415 — pixels cost imports
+    from geoseg.inference.outputs import Outputs  # noqa: PLC0415
     from geoseg.inference.predict import predict  # noqa: PLC0415
     from geoseg.inference.settings import parse_area  # noqa: PLC0415
     from geoseg.inference.unfinished import check_leftover, kept_rows  # noqa: PLC0415
@@ -248,6 +268,9 @@ def _predict_scene(scene: tuple[str, ...], output: str, given: Given) -> None:
             area = read_region(given.region, grid)
         with (
             stopped_in_words(output, grid.height),
+            engine_of(
+                bundles, settings, given.device, given.cluster, given.cluster_workers
+            ) as engine,
             progress(grid.height * grid.width, "predict") as bar,
         ):
             result = predict(
@@ -259,6 +282,7 @@ def _predict_scene(scene: tuple[str, ...], output: str, given: Given) -> None:
                 confidence=given.confidence,
                 area=area,
                 area_name=given.region,
+                engine=engine,
                 device=given.device,
                 workers=given.workers,
                 overwrite=given.overwrite,

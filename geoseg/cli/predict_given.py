@@ -24,6 +24,9 @@ class Given:
     region: str | None
     device: str
     workers: int
+    cluster: str | None
+    cluster_workers: int | None
+    """Threads as they were asked for: a cluster has its own default."""
     resume: bool
     overwrite: bool
     as_json: bool

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from geoseg.cli.cluster_option import opened_cluster
 from geoseg.cli.options import emit, note
 from geoseg.cli.predict_given import Given
 from geoseg.cli.progress import progress
@@ -26,6 +27,7 @@ def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
 
     Leaves with status 1 where one failed.
     """
+    from geoseg.inference.engines import SAME_PACKAGES  # noqa: PLC0415
     from geoseg.inference.many import check_many, outputs_of, predict_many  # noqa: PLC0415
 
     scenes, problems = _scenes(sources, given)
@@ -38,7 +40,10 @@ def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
 
     total = sum(scene.grid.height * scene.grid.width for scene in scenes)
     try:
-        with progress(total, "predict") as bar:
+        with (
+            opened_cluster(given.cluster, given.cluster_workers, packages=SAME_PACKAGES) as cluster,
+            progress(total, "predict") as bar,
+        ):
             predict_many(
                 scenes,
                 outputs,
@@ -48,6 +53,7 @@ def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
                 region=given.region,
                 device=given.device,
                 workers=given.workers,
+                cluster=cluster,
                 overwrite=given.overwrite,
                 resume=given.resume,
                 progress=bar.update,

@@ -190,8 +190,6 @@ def _misfit(
 
 def _goes_on(step: Step) -> bool:
     """Tell whether a command can go on with what a stopped run of a step left."""
-    if step.run == "composite":  # parts fetched from Earth Engine
-        return "earth-engine" in step.options
     if step.run == "predict":  # a map; folders of photographs are made as a whole
         return step.output.casefold().endswith((".tif", ".tiff"))
     return True

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from geoseg.cli.cluster_option import cluster_option, opened_cluster
 from geoseg.cli.options import (
     bands_option,
     common_options,
@@ -21,6 +23,7 @@ from geoseg.cli.options import (
     workers_option,
 )
 from geoseg.cli.progress import progress
+from geoseg.cli.stopped import stopped_patches
 
 
 @click.command()
@@ -154,6 +157,12 @@ from geoseg.cli.progress import progress
 )
 @seed_option
 @workers_option
+@cluster_option
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from what a run of the same scenes, labels and options left when it was stopped.",
+)
 @overwrite_option
 @json_option
 @common_options
@@ -165,7 +174,9 @@ def command(
     label_table: str | None,
     as_json: bool,
     overwrite: bool,
+    resume: bool,
     workers: int | None,
+    cluster: str | None,
     **options: Any,
 ) -> None:
     """Cut scenes and their labels into patches to train on.
@@ -190,6 +201,10 @@ def command(
     'classes', fill it in ('water; forest', '-' for none of the classes) and give that file. Patches
     that are left empty are left out.
 
+    A run that is stopped, even killed, keeps its finished patches beside the folder, in a hidden
+    one; the same command with --resume goes on from there to the same data set. With --cluster
+    workers cut rows of patches, and the data set is written here.
+
     \b
     Examples:
       geoseg tile scene.tif --labels labels.tif -o patches
@@ -202,10 +217,15 @@ def command(
       geoseg tile photographs/ --labels masks/ --size 512 -o patches
       geoseg tile 'train/*_sat.jpg' --labels masks/ --size 512 -o patches
       geoseg tile images/ --labels labels-of-half-the-size/ --fit-labels --size 200 -o patches
+      geoseg tile 'scenes/*.tif' --labels 'labels/*.tif' --cluster local --resume -o patches
     """
     from geoseg.patches.plan import plan_patches  # noqa: PLC0415
     from geoseg.patches.tile import cut_patches  # noqa: PLC0415
+    from geoseg.patches.unfinished import KIND  # noqa: PLC0415
+    from geoseg.raster.unfinished import finished_parts  # noqa: PLC0415
 
+    if resume and not finished_parts(output, KIND) and not Path(output).exists():
+        note(f"Note: nothing is kept of {output}; it begins with the first patch.")
     plan = plan_patches(
         list(scenes),
         output,
@@ -213,10 +233,15 @@ def command(
         confidence=list(confidence),
         label_table=label_table,
         overwrite=overwrite,
+        resume=resume,
         say=note,
         workers=worker_count(workers),
         **options,
     )
-    with progress(plan.pixels, "cutting") as bar:
-        result = cut_patches(plan, progress=bar.update)
+    with (
+        stopped_patches(output),
+        opened_cluster(cluster, workers) as elsewhere,
+        progress(plan.pixels, "cutting") as bar,
+    ):
+        result = cut_patches(plan, keep=True, cluster=elsewhere, progress=bar.update)
     emit(result.summary, result.text, as_json=as_json)

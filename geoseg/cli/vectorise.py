@@ -18,6 +18,7 @@ from geoseg.cli.options import (
     workers_option,
 )
 from geoseg.cli.progress import progress
+from geoseg.cli.stopped import stopped_polygons
 
 if TYPE_CHECKING:
     from geoseg.assessment.vectorise import Vectorised
@@ -71,8 +72,13 @@ def _classes(
 )
 @click.option("--zone-field", metavar="NAME", help="Attribute that names the zones.")
 @output_option("the polygons: *.gpkg, *.geojson (in WGS 84), or *.parquet (needs pyarrow)")
-@overwrite_option
 @workers_option
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from what a run of the same raster and options left when it was stopped.",
+)
+@overwrite_option
 @json_option
 @common_options
 def command(
@@ -84,8 +90,9 @@ def command(
     zones: str | None,
     zone_field: str | None,
     output: str,
-    overwrite: bool,
     workers: int | None,
+    resume: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Turn a class raster into polygons.
@@ -95,11 +102,15 @@ def command(
     connected. Nodata makes no polygon. QGIS draws the file in the colours of the classes, and
     geoseg rasterise makes the same classes of it.
 
+    A run that is stopped, even killed, keeps what it finished beside the output, in a hidden
+    folder; the same command with --resume goes on from there to the same file.
+
     \b
     Examples:
       geoseg vectorise map.tif -o map.gpkg
       geoseg vectorise map.tif --classes forest,water --min-area 0.5ha --simplify 2px -o map.gpkg
       geoseg vectorise map.tif --zones districts.gpkg --zone-field name --dissolve -o areas.gpkg
+      geoseg vectorise map.tif --simplify 2px --resume -o simple.gpkg
     """
     from geoseg.assessment.measure import Measure  # noqa: PLC0415
     from geoseg.assessment.vectorise import VectoriseSettings, vectorise  # noqa: PLC0415
@@ -112,12 +123,14 @@ def command(
         zones=zones,
         zone_field=zone_field,
     )
-    with progress(None, "vectorising") as bar:
+    with stopped_polygons(output), progress(None, "vectorising") as bar:
         found = vectorise(
             classes,
             output,
             settings=settings,
             workers=worker_count(workers),
+            keep=True,
+            resume=resume,
             overwrite=overwrite,
             progress=bar.update,
         )
@@ -156,11 +169,15 @@ def _summary(found: Vectorised) -> dict[str, Any]:
             }
             for zone in found.zones
         ],
+        "taken_over": found.taken_over,
+        "whole": found.whole,
         "seconds": found.seconds,
     }
 
 
 def _text(found: Vectorised, settings: Any) -> str:
+    if found.whole:
+        return f"{found.files[0]} is there already, made of the same; nothing was done"
     count = sum(amount.polygons for amount in found.classes.values())
     of = f"{found.features:,} features of " if settings.dissolve else ""
     lines = [f"{found.files[0]}: {of}{count:,} polygons in {found.seconds:.1f} s"]
@@ -170,6 +187,8 @@ def _text(found: Vectorised, settings: Any) -> str:
         if amount.hectares is not None:
             area = f"{amount.hectares:14,.1f} ha"
         lines.append(f"  {c.name:<{width}}  {amount.polygons:11,}  {area}")
+    if found.taken_over:
+        lines.append(f"{found.taken_over:,} rows were read by an earlier run")
     left = found.left_out
     if left.polygons:
         area = f"{left.pixels:,} px"

@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geoseg.compositing.dates import Date, common_reading, not_shared, shared_bands
 from geoseg.compositing.making import Making
+from geoseg.compositing.outputs import CLEAR, Outputs
+from geoseg.compositing.plan import described
 from geoseg.compositing.product import Product
 from geoseg.compositing.reduce import MOST_DATES
 from geoseg.compositing.settings import CompositeResult, CompositeSettings
 from geoseg.compositing.storage import Storage
 from geoseg.compositing.together import bring_together
 from geoseg.errors import BandError, GridError, OptionError
-from geoseg.raster.allocator import give_back, keep_large_blocks
+from geoseg.raster.elsewhere import HandlesFrom
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import Handles, small_block_cache
+from geoseg.raster.handles import Handles
 from geoseg.raster.output import check_outputs, refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.region import Region
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
+
+if TYPE_CHECKING:
+    from geoseg.cluster.cluster import Cluster
 
 __all__ = ["CLEAR", "CompositeResult", "CompositeSettings", "composite"]
 
-CLEAR = "clear"
-"""Name of the band that counts clear dates."""
-
-_CACHE_BYTES = 128 << 20
 _OPEN_FILES = 512
 """Over all threads; systems allow a process 1,024 or so."""
 _LOOK = 256
@@ -51,6 +52,9 @@ def composite(
     area_name: str | None = None,
     workers: int = 4,
     overwrite: bool = False,
+    keep: bool = False,
+    resume: bool = False,
+    cluster: Cluster | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> CompositeResult:
     """Write the composite of several dates.
@@ -76,6 +80,15 @@ def composite(
         Threads; the files do not depend on it.
     overwrite
         Whether files may be replaced.
+    keep
+        Whether finished pixels outlive this run if it is stopped: killed, interrupted, or by a disk
+        that is full.
+    resume
+        Go on from such pixels, and `keep` them again. Where none are, all is made; where the files
+        are whole and made of the same, nothing is.
+    cluster
+        Whose workers read and reduce, each opening the files itself; None for threads of this
+        process. The files do not depend on it.
     progress
         Called with numbers of finished pixels.
 
@@ -86,18 +99,22 @@ def composite(
     OptionError
         Settings that do not go together.
     OutputError
-        A file cannot be written.
+        A file cannot be written; pixels that are kept are of other scenes, settings or grid.
+    ClusterError
+        The workers are gone.
     """
     began = time.perf_counter()
     outputs = [Path(output)] if counts is None else [Path(output), Path(counts)]
-    check_outputs(outputs, overwrite=overwrite, suffixes=(".tif", ".tiff"))
+    # With resume, what is there is looked at when it is known what is to be there.
+    check_outputs(outputs, overwrite=overwrite or resume, suffixes=(".tif", ".tiff"))
     if not products:
         raise OptionError("there is no scene to make a composite of")
     if len(products) > MOST_DATES:
         raise OptionError(f"{len(products)} scenes are more than can be counted")
     window = grid.window if area is None else area.window
     grid = grid.crop(window)
-    handles = Handles(max(8, _OPEN_FILES // workers))
+    most = max(8, _OPEN_FILES // workers)
+    handles = Handles(most) if cluster is None else HandlesFrom(Path.cwd(), most)
     names = shared_bands(products) if settings.bands is None else settings.bands
     dates, outside = bring_together(
         products,
@@ -128,17 +145,23 @@ def composite(
         beside=counts is not None,
         workers=workers,
     )
-    tags = _tags(dates, settings, area_name, workers)
-    keep_large_blocks(one_arena=False)  # each thread frees what it took
-    with ExitStack() as stack:
-        stack.callback(give_back)
-        stack.callback(handles.close)
-        stack.enter_context(small_block_cache(_CACHE_BYTES))
-        writers = _open_writers(stack, making, names, outputs, tags, overwrite, workers)
-        found = making.write(writers, progress or (lambda _: None))
-        for writer in writers:
-            writer.make()
-        hidden = {} if found.counts[1:].any() else _hidden_by(dates, grid)
+    with ThreadPoolExecutor(workers) as pool:
+        digests = list(pool.map(Date.fingerprint, dates))
+    tags = _tags(dates, digests, settings, area, area_name)
+    plan = None
+    if keep or resume:
+        plan = described(dates, digests, grid, outputs, area=area, area_name=area_name, tags=tags)
+    wanted = Outputs(
+        paths=tuple(outputs),
+        making=making,
+        tags=tags,
+        plan=plan,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    with closing(handles):
+        made = wanted.make(cluster=cluster, progress=progress or (lambda _: None))
+        hidden = {} if made.found.counts[1:].any() else _hidden_by(dates, grid)
     return CompositeResult(
         outputs=tuple(outputs),
         grid=grid,
@@ -147,10 +170,12 @@ def composite(
         outside=tuple(outside),
         left_out=() if settings.bands is not None else not_shared(products, names),
         unmasked=tuple(date.name for date in dates if date.quality is None),
-        counts=found.counts,
-        clipped=found.clipped,
+        counts=made.found.counts,
+        clipped=made.found.clipped,
         keep=settings.rule.keep,
         hidden_by=hidden,
+        taken_over=made.taken_over,
+        whole=made.whole,
         seconds=time.perf_counter() - began,
     )
 
@@ -185,58 +210,21 @@ def _check_units(dates: Sequence[Date]) -> None:
                 )
 
 
-def _open_writers(
-    stack: ExitStack,
-    making: Making,
-    names: Sequence[str],
-    outputs: Sequence[Path],
-    tags: Mapping[str, str],
-    overwrite: bool,
-    workers: int,
-) -> list[RasterWriter]:
-    """Open the composite's writer and, where counts have a file of their own, theirs."""
-    storage, more = making.storage, not making.beside
-    units = [band.unit for band in making.dates[0].bands] + [""] * more
-    first = RasterWriter(
-        outputs[0],
-        making.grid,
-        band_names=[*names, CLEAR] if more else names,
-        dtype=storage.dtype,
-        nodata=storage.nodata,
-        tags=tags,
-        overwrite=overwrite,
-        scales=[*storage.scales, *[1.0] * more] if storage.is_scaled else None,
-        offsets=[*storage.offsets, *[0.0] * more] if storage.is_scaled else None,
-        units=units if any(units) else None,
-        workers=workers,
-    )
-    writers = [stack.enter_context(first)]
-    if making.beside:
-        second = RasterWriter(
-            outputs[1],
-            making.grid,
-            band_names=[CLEAR],
-            dtype="uint16",
-            nodata=None,
-            tags=tags,
-            overwrite=overwrite,
-            workers=workers,
-        )
-        writers.append(stack.enter_context(second))
-    return writers
-
-
 def _tags(
-    dates: Sequence[Date], settings: CompositeSettings, area_name: str | None, workers: int
+    dates: Sequence[Date],
+    digests: Sequence[str],
+    settings: CompositeSettings,
+    area: Region | None,
+    area_name: str | None,
 ) -> dict[str, str]:
     options = settings.words() | {"bands": ",".join(band.name for band in dates[0].bands)}
-    if area_name is not None:
-        options["region"] = area_name
-    command = ["geoseg", "composite", *(date.word for date in dates), *option_words(options)]
-    with ThreadPoolExecutor(workers) as pool:
-        digests = list(pool.map(Date.fingerprint, dates))
     inputs: dict[str, str] = {}
     for date, digest in zip(dates, digests, strict=True):
         alike = sum(name.split(" (")[0] == date.name for name in inputs)
         inputs[f"{date.name} ({alike + 1})" if alike else date.name] = digest
+    if area_name is not None:
+        options["region"] = area_name
+        if area is not None:
+            inputs[area_name] = area.fingerprint()
+    command = ["geoseg", "composite", *(date.word for date in dates), *option_words(options)]
     return provenance(command, inputs, options=options)

@@ -1,7 +1,7 @@
 """Windows of a composite, each read from every date and reduced by one thread.
 
-Where the files' blocks are no larger than tiles of the composite, a thread makes whole tiles and
-hands them on; otherwise rows are put together of several windows.
+Where the files' blocks are no larger than tiles of the composite, a thread makes whole tiles;
+otherwise rows are put together of several windows. `geoseg.compositing.writing` shares them out.
 
 Memory depends on the width of the grid and on the window, whose size follows from the number of
 dates and bands; nothing grows with the number of rows. What a pixel becomes depends on its own
@@ -11,10 +11,9 @@ readings alone, so the result depends neither on windows nor on threads.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from geoseg.raster.grid import Grid
 from geoseg.raster.lookup import TILE
 from geoseg.raster.region import Region
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
 
 _STACK_BYTES = 512 << 20
 """Readings held at once, over all threads."""
@@ -38,7 +36,7 @@ _ROWS_BYTES = 256 << 20
 
 
 @dataclass
-class _Rows:
+class Rows:
     """Rows of the composite that are being filled."""
 
     values: NDArray[Any]
@@ -52,7 +50,19 @@ class Found:
     """What is counted on the way."""
 
     counts: NDArray[np.int64]
+    """(dates + 1,) pixels by number of clear dates."""
     clipped: int = 0
+    """Values that did not fit the stored type."""
+
+    @classmethod
+    def none(cls, dates: int) -> Found:
+        """Return what is found in no pixel."""
+        return cls(np.zeros(dates + 1, np.int64))
+
+    def add(self, other: Found) -> None:
+        """Count what was found elsewhere too."""
+        self.counts += other.counts
+        self.clipped += other.clipped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,28 +81,32 @@ class Making:
     beside: bool
     """Whether counts go to a file of their own."""
     workers: int
-    _local: threading.local = field(default_factory=threading.local)
+    _local: threading.local = field(default_factory=threading.local, init=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave behind what threads keep; what other processes read, they open themselves."""
+        given = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        return _made_again, (given,)
 
     @property
     def bands(self) -> int:
         """Number of bands, without the counts."""
         return len(self.dates[0].bands)
 
-    def windows(self) -> Iterator[Window]:
-        """Windows of the grid, row of windows by row of windows, each row from left to right."""
-        grid = self.grid
-        height, width = self._window_shape()
-        for row in range(0, grid.height, height):
-            for col in range(0, grid.width, width):
-                yield Window(row, col, min(height, grid.height - row), min(width, grid.width - col))
+    def bands_of_rows(self, first: int = 0) -> Iterator[Window]:
+        """Rows of windows of the grid from a row on, as wide as the grid."""
+        grid, row = self.grid, first
+        height = self._window_shape()[0]
+        while row < grid.height:
+            stop = min(grid.height, (row // height + 1) * height)
+            yield Window(row, 0, stop - row, grid.width)
+            row = stop
 
     def _window_shape(self) -> tuple[int, int]:
         """Rows and columns of a window: whole blocks of the first date's files where they fit."""
         pixel = len(self.dates) * (self.bands * self.reading.dtype.itemsize + 1)
         most = max(256, min(_MOST_PIXELS, _STACK_BYTES // (self.workers * pixel)))
-        scene = self.dates[0].scenes[0]
-        rows, cols = (2 * TILE, 2 * TILE) if scene.is_warped else scene.block_shape
-        rows, cols = min(rows, self.grid.height), min(cols, self.grid.width)
+        rows, cols = self._block_shape()
         if rows * cols > most:  # blocks are decoded more than once
             rows = cols = max(16, int(most**0.5) // 16 * 16)
         stored = (self.bands + 1) * 4 * self.grid.width
@@ -103,79 +117,70 @@ class Making:
         fair = -(-self.grid.width // (cols * self.workers)) * cols
         return height, min(wide, fair)
 
-    def write(self, writers: Sequence[RasterWriter], progress: Callable[[int], None]) -> Found:
-        """Make all windows in threads and write rows as they are complete.
+    def _block_shape(self) -> tuple[int, int]:
+        """Rows and columns that are best read at once."""
+        scene = self.dates[0].scenes[0]
+        rows, cols = (2 * TILE, 2 * TILE) if scene.is_warped else scene.block_shape
+        return min(rows, self.grid.height), min(cols, self.grid.width)
 
-        Parameters
-        ----------
-        writers
-            The composite's and, where counts go to a file of their own, theirs; open.
-        progress
-            Called with numbers of finished pixels.
-        """
-        if self._makes_tiles(writers[0].blocksize):
-            return self._write_tiles(writers, progress)
-        return self._write_rows(writers, progress)
-
-    def _makes_tiles(self, side: int) -> bool:
+    def makes_tiles(self, side: int) -> bool:
+        """Tell whether whole tiles of this size are made, and not rows of windows."""
         scene = self.dates[0].scenes[0]
         return scene.is_warped or max(scene.block_shape) <= side
 
-    def _tile_windows(self, side: int) -> Iterator[Window]:
-        """Whole tiles of the composite, as many as make a window, row by row of tiles."""
+    def tile_windows(self, side: int, *, first: int = 0, windows: int = 1) -> Iterator[Window]:
+        """Whole tiles of the composite, as many as make some windows, row by row of tiles.
+
+        Parameters
+        ----------
+        side
+            Rows and columns of a tile.
+        first
+            How many tiles to leave out, in this order.
+        windows
+            How many.
+        """
         grid = self.grid
-        across = max(1, self._window_shape()[1] // side) * side
-        for row in range(0, grid.height, side):
-            for col in range(0, grid.width, across):
+        across = max(1, self._window_shape()[1] // side) * windows * side
+        in_a_row = -(-grid.width // side)
+        for row in range(first // in_a_row * side, grid.height, side):
+            begin = first % in_a_row * side if row == first // in_a_row * side else 0
+            for col in range(begin, grid.width, across):
                 tile = Window(row, col, side, across).intersection(grid.window)
                 if tile is not None:
                     yield tile
 
-    def _write_tiles(
-        self, writers: Sequence[RasterWriter], progress: Callable[[int], None]
-    ) -> Found:
-        found = Found(np.zeros(len(self.dates) + 1, np.int64))
-        waiting: deque[tuple[Window, Future[tuple[NDArray[np.int64], int]]]] = deque()
-
-        def take() -> None:
-            window, made = waiting.popleft()
-            counts, clipped = made.result()
-            found.counts += counts
-            found.clipped += clipped
-            progress(window.area)
-
-        with ThreadPoolExecutor(self.workers, "geoseg-composite") as pool:
-            try:
-                for tiles in self._tile_windows(writers[0].blocksize):
-                    waiting.append((tiles, pool.submit(self._make_tiles, tiles, writers)))
-                    if len(waiting) > 2 * self.workers:
-                        take()
-                while waiting:
-                    take()
-            finally:
-                pool.shutdown(cancel_futures=True)
-        return found
-
-    def _make_tiles(
-        self, tiles: Window, writers: Sequence[RasterWriter]
-    ) -> tuple[NDArray[np.int64], int]:
-        """Make whole tiles, window by window; return what `_make` does."""
+    def make_tiles(self, tiles: Window) -> tuple[Rows, Found]:
+        """Make whole tiles, window by window; the rows are overwritten by the thread's next."""
         rows = self._room(tiles.height, tiles.width)
-        numbers, clipped = np.zeros(len(self.dates) + 1, np.int64), 0
-        height, width = self._window_shape()
-        for row in range(tiles.row, tiles.row_stop, height):
-            for col in range(tiles.col, tiles.col_stop, width):
-                window = Window(row, col, height, width).intersection(tiles)
-                if window is not None:
-                    counted, cut = self._make(window, rows, tiles)
-                    numbers += counted
-                    clipped += cut
-        writers[0].write_tiles(tiles.row, tiles.col, rows.values)
-        if self.beside:
-            writers[1].write_tiles(tiles.row, tiles.col, rows.counts[np.newaxis])
-        return numbers, clipped
+        found = Found.none(len(self.dates))
+        for window in self.parts(tiles):
+            found.add(self.make(window, rows, tiles))
+        return rows, found
 
-    def _room(self, height: int, width: int) -> _Rows:
+    def parts(self, whole: Window, *, threads: int = 1) -> Iterator[Window]:
+        """Cut what is made at once to windows, or to a few for each of several threads."""
+        height, width = self._window_shape()
+        if threads > 1:
+            rows, cols = self._block_shape()
+            if whole.width >= cols * threads:
+                width = min(width, -(-whole.width // (cols * threads)) * cols)
+            else:
+                height = min(height, -(-whole.height // (rows * threads)) * rows)
+        for row in range(whole.row, whole.row_stop, height):
+            for col in range(whole.col, whole.col_stop, width):
+                window = Window(row, col, height, width).intersection(whole)
+                if window is not None:
+                    yield window
+
+    def own_pool(self, threads: int) -> ThreadPoolExecutor:
+        """Threads of the thread that asks, for as long as it lives: each keeps its files open."""
+        pool: ThreadPoolExecutor | None = getattr(self._local, "pool", None)
+        if pool is None:
+            pool = self._local.pool = ThreadPoolExecutor(threads, "geoseg-composite")
+        return pool
+
+    def _room(self, height: int, width: int) -> Rows:
         """Room for finished pixels, the same memory for all tiles of a thread."""
         bands = self.bands + (not self.beside)
         held = getattr(self._local, "rows", None)
@@ -185,60 +190,18 @@ class Making:
                 np.empty(height * width, np.uint16),
             )
         values, counts = held[0][: bands * height * width], held[1][: height * width]
-        return _Rows(values.reshape(bands, height, width), counts.reshape(height, width))
+        return Rows(values.reshape(bands, height, width), counts.reshape(height, width))
 
-    def _write_rows(
-        self, writers: Sequence[RasterWriter], progress: Callable[[int], None]
-    ) -> Found:
-        found = Found(np.zeros(len(self.dates) + 1, np.int64))
-        waiting: deque[tuple[Window, _Rows, Future[tuple[NDArray[np.int64], int]]]] = deque()
-        rows = self._new_rows(0)
-        with ThreadPoolExecutor(self.workers, "geoseg-composite") as pool:
-            try:
-                for window in self.windows():
-                    if window.col == 0:
-                        rows = self._new_rows(window.height)
-                    whole = Window(window.row, 0, window.height, self.grid.width)
-                    made = pool.submit(self._make, window, rows, whole)
-                    waiting.append((window, rows, made))
-                    if len(waiting) > self.workers:
-                        self._take(*waiting.popleft(), found, writers, progress)
-                while waiting:
-                    self._take(*waiting.popleft(), found, writers, progress)
-            finally:
-                pool.shutdown(cancel_futures=True)
-        return found
-
-    def _new_rows(self, height: int) -> _Rows:
+    def new_rows(self, height: int, width: int) -> Rows:
+        """Room for rows of the composite."""
         bands = self.bands + (not self.beside)
-        return _Rows(
-            np.empty((bands, height, self.grid.width), self.storage.dtype),
-            np.empty((height, self.grid.width), np.uint16),
+        return Rows(
+            np.empty((bands, height, width), self.storage.dtype),
+            np.empty((height, width), np.uint16),
         )
 
-    def _take(
-        self,
-        window: Window,
-        rows: _Rows,
-        made: Future[tuple[NDArray[np.int64], int]],
-        found: Found,
-        writers: Sequence[RasterWriter],
-        progress: Callable[[int], None],
-    ) -> None:
-        counts, clipped = made.result()
-        found.counts += counts
-        found.clipped += clipped
-        if window.col_stop == self.grid.width:
-            writers[0].write_rows(window.row, rows.values)
-            if self.beside:
-                writers[1].write_rows(window.row, rows.counts)
-        progress(window.area)
-
-    def _make(self, window: Window, rows: _Rows, whole: Window) -> tuple[NDArray[np.int64], int]:
-        """Make a window of `whole`, which `rows` are for.
-
-        Return pixels by number of clear dates, and how many values did not fit.
-        """
+    def make(self, window: Window, rows: Rows, whole: Window) -> Found:
+        """Make a window of `whole`, which `rows` are for."""
         shape = (self.bands, window.height, window.width)
         at = window.slices(row_origin=whole.row, col_origin=whole.col)
         area = None if self.area is None else self.area.mask(self._in_area(window))
@@ -251,7 +214,7 @@ class Making:
             rows.values[-1, *at] = np.minimum(counts, self._most_counted)
         inside = counts.ravel() if area is None else counts[area]
         numbers += np.bincount(inside, minlength=len(numbers))
-        return numbers, clipped
+        return Found(numbers, clipped)
 
     def _in_area(self, window: Window) -> Window:
         row, col = self.area_origin
@@ -310,3 +273,7 @@ class Making:
             data[:values].reshape(dates, bands, height, width),
             valid[:pixels].reshape(dates, height, width),
         )
+
+
+def _made_again(given: dict[str, Any]) -> Making:
+    return Making(**given)

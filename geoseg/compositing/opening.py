@@ -17,8 +17,9 @@ from geoseg.compositing.plain import Options
 from geoseg.compositing.product import Product
 from geoseg.compositing.products import open_product
 from geoseg.errors import OptionError, RasterReadError
+from geoseg.raster import objects
 from geoseg.raster.handles import is_local_file
-from geoseg.raster.heads import RASTER_SUFFIXES
+from geoseg.raster.heads import RASTER_SUFFIXES, expand
 
 _SHOWN = 3
 """Names that a note lists."""
@@ -79,6 +80,8 @@ def open_products(
 
 
 def _matches(source: str) -> list[str]:
+    if objects.is_pattern(source):
+        return expand([source])
     if not is_local_file(source) or Path(source).exists() or not glob.has_magic(source):
         return [source]
     found = sorted(glob.glob(source))

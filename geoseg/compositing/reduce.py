@@ -15,7 +15,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.compositing import _kernels
 from geoseg.errors import OptionError
 
 Method = Literal["median", "mean", "percentile", "medoid"]
@@ -101,6 +100,8 @@ def reduce_dates(
     ValueError
         Shapes or types are not as above.
     """
+    from geoseg.compositing import _kernels  # noqa: PLC0415 — compiled when there is work for them
+
     if data.ndim != 4 or valid.shape != (data.shape[0], *data.shape[2:]) or not data.size:
         raise ValueError(f"readings of shape {data.shape} and a mask of {valid.shape}")
     if data.dtype.name not in TYPES or valid.dtype != np.bool_:
@@ -150,6 +151,8 @@ def _kernel(
     offsets: NDArray[np.float64],
 ) -> Callable[[int, int, NDArray[np.float32]], None]:
     """Return what writes pixels `start` to `stop` of the result."""
+    from geoseg.compositing import _kernels  # noqa: PLC0415 — as above
+
     if len(scales) != data.shape[1] or len(offsets) != data.shape[1]:
         raise ValueError("one scale and one offset for each band")
     if reduction.method in ("mean", "medoid"):

@@ -78,5 +78,9 @@ class CompositeResult:
     hidden_by: Mapping[str, float] = field(default_factory=dict)
     """Where no pixel is clear on any date: flag → share of the readings that it hides, of some
     windows of some dates, the largest first. A reading may be hidden by several."""
+    taken_over: int = 0
+    """Pixels that an earlier run had finished."""
+    whole: bool = False
+    """Whether an earlier run had made the files, and nothing was done."""
     seconds: float
     """How long it took."""

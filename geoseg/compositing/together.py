@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from geoseg.compositing.dates import Date
-from geoseg.compositing.interpolated import interpolated
 from geoseg.compositing.masks import ClearRule
 from geoseg.compositing.product import Product
 from geoseg.errors import GridError
@@ -92,6 +91,8 @@ def bring_together(
             rule=rule,
         )
         if resampling != "nearest":
+            from geoseg.compositing.interpolated import interpolated  # noqa: PLC0415 — compiles
+
             date = interpolated(date, scenes, quality, grid, resampling)
         dates.append(date)
     return dates, outside

@@ -94,6 +94,10 @@ class Axis:
         """
         return next(k for k, start in enumerate(self.starts) if start + self.size > pixel)
 
+    def stop_over(self, pixel: int) -> int:
+        """Return the first tile that covers no pixel before this one; all are counted from 0."""
+        return sum(start < pixel for start in self.starts)
+
 
 def plan_axis(length: int, size: int, stride: int, blend: str) -> Axis:
     """Lay tiles along an axis; a scene shorter than a tile is one tile of its own length."""

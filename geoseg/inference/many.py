@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from geoseg.errors import GeosegError, OptionError, OutputError
+from geoseg.errors import ClusterError, GeosegError, OptionError, OutputError
+from geoseg.inference.blocks import Networks
+from geoseg.inference.engines import Engine, OnMachines, OnOne, make_engine
 from geoseg.inference.fit import fit_scale
-from geoseg.inference.members import make_ensemble
 from geoseg.inference.outputs import Outputs
 from geoseg.inference.predict import Prediction, predict
 from geoseg.inference.settings import PredictSettings, parse_area
-from geoseg.inference.unfinished import check_leftover
+from geoseg.inference.source import KnownArea
+from geoseg.inference.unfinished import check_leftover, remove_kept
 from geoseg.models.bundle import ModelBundle
-from geoseg.models.device import resolve_device
+from geoseg.raster.absolute import absolute
+from geoseg.raster.grid import Grid
 from geoseg.raster.output import check_folder_place, output_error, refuse_inputs
 from geoseg.raster.scene import Scene
+
+if TYPE_CHECKING:
+    from geoseg.cluster.cluster import Cluster
+    from geoseg.cluster.worker import Kept
+
+SCENES_A_WORKER = 2
+"""With as many scenes for each worker, each is given whole ones; with fewer, blocks of rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +123,74 @@ def check_many(
         check_leftover(one.paths, resume=resume, overwrite=overwrite)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Wish:
+    """What is asked of every scene."""
+
+    models: tuple[ModelBundle, ...]
+    settings: PredictSettings
+    min_area: str | None
+    region: str | None
+    overwrite: bool
+    resume: bool
+
+    def area_on(self, grid: Grid) -> KnownArea | None:
+        """Say where a map is wanted on a scene's grid."""
+        if self.region is None:
+            return None
+        from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
+
+        return read_region(self.region, grid)
+
+    def one_map(
+        self,
+        scene: Scene,
+        output: Outputs,
+        *,
+        area: Callable[[], KnownArea | None],
+        engine: Engine,
+        workers: int,
+        progress: Callable[[int], None],
+    ) -> SceneMap:
+        """Predict a scene; that it fails is told in what comes back.
+
+        Raises
+        ------
+        OptionError
+            What is asked makes no sense, of any scene.
+        ClusterError
+            There is nobody left to compute.
+        """
+        settings = self.settings
+        done = SceneMap(scene=scene.name, outputs=(), pixels=scene.grid.height * scene.grid.width)
+        try:
+            if self.min_area is not None:
+                settings = replace(settings, min_area=parse_area(self.min_area, scene.grid))
+            made = predict(
+                scene,
+                output.classes,
+                models=self.models,
+                engine=engine,
+                settings=settings,
+                probabilities=output.probabilities,
+                confidence=output.confidence,
+                area=area(),
+                area_name=self.region,
+                workers=workers,
+                overwrite=self.overwrite,
+                keep=True,
+                resume=self.resume,
+                progress=progress,
+            )
+            return replace(done, outputs=made.outputs, prediction=made)
+        except (OptionError, ClusterError):
+            raise  # the same for all of them
+        except GeosegError as error:
+            return replace(done, problem=str(error))
+        finally:
+            scene.close()
+
+
 def predict_many(
     scenes: Sequence[Scene],
     outputs: Sequence[Outputs],
@@ -121,12 +201,16 @@ def predict_many(
     region: str | None = None,
     device: str = "auto",
     workers: int = 4,
+    cluster: Cluster | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[int], None] | None = None,
     told: Callable[[SceneMap], None] | None = None,
 ) -> list[SceneMap]:
-    """Predict scenes, one after the other; one that fails does not keep the others from it.
+    """Predict scenes; one that fails does not keep the others from it.
+
+    One after the other; with a cluster and at least `SCENES_A_WORKER` of them for each of its
+    workers, as many at a time as there are workers.
 
     Parameters
     ----------
@@ -140,6 +224,9 @@ def predict_many(
         That area, as text: what it is in pixels depends on the scene.
     region
         Where maps are wanted, as text: a vector file, or corners in the scene's coordinates.
+    cluster
+        Where to compute; here if None. `device` is each worker's then, and workers read the scenes
+        and, where they are given whole ones, write their maps where this machine has them.
     resume
         Leave maps that are whole and made of the same as they are, and go on with what was stopped.
     progress
@@ -151,60 +238,154 @@ def predict_many(
     ------
     ModelError, OptionError
         The models do not go together, or a setting makes no sense.
+    ClusterError
+        The cluster's workers are gone.
     """
-    settings = fit_scale(settings, [bundle.card for bundle in models])
-    ensemble = make_ensemble(
-        models, device=resolve_device(device), precision=settings.precision, tta=settings.tta
+    wish = _Wish(
+        models=tuple(models),
+        settings=fit_scale(settings, [bundle.card for bundle in models]),
+        min_area=min_area,
+        region=region,
+        overwrite=overwrite,
+        resume=resume,
     )
+    count = progress or _nothing
+    found: list[SceneMap] = []
+    with closing(make_engine(models, wish.settings, device=device, cluster=cluster)) as engine:
+        if (
+            isinstance(engine, OnMachines)
+            and len(scenes) >= SCENES_A_WORKER * engine.cluster.at_once
+        ):
+            maps = _by_scene(engine, wish, scenes, outputs, count)
+        else:
+            maps = _in_turn(engine, wish, scenes, outputs, workers, count)
+        with closing(maps):
+            for done in maps:
+                found.append(done)
+                if told is not None:
+                    told(done)
+    return found
 
-    def one_map(scene: Scene, output: Outputs) -> Prediction:
-        area = None
-        if region is not None:
-            from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
 
-            area = read_region(region, scene.grid)
-        return predict(
-            scene,
-            output.classes,
-            models=models,
-            ensemble=ensemble,
-            settings=settings
-            if min_area is None
-            else replace(settings, min_area=parse_area(min_area, scene.grid)),
-            probabilities=output.probabilities,
-            confidence=output.confidence,
-            area=area,
-            area_name=region,
-            workers=workers,
-            overwrite=overwrite,
-            keep=True,
-            resume=resume,
-            progress=count,
-        )
+def _nothing(_pixels: int) -> None:
+    """Report to nobody."""
 
+
+def _in_turn(
+    engine: Engine,
+    wish: _Wish,
+    scenes: Sequence[Scene],
+    outputs: Sequence[Outputs],
+    workers: int,
+    progress: Callable[[int], None],
+) -> Generator[SceneMap, None, None]:
+    """Predict one scene after the other."""
     finished = 0
 
     def count(pixels: int) -> None:
         nonlocal finished
         finished += pixels
-        if progress is not None:
-            progress(pixels)
+        progress(pixels)
 
-    found: list[SceneMap] = []
     for scene, output in zip(scenes, outputs, strict=True):
-        finished, area = 0, scene.grid.height * scene.grid.width
-        done = SceneMap(scene=scene.name, outputs=(), pixels=area)
-        try:
-            made = one_map(scene, output)
-            done = replace(done, outputs=made.outputs, prediction=made)
-        except OptionError:
-            raise  # the same for all of them
-        except GeosegError as error:
-            done = replace(done, problem=str(error))
-            count(area - finished)
-        finally:
+        finished = 0
+        area = partial(wish.area_on, scene.grid)
+        done = wish.one_map(
+            scene, output, area=area, engine=engine, workers=workers, progress=count
+        )
+        if done.problem is not None:
+            progress(done.pixels - finished)
+        yield done
+
+
+# -- whole scenes to workers -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SceneWork:
+    """What is the same for all scenes."""
+
+    wish: _Wish
+    """Without its models, which `networks` has."""
+    networks: Kept[Networks]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SceneItem:
+    """A scene for a worker; all files by their full paths."""
+
+    scene: Scene
+    output: Outputs
+    area: KnownArea | None = None
+    problem: GeosegError | None = None
+    """Why there is no area."""
+
+    def known_area(self) -> KnownArea | None:
+        """Return the area; it was read where its file is known to be."""
+        if self.problem is not None:
+            raise self.problem
+        return self.area
+
+
+def _by_scene(
+    engine: OnMachines,
+    wish: _Wish,
+    scenes: Sequence[Scene],
+    outputs: Sequence[Outputs],
+    progress: Callable[[int], None],
+) -> Generator[SceneMap, None, None]:
+    """Have each worker predict whole scenes and write their maps."""
+    if wish.overwrite and not wish.resume:
+        remove_kept([path for output in outputs for path in output.paths])
+    elsewhere = replace(
+        wish,
+        models=(),
+        settings=_absolute_colour(wish.settings),
+        # A scene whose worker is lost is gone on with by another, where that one stopped.
+        resume=True,
+    )
+
+    def items() -> Generator[_SceneItem, None, None]:
+        for scene, output in zip(scenes, outputs, strict=True):
+            item = _SceneItem(scene=absolute(scene), output=output.absolute())
+            try:
+                item = replace(item, area=wish.area_on(scene.grid))
+            except GeosegError as error:
+                item = replace(item, problem=error)
             scene.close()
-        found.append(done)
-        if told is not None:
-            told(done)
-    return found
+            yield item
+
+    work = _SceneWork(wish=elsewhere, networks=engine.networks)
+    maps = engine.cluster.ordered(_scene_map, work, items())
+    with closing(maps):
+        for done, output in zip(maps, outputs, strict=True):
+            progress(done.pixels)
+            if done.prediction is None:
+                yield done
+            else:
+                made = replace(done.prediction, outputs=output.paths)
+                yield replace(done, outputs=output.paths, prediction=made)
+
+
+def _absolute_colour(settings: PredictSettings) -> PredictSettings:
+    if settings.homogenise in ("model", "none"):
+        return settings
+    return replace(settings, homogenise=str(Path(settings.homogenise).absolute()))
+
+
+def _scene_map(shared: _SceneWork, item: _SceneItem) -> SceneMap:
+    """Predict a scene in a worker."""
+    from geoseg.cluster.worker import task_threads, worker_name  # noqa: PLC0415 — imports dask
+
+    networks = shared.networks.get()
+    done = replace(shared.wish, models=networks.models).one_map(
+        item.scene,
+        item.output,
+        area=item.known_area,
+        engine=OnOne(networks.ready()),
+        workers=task_threads(),
+        progress=_nothing,
+    )
+    if done.problem is None or item.problem is not None:
+        return done
+    return replace(done, problem=f"{done.problem} (so says the worker {worker_name()})")

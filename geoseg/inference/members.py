@@ -17,8 +17,10 @@ from geoseg.inference.blend import running_mean
 from geoseg.inference.symmetry import symmetries
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.card import ModelCard
+from geoseg.models.compiling import Compiled, obstacle
 from geoseg.models.fold import fold_batch_norm
 from geoseg.models.network import PresenceNetwork
+from geoseg.models.onnx.network import OnnxNetwork
 from geoseg.models.precision import autocast, resolve_precision
 
 
@@ -69,6 +71,8 @@ class Ensemble:
         ``float32`` or ``bfloat16`` (mixed precision; probabilities are float32 all the same).
     tta
         Whether every tile is seen in its eight symmetries (four rotations, each mirrored or not).
+    notes
+        What the user should know.
     """
 
     members: tuple[Member, ...]
@@ -77,6 +81,7 @@ class Ensemble:
     device: torch.device
     precision: str = "float32"
     tta: bool = False
+    notes: tuple[str, ...] = ()
 
     def maps(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         """Probabilities of a batch of tiles.
@@ -108,8 +113,20 @@ def make_ensemble(
     device: torch.device,
     precision: str = "auto",
     tta: bool = False,
+    compiled: bool = False,
 ) -> Ensemble:
     """Make bundles ready to predict together.
+
+    Parameters
+    ----------
+    bundles
+        Of the same classes.
+    device
+        Where they shall run.
+    precision, tta
+        See `Ensemble`; precision may be ``auto``.
+    compiled
+        Whether to compile them, where that can be done.
 
     Raises
     ------
@@ -121,6 +138,7 @@ def make_ensemble(
     if not bundles:
         raise OptionError("a prediction needs at least one model")
     precision = resolve_precision(precision, device)
+    cannot = obstacle(device) if compiled else None
     first = bundles[0].card
     specs: list[InputSpec] = []
     members: list[Member] = []
@@ -142,6 +160,8 @@ def make_ensemble(
         if spec not in specs:
             specs.append(spec)
         network = fold_batch_norm(bundle.network).to(device)
+        if compiled and cannot is None and not isinstance(network, OnnxNetwork):
+            network = Compiled(network)
         members.append(Member(network=network, spec=specs.index(spec)))
     return Ensemble(
         members=tuple(members),
@@ -150,4 +170,5 @@ def make_ensemble(
         device=device,
         precision=precision,
         tta=tta,
+        notes=() if cannot is None else (f"{cannot}, so that nothing is compiled",),
     )

@@ -68,6 +68,14 @@ class Outputs:
         """
         check_outputs(self.paths, overwrite=overwrite)
 
+    def absolute(self) -> Outputs:
+        """Return the same by their full paths."""
+        return Outputs(
+            classes=self.classes.absolute(),
+            probabilities=None if self.probabilities is None else self.probabilities.absolute(),
+            confidence=None if self.confidence is None else self.confidence.absolute(),
+        )
+
     def words(self) -> dict[str, str | None]:
         """Say by option where further outputs go, as seen from the map: folders may be moved."""
         return {
@@ -279,7 +287,10 @@ class Maps:
         unfinished.note(done, [writer.flush for writer in writers if writer is not None])
 
     def _count(self, index: NDArray[np.uint8]) -> None:
-        self.counts += np.bincount(index.ravel(), minlength=256)
+        if (index == NODATA).all():
+            self.counts[NODATA] += index.size
+        else:
+            self.counts += np.bincount(index.ravel(), minlength=256)
 
     @property
     def pixels(self) -> dict[str, int]:

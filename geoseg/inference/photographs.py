@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import InputError
+from geoseg.inference.engines import make_engine
 from geoseg.inference.fit import fit_scale
-from geoseg.inference.members import make_ensemble
 from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
 from geoseg.models.bundle import ModelBundle
-from geoseg.models.device import resolve_device
 from geoseg.raster.grouping import Problem
 from geoseg.raster.output import (
     TemporaryFolder,
@@ -89,9 +88,7 @@ def predict_photographs(
         output, overwrite=overwrite, holds=is_folder_of_maps, what="class rasters"
     )
     settings = fit_scale(settings or PredictSettings(), [bundle.card for bundle in models])
-    ensemble = make_ensemble(
-        models, device=resolve_device(device), precision=settings.precision, tta=settings.tta
-    )
+    engine = make_engine(models, settings, device=device)
     pixels: Counter[str] = Counter(dict.fromkeys(models[0].card.legend.names, 0))
     maps: list[str] = []
     problems = list(photographs.problems)
@@ -109,7 +106,7 @@ def predict_photographs(
                             scene if bands is None else scene.select(bands),
                             folder / name,
                             models=models,
-                            ensemble=ensemble,
+                            engine=engine,
                             settings=settings,
                             workers=workers,
                             progress=progress,

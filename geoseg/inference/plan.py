@@ -11,8 +11,9 @@ from geoseg.inference.source import KnownArea
 from geoseg.models.bundle import ModelBundle
 from geoseg.raster.provenance import versions
 from geoseg.raster.scene import Band, Scene
+from geoseg.raster.unfinished import changed, other_versions, then_and_now
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def described(
@@ -45,6 +46,7 @@ def described(
         "format": _FORMAT,
         **{f"--{name}": value for name, value in settings.words().items()},
         "--batch-size": settings.batch,
+        "--compile": settings.compile,
         "--region": area_name,
         **outputs,
         "scene": scene.name,
@@ -73,46 +75,27 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
     What follows from others is told only where no other differs.
     """
-    other = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+    other = changed(before, now)
     told = []
     if "scene" in other:
-        told.append(_then("scene", before, now))
+        told.append(then_and_now("scene", before, now))
     elif "contents" in other:
         told.append("the scene's files are not the same")
     elif "grid" in other or "transform" in other:
-        told.append(_then("grid", before, now))
+        told.append(then_and_now("grid", before, now))
     elif "bands" in other:
-        told.append(_then("bands", before, now))
+        told.append(then_and_now("bands", before, now))
     if "models" in other:
-        told.append(_then("models", before, now))
+        told.append(then_and_now("models", before, now))
     elif "weights" in other:
         told.append("the models' weights are not the same")
-    told += [_then(name, before, now) for name in sorted(other) if name.startswith("--")]
+    told += [then_and_now(name, before, now) for name in sorted(other) if name.startswith("--")]
     if "region" in other and "--region" not in other:
         told.append("--region: its polygons are not the same")
     if "colour" in other and "--homogenise" not in other:
         told.append("--homogenise: the colour is not the same")
     if "device" in other:
-        told.append(_then("device", before, now))
+        told.append(then_and_now("device", before, now))
     if other and not told:
-        told += _versions(before.get("versions"), now.get("versions"))
+        told += other_versions(before.get("versions"), now.get("versions"))
     return told
-
-
-def _versions(before: object, now: object) -> list[str]:
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        names = sorted(n for n in before.keys() | now.keys() if before.get(n) != now.get(n))
-        if names:
-            return [_then(name, before, now) for name in names]
-    return ["another release of geoseg began it"]
-
-
-def _then(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    return f"{name}: {_brief(before.get(name))} then, {_brief(now.get(name))} now"
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, list):
-        value = ", ".join(map(str, value))
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 120 else f"{text[:120]}…"

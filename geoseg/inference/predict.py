@@ -7,33 +7,28 @@ memory depends on the scene's width, never on its height.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from geoseg.errors import InputError, ModelError
-from geoseg.inference.blend import best_class
+from geoseg.errors import InputError
+from geoseg.inference.blocks import BlockWork
 from geoseg.inference.colour import WantedColour, in_colour, wanted_colour
+from geoseg.inference.engines import Engine, make_engine
 from geoseg.inference.fit import fit_bands, fit_scale
 from geoseg.inference.lane import lane
-from geoseg.inference.members import Ensemble, make_ensemble
-from geoseg.inference.outputs import NODATA, Maps, Outputs
+from geoseg.inference.outputs import Maps, Outputs
 from geoseg.inference.plan import described
 from geoseg.inference.readings import strange_readings
-from geoseg.inference.rows import MapRows, map_rows
 from geoseg.inference.settings import PredictSettings
-from geoseg.inference.source import Area, KnownArea
-from geoseg.inference.stream import Crew, Work
+from geoseg.inference.source import KnownArea
+from geoseg.inference.stream import Work
 from geoseg.inference.unfinished import Unfinished, kept_rows, remove_useless
 from geoseg.inference.whole import FinishedMap, are_whole, finished_map
 from geoseg.models.bundle import ModelBundle
-from geoseg.models.device import resolve_device
 from geoseg.raster.allocator import give_back
+from geoseg.raster.handles import is_local_file
 from geoseg.raster.output import refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
@@ -70,7 +65,7 @@ def predict(
     output: str | Path,
     *,
     models: Sequence[ModelBundle],
-    ensemble: Ensemble | None = None,
+    engine: Engine | None = None,
     settings: PredictSettings | None = None,
     probabilities: str | Path | None = None,
     confidence: str | Path | None = None,
@@ -93,8 +88,9 @@ def predict(
         Class raster to write: uint8, nodata 255, on the scene's own grid.
     models
         One model, or an ensemble whose probabilities are averaged.
-    ensemble
-        The models made ready for the same settings and device, where many scenes share them.
+    engine
+        The models made ready for the same settings and device, where many scenes share them or
+        other machines have them.
     settings
         Tiles, weights, symmetries, scale, cleaning.
     probabilities
@@ -105,8 +101,8 @@ def predict(
     area, area_name
         Where a map is wanted, and what to call that in the output's metadata; everywhere if None.
     device, workers
-        Where networks run, and threads that read and compute; neither changes the result on the
-        processor.
+        Where networks run, several cards (``cuda:0,1``) with blocks of rows each, and threads that
+        read and compute; neither changes the result on the processor.
     overwrite
         Replace outputs that are there.
     keep
@@ -129,9 +125,7 @@ def predict(
     """
     began = time.perf_counter()
     settings = fit_scale(settings or PredictSettings(), [bundle.card for bundle in models])
-    ensemble = ensemble or make_ensemble(
-        models, device=resolve_device(device), precision=settings.precision, tta=settings.tta
-    )
+    engine = engine or make_engine(models, settings, device=device)
     scene, notes = fit_bands(scene, [bundle.card for bundle in models])
     card = models[0].card
     colour = wanted_colour(settings.homogenise, [bundle.card for bundle in models])
@@ -147,7 +141,7 @@ def predict(
         told = _told(wanted, maps, scene, Work(), began, notes, taken_over=rows)
         return replace(told, whole=True)
     scene, more = in_colour(scene, colour, [bundle.card for bundle in models], workers=workers)
-    notes += [*more, *strange_readings(scene, card)]
+    notes += [*more, *strange_readings(scene, card, workers=workers)]
     work = Work()
     kept: AbstractContextManager[Unfinished | None] = nullcontext()
     if keep or resume:
@@ -159,7 +153,7 @@ def predict(
             area=area,
             area_name=area_name,
             colour=colour,
-            device=ensemble.device.type,
+            device=engine.kind,
             tags=tags,
         )
         kept = Unfinished(wanted.paths, plan, resume=resume, overwrite=overwrite)
@@ -178,7 +172,14 @@ def predict(
             unfinished=unfinished,
         ) as maps:
             taken_over = maps.rows
-            _compute(maps, scene, ensemble, settings, area, wanted, workers, work, progress)
+            wish = BlockWork(
+                scene=scene,
+                settings=settings,
+                area=area,
+                confidence=wanted.confidence is not None,
+                probabilities=wanted.probabilities is not None,
+            )
+            _compute(maps, wish, engine, workers, work, progress)
             if maps.valid_pixels == 0:
                 if unfinished is not None:
                     unfinished.remove()
@@ -207,96 +208,32 @@ def _told(
         tiles=work.tiles,
         skipped=work.skipped,
         seconds=time.perf_counter() - began,
-        notes=tuple(notes),
+        notes=(*notes, *work.notes),
         taken_over=taken_over,
     )
 
 
 def _compute(
     maps: Maps,
-    scene: Scene,
-    ensemble: Ensemble,
-    settings: PredictSettings,
-    area: Area | None,
-    wanted: Outputs,
+    wish: BlockWork,
+    engine: Engine,
     workers: int,
     work: Work,
     progress: Callable[[int], None] | None,
 ) -> None:
     """Compute the rows that are not there yet, and write them."""
     if progress is not None and maps.rows:
-        progress(maps.rows * scene.grid.width)
+        progress(maps.rows * wish.scene.grid.width)
     with (
         lane("geoseg-write") as write,
-        closing(Crew(ensemble.device, workers)) as crew,
-        closing(
-            map_rows(
-                scene,
-                ensemble,
-                settings,
-                specs=ensemble.specs,
-                area=area,
-                workers=workers,
-                crew=crew,
-                work=work,
-                first=maps.rows,
-            )
-        ) as found,
+        closing(engine.rows(wish, first=maps.rows, workers=workers, count=work)) as found,
     ):
-        for row, index, best, means in _class_rows(
-            found,
-            crew,
-            keep_best=wanted.confidence is not None,
-            keep_means=wanted.probabilities is not None,
-        ):
-            write(lambda r=row, i=index, b=best, m=means: maps.write(r, i, b, m))  # type: ignore[misc]
+        for rows in found:
+            write(lambda r=rows: maps.write(*r))  # type: ignore[misc]
             if progress is not None:
-                progress(index.size)
+                progress(rows.class_index.size)
         write.drain()
         give_back()
-
-
-def _class_rows(
-    rows: Iterator[MapRows], crew: Crew, *, keep_best: bool, keep_means: bool
-) -> Iterator[
-    tuple[int, NDArray[np.uint8], NDArray[np.float32] | None, NDArray[np.float32] | None]
-]:
-    """Turn rows of probabilities into classes.
-
-    Yields the first row, class indices, confidence and (by wish) probabilities.
-    """
-    for found in rows:
-        index, best, kept = _classify(found.means, found.wanted, crew, keep_means=keep_means)
-        yield found.row, index, best if keep_best else None, kept
-
-
-def _classify(
-    means: torch.Tensor | None, wanted: NDArray[np.bool_], crew: Crew, *, keep_means: bool
-) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None, NDArray[np.float32] | None]:
-    """Class index (255 where none is wanted), confidence and, by wish, probabilities of rows."""
-    index = np.full(wanted.shape, NODATA, np.uint8)
-    if means is None:
-        return index, None, None
-    best = np.full(wanted.shape, np.nan, np.float32)
-    kept = np.full((len(means), *wanted.shape), np.nan, np.float32) if keep_means else None
-
-    def part_of(part: slice) -> None:
-        with torch.inference_mode():
-            k, p = best_class(means[:, part])
-            here = wanted[part]
-            np.copyto(index[part], k.cpu().numpy(), where=here)
-            np.copyto(best[part], p.cpu().numpy(), where=here)
-            if kept is not None:
-                np.copyto(kept[:, part], means[:, part].cpu().numpy(), where=here)
-
-    for future in crew.on_parts(len(wanted), part_of):
-        future.result()
-    if bool(np.isnan(best[wanted]).any()):
-        raise ModelError(
-            "the network's answer is not a number: the scene's values (see geoseg info) or the"
-            " model's weights are beyond it"
-        )
-    return index, best, kept
 
 
 def _nothing(scene: Scene, area_name: str | None) -> str:
@@ -319,9 +256,11 @@ def _tags(
         options["region"] = area_name
     if area is not None and area_name is not None:
         inputs[area_name] = area.fingerprint()
-    command = ["geoseg", "predict", *scene.paths]
+    # By their names alone, however they were given: on other machines paths are others.
+    names = [Path(path).name if is_local_file(path) else path for path in scene.paths]
+    command = ["geoseg", "predict", *names]
     for bundle in models:
-        command += ["--model", f"{bundle.card.name}.safetensors"]
+        command += ["--model", f"{bundle.card.name}{bundle.suffix}"]
     return provenance(
         [*command, *option_words(options)],
         inputs,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.models.card import ModelCard
 from geoseg.raster.scene import Scene
@@ -15,7 +18,7 @@ _FAR = 4.0
 _SIDE, _PLACES = 64, 4
 
 
-def strange_readings(scene: Scene, card: ModelCard) -> list[str]:
+def strange_readings(scene: Scene, card: ModelCard, *, workers: int = 4) -> list[str]:
     """Say where a scene's readings are of another kind: reflectance, and not numbers as stored.
 
     Looks at a few small windows, in the colour that the network will see.
@@ -26,6 +29,8 @@ def strange_readings(scene: Scene, card: ModelCard) -> list[str]:
         With the model's bands by name.
     card
         Says mean and deviation of each band where the model learned.
+    workers
+        Threads that read.
 
     Returns
     -------
@@ -35,11 +40,13 @@ def strange_readings(scene: Scene, card: ModelCard) -> list[str]:
     if not mean.any():
         return []
     chosen = scene.select(card.bands)
-    seen = []
-    for window in _windows(chosen):
+
+    def seen(window: Window) -> NDArray[Any]:
         pixels = chosen.read(window)
-        seen.append(pixels.data[:, pixels.valid])
-    readings = np.concatenate(seen, axis=1)
+        return pixels.data[:, pixels.valid]
+
+    with ThreadPoolExecutor(workers, "geoseg-look") as pool:
+        readings = np.concatenate(list(pool.map(seen, _windows(chosen))), axis=1)
     if not readings.size:
         return []
     found = np.median(readings.astype(np.float64), axis=1)

@@ -10,14 +10,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg.errors import ModelError
-from geoseg.inference.blend import plan_axis
+from geoseg.inference.batches import (
+    BATCH_ON_CPU,
+    Batches,
+    fitting_batch,
+    is_out_of_memory,
+    memory_of,
+    most_on_card,
+    too_small,
+)
+from geoseg.inference.blend import Axis, plan_axis
 from geoseg.inference.members import InputSpec
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import Area, InputRows
 from geoseg.inference.stream import (
-    BATCH_ON_CPU,
-    BATCH_ON_GPU,
     Crew,
     MeanRows,
     TileMaps,
@@ -37,10 +43,11 @@ class MapRows:
     row: int
     """First row."""
     means: torch.Tensor | None
-    """(maps, height, width) float32, a view that lasts until the next rows are asked for;
+    """(maps, height, width) float32, a view that lasts until the rows after the next are asked for;
     meaningless where not wanted. None where no pixel of these rows is wanted."""
     wanted: NDArray[np.bool_]
-    """(height, width): valid, and inside the area. A view that lasts no longer than `means`."""
+    """(height, width): valid, and inside the area. A view that lasts until the next rows are asked
+    for."""
 
 
 def map_rows(
@@ -54,6 +61,7 @@ def map_rows(
     crew: Crew,
     work: Work,
     first: int = 0,
+    stop: int | None = None,
 ) -> Generator[MapRows]:
     """Give the rows of a scene from top to bottom, each once.
 
@@ -78,16 +86,20 @@ def map_rows(
     first
         First row to give; to the bit what it is when all are given. Tiles that rows above share
         with it are computed again.
+    stop
+        First row not to give, likewise; the scene's height if None. Nothing is read or computed
+        that no row above needs.
 
     Raises
     ------
     ModelError
-        The device's memory is too small.
+        The device's memory is too small even for one tile at a time.
     """
     keep_large_blocks()
     scale = settings.scale or 1
     grid = scene.grid
-    if first >= grid.height:
+    stop = grid.height if stop is None else min(stop, grid.height)
+    if first >= stop:
         return
     rows, cols = (
         plan_axis(-(-length // scale), settings.tile, settings.steps, settings.blend)
@@ -96,6 +108,7 @@ def map_rows(
     up = RowUpsampler(factor=scale, height=grid.height, width=grid.width, first=first)
     first_tile = rows.first_over(first if scale == 1 else up.needed)
     up.begin_at(rows.starts[first_tile])
+    stop_tile = rows.stop_over(stop if scale == 1 else up.needed_above(stop))
     source = InputRows(
         scene,
         specs,
@@ -103,43 +116,65 @@ def map_rows(
         scale=scale,
         workers=workers,
         device=answerer.device,
-        live=settings.tile,
+        live=settings.tile + settings.steps,
         first=max(rows.starts[first_tile] - (scale > 1), 0),
+        stop=rows.starts[stop_tile - 1] + rows.size + (scale > 1),
     )
-    on_cpu = answerer.device.type == "cpu"
-    batch = settings.batch or (BATCH_ON_CPU if on_cpu else BATCH_ON_GPU)
     with (
         _memory_in_words(answerer.device),
         one_thread_per_operation(answerer.device),
         closing(source),
     ):
+        batches = Batches(settings.batch or _found(answerer, specs, rows, cols), answerer.device)
         done = first
         for band in mean_rows(
             source,
             answerer,
             rows=rows,
             cols=cols,
-            batch=batch,
+            batches=batches,
             crew=crew,
             work=work,
             first=first_tile,
+            stop=stop_tile,
         ):
             for row, height, means in _full_size(band, up, scale, answerer):
-                above, done = max(first - row, 0), max(row + height, first)
+                above, done = max(first - row, 0), max(min(row + height, stop), first)
                 if row + above < done:
                     wanted = source.full_wanted(row + above, done - row - above)
-                    yield MapRows(row + above, None if means is None else means[:, above:], wanted)
+                    here = None if means is None else means[:, above : done - row]
+                    yield MapRows(row + above, here, wanted)
             source.discard(band.row + band.height, full_before=done)
+        work.notes = tuple(dict.fromkeys((*work.notes, *answerer.notes, *batches.notes)))
+
+
+def _found(answerer: TileMaps, specs: Sequence[InputSpec], rows: Axis, cols: Axis) -> int:
+    """Find how many tiles are computed together where nobody says."""
+    device = answerer.device
+    if device.type == "cpu":
+        return BATCH_ON_CPU
+    most = min(len(cols.starts), most_on_card(rows.size, cols.size))
+    memory = memory_of(device)
+    if memory is None:
+        return most
+
+    def forward(count: int) -> torch.Tensor:
+        shape = (rows.size, cols.size)
+        return answerer.maps(
+            [torch.zeros((count, len(spec.bands), *shape), device=device) for spec in specs]
+        )
+
+    return fitting_batch(forward, memory, most=most)
 
 
 @contextmanager
 def _memory_in_words(device: torch.device) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"the memory of {device} is too small; use a smaller --batch-size or --tile"
-        ) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise too_small(device) from error
 
 
 def _full_size(

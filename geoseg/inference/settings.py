@@ -34,9 +34,12 @@ class PredictSettings:
     min_area: int = 0
     """Connected components of fewer pixels are given to their largest neighbour; 0 leaves all."""
     batch: int | None = None
-    """Tiles computed together; by device if None."""
+    """Tiles computed together at most: halved where memory does not suffice. If None, one on the
+    processor; on a card what half of its free memory takes, 32 of 288 pixels at most."""
     precision: str = "auto"
     """``float32``, ``bfloat16``, or ``auto``: bfloat16 on a card that has it."""
+    compile: bool = False
+    """Whether torch's compiler makes networks faster: minutes of work before the first tile."""
     homogenise: str = "model"
     """Colour that the scene is brought to: ``model`` for that which the models learned in, if there
     is one, ``none``, or the file of a colour that `geoseg homogenise` saved."""

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from geoseg.inference.members import InputSpec
-from geoseg.models.normalise import normalise
+from geoseg.inference.transfers import Mover
+from geoseg.models.normalise import Normalisation
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import Strip, read_strips
 from geoseg.raster.window import Window
@@ -88,9 +89,11 @@ class RollingRows:
                 grown[:, :live] = keep
                 self._data = grown
             elif self.first > self._origin:
-                # Copied row by row towards the front: source and target may overlap.
-                for row in range(live):
-                    self._data[:, row] = keep[:, row]
+                # Towards the front, no more rows at once than lie between source and target.
+                step = self.first - self._origin
+                for row in range(0, live, step):
+                    stop = min(row + step, live)
+                    self._data[:, row:stop] = keep[:, row:stop]
             self._origin = self.first
             end = live
         self._data[:, end : end + rows.shape[1]] = rows
@@ -130,6 +133,8 @@ class InputRows:
         About how many rows of the reduced scene are needed at once.
     first
         First row of the reduced scene that is needed.
+    stop
+        First row that is not; the scene's height if None, or where it is beyond that.
 
     Attributes
     ----------
@@ -151,15 +156,22 @@ class InputRows:
         device: torch.device,
         live: int = 0,
         first: int = 0,
+        stop: int | None = None,
     ) -> None:
         names = list(dict.fromkeys(name for spec in specs for name in spec.bands))
         self._scene = scene.select(names)
-        self._specs = tuple(specs)
-        self._order = [[names.index(name) for name in spec.bands] for spec in specs]
+        order = [[names.index(name) for name in spec.bands] for spec in specs]
+        self._order = [None if chosen == list(range(len(names))) else chosen for chosen in order]
+        self._normal = [Normalisation.of(spec.mean, spec.std, device) for spec in specs]
+        self._filled = [
+            normal(torch.full((len(spec.bands), 1, 1), spec.fill, device=device))
+            for normal, spec in zip(self._normal, specs, strict=True)
+        ]
         self._area = area
         self._scale = scale
         self.reach = 1 if scale > 1 else 0
         self._device = device
+        self._moved = Mover(device)
         grid = scene.grid
         self.full_height, self.full_width = grid.height, grid.width
         self.height, self.width = -(-grid.height // scale), -(-grid.width // scale)
@@ -183,7 +195,8 @@ class InputRows:
         )
         self._left_over: tuple[torch.Tensor, ...] | None = None
         top = first * scale
-        self._strips = self._read(workers, Window(top, 0, self.full_height - top, self.full_width))
+        bottom = self.full_height if stop is None else min(stop * scale, self.full_height)
+        self._strips = self._read(workers, Window(top, 0, bottom - top, self.full_width))
 
     @staticmethod
     def _readings(dtype: np.dtype[Any]) -> torch.dtype:
@@ -222,11 +235,6 @@ class InputRows:
         self._valid.append(self._moved(valid))
         self._wanted.append(wanted)
 
-    def _moved(self, rows: torch.Tensor) -> torch.Tensor:
-        if self._device.type == "cuda":
-            return rows.pin_memory().to(self._device, non_blocking=True)
-        return rows.to(self._device)
-
     def _reduce(self, raw: torch.Tensor, valid: torch.Tensor, wanted: torch.Tensor) -> None:
         """Take n × n pixels together; rows that do not fill a whole n wait for the next strip."""
         n = self._scale
@@ -264,19 +272,16 @@ class InputRows:
         the fill for a reading in every band of an invalid pixel.
         """
         raw, mask = (
-            torch.stack([rows.rows(row, row + height)[:, :, col : col + width] for col in cols])
-            for rows in (self._raw, self._valid)
+            _cut(rows.rows(row, row + height), cols, width) for rows in (self._raw, self._valid)
         )
         # Asking costs a pass on the processor, and a wait on a card.
         whole = self._device.type == "cpu" and bool(mask.all())
         inputs = []
-        for spec, order in zip(self._specs, self._order, strict=True):
-            chosen = raw if order == list(range(raw.shape[1])) else raw[:, order]
-            x = normalise(chosen, spec.mean, spec.std)
-            if not whole:
-                filled = torch.full((len(order), 1, 1), spec.fill, device=self._device)
-                x = torch.where(mask, x, normalise(filled, spec.mean, spec.std))
-            inputs.append(x)
+        for order, normal, filled in zip(self._order, self._normal, self._filled, strict=True):
+            # A list of indices makes a slower copy, and torch 2.9 knows none of unsigned 16 bits.
+            chosen = raw if order is None else torch.stack([raw[:, band] for band in order], dim=1)
+            x = normal(chosen)
+            inputs.append(x if whole else torch.where(mask, x, filled))
         return inputs
 
     def wanted(self, row: int, height: int) -> NDArray[np.bool_]:
@@ -290,10 +295,13 @@ class InputRows:
         mask: NDArray[np.bool_] = rolling.rows(row, row + height)[0].numpy()
         return mask
 
-    def discard(self, before: int, *, full_before: int) -> None:
-        """Let rows go that lie above, at the reduced and at the full size."""
+    def passed(self, before: int) -> None:
+        """Say that no tile will be cut out of rows above."""
         self._raw.discard(before)
         self._valid.discard(before)
+
+    def discard(self, before: int, *, full_before: int) -> None:
+        """Forget which rows above are wanted, at the reduced and at the full size."""
         if self._full_wanted is None:
             self._wanted.discard(min(before, full_before))
         else:
@@ -305,6 +313,13 @@ class InputRows:
         close = getattr(self._strips, "close", None)
         if close is not None:
             close()
+
+
+def _cut(rows: torch.Tensor, cols: Sequence[int], width: int) -> torch.Tensor:
+    """(tiles, channels, rows, width); a view where there is one tile."""
+    if len(cols) == 1:
+        return rows[None, :, :, cols[0] : cols[0] + width]
+    return torch.stack([rows[:, :, col : col + width] for col in cols])
 
 
 def _sums(x: torch.Tensor, n: int) -> torch.Tensor:

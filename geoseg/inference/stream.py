@@ -3,15 +3,17 @@
 Tiles are computed row of tiles by row of tiles, and the same tile always in the same batch: batches
 are cut from a row of tiles by position. On the processor every batch runs on one thread of its own
 and several run at once, which scales better than splitting each convolution among the threads, and
-makes the result independent of their number.
+makes the result independent of their number. While a row of tiles is blended, the first tiles of
+the next are computed: neither threads nor a card wait for it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -19,11 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.inference.batches import Batches
 from geoseg.inference.blend import Axis, Blender
 from geoseg.inference.source import InputRows
-
-BATCH_ON_CPU = 1
-BATCH_ON_GPU = 16
 
 
 class TileMaps(Protocol):
@@ -36,6 +36,10 @@ class TileMaps(Protocol):
     @property
     def device(self) -> torch.device:
         """Where tiles must lie."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
 
     def maps(self, inputs: Sequence[torch.Tensor], /) -> torch.Tensor:
         """Map a batch of tiles.
@@ -54,8 +58,8 @@ class MeanRows:
     height: int
     """Number of rows."""
     means: torch.Tensor | None
-    """(classes, height, width) float32, a view that lasts until the next rows are asked for; None
-    where no pixel of these rows is wanted."""
+    """(classes, height, width) float32, a view that lasts until the rows after the next are asked
+    for; None where no pixel of these rows is wanted."""
 
 
 @dataclass
@@ -66,6 +70,8 @@ class Work:
     """Tiles computed."""
     skipped: int = 0
     """Tiles left out because they hold no wanted pixel."""
+    notes: tuple[str, ...] = field(default=())
+    """What the user should know."""
 
 
 class Crew:
@@ -118,22 +124,26 @@ def mean_rows(
     *,
     rows: Axis,
     cols: Axis,
-    batch: int,
+    batches: Batches,
     crew: Crew,
     work: Work,
     first: int = 0,
+    stop: int | None = None,
 ) -> Iterator[MeanRows]:
     """Give the rows of a scene, blended from all tiles that cover them.
+
+    Beside the two rows of tiles of means that blending needs, probabilities of three batches a
+    thread are held at most, those of the next row of tiles among them.
 
     Parameters
     ----------
     source
-        Where inputs come from; rows above what is given are not discarded here.
+        Where inputs come from; whether rows are wanted is not forgotten here.
     answerer
         What computes a tile's maps.
     rows, cols
         Tiles along both axes.
-    batch
+    batches
         Tiles that are computed together, cut from a row of tiles by position.
     crew
         Threads.
@@ -141,20 +151,47 @@ def mean_rows(
         Counts the tiles.
     first
         Row of tiles to begin with: rows that an earlier one covers are meaningless then.
+    stop
+        Row of tiles not to compute any more; all are if None.
     """
     blender = Blender(rows=rows, cols=cols, classes=answerer.classes, device=answerer.device)
-    for index, row in list(enumerate(rows.starts))[first:]:
+    following = iter(list(enumerate(rows.starts))[first:stop])
+
+    def begun() -> _RowOfTiles | None:
+        """Read what the next row of tiles needs, and begin to compute it."""
+        index, row = next(following, (None, 0))
+        if index is None:
+            return None
         chosen = _wanted_tiles(source, row, rows.size, cols)
         work.tiles += len(chosen)
         work.skipped += len(cols.starts) - len(chosen)
-        if chosen:
-            take = partial(source.tiles, row, rows.size, width=cols.size)
-            _blend_row(blender, _batches(chosen, batch), take, answerer, cols, crew)
-            _wait(crew.on_parts(rows.size, partial(blender.finish, index)))
-        height = rows.finished(index)
-        yield MeanRows(row, height, blender.means[:, :height] if chosen else None)
-        if chosen:
-            blender.advance(index)
+
+        def maps(tiles: Sequence[int]) -> torch.Tensor:
+            with torch.inference_mode():
+                starts = [cols.starts[k] for k in tiles]
+                return answerer.maps(source.tiles(row, rows.size, starts, width=cols.size))
+
+        return _RowOfTiles(index, batches.cut(chosen), partial(batches.compute, maps=maps), crew)
+
+    now = begun()
+    while now is not None:
+        adding: list[Future[None]] = []
+        for group in now.groups():
+            _wait(adding)
+            adding = crew.on_parts(rows.size, partial(_add, blender, group))
+        # All tiles of this row are computed: what only they needed may make room for others.
+        height = rows.finished(now.index)
+        source.passed(rows.starts[now.index] + height)
+        after = begun()
+        _wait(adding)
+        if now.any_tiles:
+            _wait(crew.on_parts(rows.size, partial(blender.finish, now.index)))
+        yield MeanRows(
+            rows.starts[now.index], height, blender.means[:, :height] if now.any_tiles else None
+        )
+        if now.any_tiles:
+            blender.advance(now.index)
+        now = after
 
 
 def _wanted_tiles(source: InputRows, row: int, height: int, cols: Axis) -> list[int]:
@@ -170,49 +207,45 @@ def _wanted_tiles(source: InputRows, row: int, height: int, cols: Axis) -> list[
     ]
 
 
-def _batches(chosen: Sequence[int], batch: int) -> list[list[int]]:
-    """Tiles of a row that are computed together: those of the same run of `batch` positions."""
-    groups: dict[int, list[int]] = {}
-    for k in chosen:
-        groups.setdefault(k // batch, []).append(k)
-    return list(groups.values())
+class _RowOfTiles:
+    """Batches of a row of tiles, computed some ahead of who adds them."""
+
+    def __init__(
+        self,
+        index: int,
+        batches: Sequence[list[int]],
+        compute: Callable[[Sequence[int]], torch.Tensor],
+        crew: Crew,
+    ) -> None:
+        self.index = index
+        self.any_tiles = bool(batches)
+        self._compute = compute
+        self._crew = crew
+        self._waiting = deque(batches)
+        self._running: deque[tuple[list[int], Future[torch.Tensor]]] = deque()
+        self._begin(2 * crew.size)
+
+    def _begin(self, count: int) -> None:
+        for _ in range(min(count, len(self._waiting))):
+            tiles = self._waiting.popleft()
+            self._running.append((tiles, self._crew.start(partial(self._compute, tiles))))
+
+    def groups(self) -> Iterator[list[tuple[list[int], torch.Tensor]]]:
+        """Give tiles and their maps from left to right, a batch a thread at once."""
+        while self._running:
+            group = []
+            for _ in range(min(self._crew.size, len(self._running))):
+                tiles, future = self._running.popleft()
+                group.append((tiles, future.result()))
+            self._begin(len(group))
+            yield group
 
 
-def _blend_row(
-    blender: Blender,
-    batches: Sequence[list[int]],
-    take: Callable[[Sequence[int]], list[torch.Tensor]],
-    answerer: TileMaps,
-    cols: Axis,
-    crew: Crew,
-) -> None:
-    """Compute a row of tiles and add them from left to right, computing ahead of adding."""
-
-    def compute(tiles: list[int]) -> torch.Tensor:
-        with torch.inference_mode():
-            return answerer.maps(take([cols.starts[k] for k in tiles]))
-
-    def begin(some: Sequence[list[int]]) -> list[tuple[list[int], Future[torch.Tensor]]]:
-        return [(tiles, crew.start(partial(compute, tiles))) for tiles in some]
-
-    def add(group: Sequence[tuple[list[int], torch.Tensor]], part: slice) -> None:
-        with torch.inference_mode():
-            for tiles, maps in group:
-                for k, tile in zip(tiles, maps, strict=True):
-                    blender.add(k, tile, part)
-
-    ahead = 2 * crew.size
-    adding: list[Future[None]] = []
-    running = begin(batches[:ahead])
-    following = ahead
-    while running:
-        group = [(tiles, future.result()) for tiles, future in running[: crew.size]]
-        del running[: crew.size]
-        running += begin(batches[following : following + len(group)])
-        following += len(group)
-        _wait(adding)
-        adding = crew.on_parts(blender.rows.size, partial(add, group))
-    _wait(adding)
+def _add(blender: Blender, group: Sequence[tuple[list[int], torch.Tensor]], part: slice) -> None:
+    with torch.inference_mode():
+        for tiles, maps in group:
+            for k, tile in zip(tiles, maps, strict=True):
+                blender.add(k, tile, part)
 
 
 def _wait(futures: Sequence[Future[None]]) -> None:

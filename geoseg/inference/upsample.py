@@ -39,6 +39,8 @@ class RowUpsampler:
         self._height = height
         self._row_before, self._row_share = _taps(height, factor, self._reduced_height)
         self._col_before, self._col_share = _taps(width, factor, self.reduced_width)
+        # Where rows lie, brought there once: a card would be waited for each time.
+        self._there: list[torch.Tensor] = []
         self._rows_in = 0
         self._rows_out = first
         self._last: torch.Tensor | None = None
@@ -47,6 +49,11 @@ class RowUpsampler:
     def needed(self) -> int:
         """The first reduced row that rows to be given depend on."""
         return int(self._row_before[self._rows_out])
+
+    def needed_above(self, row: int) -> int:
+        """Return the first reduced row that no full-size row above this one depends on."""
+        last = int(self._row_before[row - 1]) + bool(self._row_share[row - 1] > 0)
+        return min(last, self._reduced_height - 1) + 1
 
     def begin_at(self, reduced_row: int) -> None:
         """Say which reduced row comes first: that which is `needed`, or one above."""
@@ -57,6 +64,10 @@ class RowUpsampler:
 
         Yields the first row and (classes, m, width), if any row is certain now.
         """
+        if not self._there:
+            taps = (self._row_before, self._row_share, self._col_before, self._col_share)
+            self._there = [tap.to(rows.device) for tap in taps]
+        row_before, row_share, *_ = self._there
         wide = self._widen(rows)
         first = self._rows_in
         if self._last is not None:
@@ -66,9 +77,9 @@ class RowUpsampler:
         self._last = wide[:, -1:].clone()
         stop = self._certain()
         if stop > self._rows_out:
-            before = self._row_before[self._rows_out : stop].to(rows.device) - first
+            before = row_before[self._rows_out : stop] - first
             after = (before + 1).clamp(max=wide.shape[1] - 1)
-            share = self._row_share[self._rows_out : stop, None].to(rows.device)
+            share = row_share[self._rows_out : stop, None]
             yield self._rows_out, torch.lerp(wide[:, before], wide[:, after], share)
             self._rows_out = stop
 
@@ -80,7 +91,6 @@ class RowUpsampler:
         return int(torch.searchsorted(needed, self._rows_in))
 
     def _widen(self, rows: torch.Tensor) -> torch.Tensor:
-        before = self._col_before.to(rows.device)
+        *_, before, share = self._there
         after = (before + 1).clamp(max=self.reduced_width - 1)
-        share = self._col_share.to(rows.device)
         return torch.lerp(rows[:, :, before], rows[:, :, after], share)

@@ -8,8 +8,9 @@ from importlib import resources
 from pathlib import Path
 
 from geoseg.errors import BandError, ModelError
-from geoseg.models.bundle import ModelBundle, load_bundle
+from geoseg.models.bundle import ModelBundle
 from geoseg.models.card import read_card
+from geoseg.models.opening import open_model
 from geoseg.raster.scene import Scene
 
 ENVIRONMENT = "GEOSEG_MODEL"
@@ -58,4 +59,4 @@ def choose_models(names: Sequence[str | Path], scene: Scene) -> list[ModelBundle
                 " `geoseg train`"
             ) from error
         chosen = [path]
-    return [load_bundle(name) for name in chosen]
+    return [open_model(name) for name in chosen]

@@ -6,13 +6,15 @@ Loading runs no code from it: JSON and numbers are all that it holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from geoseg.errors import ModelError, OptionError
 from geoseg.models.card import ModelCard, card_of_header, hash_file, read_header
@@ -32,6 +34,11 @@ class ModelBundle:
     """Maps normalised float (N, bands, H, W) to logits (N, classes, H, W)."""
     card: ModelCard
     """What the file says about itself."""
+
+    @property
+    def suffix(self) -> str:
+        """How files of such networks end: ``.safetensors``, or what the network itself says."""
+        return str(getattr(self.network, "suffix", ".safetensors"))
 
 
 def save_bundle(
@@ -97,7 +104,7 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> ModelBu
     if not _RESERVED.isdisjoint(card.arguments):
         raise ModelError(f"{path} is damaged: bands and classes stand among the network's options")
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NothingDrawn():
             network = build(
                 card.network, in_channels=len(card.bands), classes=card.classes, **card.arguments
             )
@@ -111,9 +118,32 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> ModelBu
             raise ModelError(f"{path} is damaged: weights in {key!r} are NaN or infinite")
         if key.endswith("running_var") and bool((tensor < 0).any()):
             raise ModelError(f"{path} is damaged: variances in {key!r} are negative")
-    network = network.to_empty(device="cpu")
-    network.load_state_dict(tensors)
+    # Not `to_empty`: where a tensor has no memory yet, that imports sympy, for a third of a second.
+    made = {key: torch.empty(t.shape, dtype=t.dtype) for key, t in expected.items()}
+    for key, tensor in made.items():
+        tensor.copy_(tensors[key])
+    network.load_state_dict(made, assign=True)
     return ModelBundle(network.to(device).eval(), card)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Weights that are overwritten anyway are not drawn first.
+
+    On tensors without memory the normal distribution imports sympy, for a third of a second.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        del types
+        kwargs = kwargs or {}
+        if func is Tensor.normal_ or getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _stored(key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

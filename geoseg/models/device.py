@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from geoseg.errors import OptionError
+
+_CARDS = re.compile(r"cuda:\d+(?:,\d+)+")
+
+
+def resolve_devices(name: str) -> list[torch.device]:
+    """Turn what the user typed into devices that are there: several for ``cuda:0,1``.
+
+    Parameters
+    ----------
+    name
+        As `resolve_device` takes it, or numbers of cards, ``cuda:N,M…``.
+
+    Raises
+    ------
+    OptionError
+        No such device, or it is not in this machine; a card is named twice.
+    """
+    if not _CARDS.fullmatch(name):
+        return [resolve_device(name)]
+    numbers = name.removeprefix("cuda:").split(",")
+    if len({int(number) for number in numbers}) < len(numbers):
+        raise OptionError(f"--device {name} names a card twice")
+    return [resolve_device(f"cuda:{number}") for number in numbers]
 
 
 def resolve_device(name: str) -> torch.device:

@@ -9,172 +9,35 @@ and store the kept.
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import LabelError
 from geoseg.patches import kernels
 from geoseg.patches.dataset import UNLABELLED
+from geoseg.patches.job import Job, Seen, converter
 from geoseg.patches.settings import TileSettings
-from geoseg.patches.storage import PatchWriter
-from geoseg.patches.table import KEPT, PatchTable
+from geoseg.patches.storage import PatchTaker
 from geoseg.raster.legend import Legend
-from geoseg.raster.scene import Pixels, Scene
-from geoseg.raster.statistics import Measured, Statistics, count_values
+from geoseg.raster.statistics import Measured
 from geoseg.raster.strips import Strip, read_strips
 from geoseg.raster.window import Window
 
 
-class Mask(Protocol):
-    """What a region can do."""
+class Gathering(Protocol):
+    """What a cutter asks of statistics; see `geoseg.raster.statistics.Statistics`."""
 
-    def mask(self, window: Window) -> NDArray[np.bool_]:
-        """(rows, cols), True inside."""
+    def measure(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> Measured | None:
+        """Take in a part."""
 
-
-@dataclass(kw_only=True)
-class Job:
-    """A scene to be cut, with all that belongs to it."""
-
-    scene: Scene
-    labels: Scene | None = None
-    """On the scene's grid, one band."""
-    confidence: Scene | None = None
-    """Of the labels, from 0 to 1; on the scene's grid, one band."""
-    region: Mask | None = None
-    window: Window
-    """Part of the scene that patches cover."""
-    table: PatchTable
-    name: str
-    """Of the scene, different from all others."""
-
-
-@dataclass
-class Seen:
-    """What was seen of a scene while it was read."""
-
-    valid: bool = False
-    """A valid pixel."""
-    nonzero: bool = False
-    """A valid reading other than 0."""
-    ignored: Counter[int] = field(default_factory=Counter)
-    """Pixels by label value that means no class."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def look(self, data: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Take in pixels: (bands, rows, cols) and (rows, cols)."""
-        if self.nonzero:
-            return
-        self.valid = self.valid or bool(valid.any())
-        self.nonzero = self.valid and bool((data.any(axis=0) & valid).any())
-
-    def ignore(self, counts: Mapping[int, int]) -> None:
-        """Take in label values that mean no class, and their pixels."""
-        with self._lock:
-            self.ignored.update(counts)
-
-
-def value_counts(values: NDArray[Any], mask: NDArray[np.bool_], where: str) -> dict[int, int]:
-    """Pixels by label value, where a mask is True.
-
-    Raises
-    ------
-    LabelError
-        A value is no whole number; `where` is the file to name.
-    """
-    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
-        # Counting is many times faster than sorting.
-        bits = np.ascontiguousarray(values).reshape(1, -1).view(f"u{values.dtype.itemsize}")
-        counts = np.zeros((1, 1 << 8 * values.dtype.itemsize), np.int64)
-        count_values(bits, np.ascontiguousarray(mask).reshape(-1), False, counts)
-        there = np.flatnonzero(counts[0])
-        signed = there.astype(bits.dtype).view(values.dtype)
-        return {int(v): int(counts[0, i]) for v, i in zip(signed, there, strict=True)}
-    distinct, number = np.unique(values[mask], return_counts=True)
-    if distinct.dtype.kind not in "iub" and not (distinct == np.floor(distinct)).all():
-        raise LabelError(
-            f"{where}: holds values such as {distinct[distinct != np.floor(distinct)][0]:g}, which "
-            "are measurements and no classes"
-        )
-    return {int(v): int(n) for v, n in zip(distinct, number, strict=True)}
-
-
-def confidences(pixels: Pixels, where: str) -> NDArray[np.floating[Any]]:
-    """(rows, cols): confidences as they were read; NaN where there is none.
-
-    Raises
-    ------
-    LabelError
-        A confidence is no share; `where` is the file to name.
-    """
-    read = pixels.data[0]
-    if read.dtype.kind != "f":
-        read = read.astype(np.float32)
-    values: NDArray[np.floating[Any]] = np.where(pixels.valid, read, read.dtype.type(np.nan))
-    wrong = (values < 0) | (values > 1)
-    if wrong.any():
-        raise LabelError(
-            f"{where}: holds {values[wrong][0]:g}, and confidences are from 0 to 1 (divide percent "
-            "by 100, bytes by 255)"
-        )
-    return values
-
-
-def converter(
-    job: Job,
-    legend: Legend | None,
-    dtype: np.dtype[Any],
-    seen: Seen,
-    least_confidence: float | None = None,
-) -> Callable[[list[Pixels], Window], tuple[tuple[NDArray[Any], ...], NDArray[np.bool_]]] | None:
-    """Make the step that turns what was read into readings and class indices.
-
-    Returns
-    -------
-    A function for `read_strips`, which gives (bands, rows, cols) and, with labels, (rows, cols)
-    class index, and with confidences, (rows, cols) uint8 round(255 · confidence); or None where
-    pixels are used as they are read.
-    """
-    if job.labels is None and job.scene.dtype == dtype:
-        return None
-    where = "" if job.labels is None else job.labels.paths[0]
-
-    def convert(
-        pixels: list[Pixels], window: Window
-    ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.bool_]]:
-        data = pixels[0].data.astype(dtype, copy=False)
-        valid = pixels[0].valid
-        if legend is None or len(pixels) == 1:
-            return (data,), valid
-        values = pixels[1].data[0]
-        index = legend.lookup(values)
-        usable = pixels[1].valid & valid
-        if job.region is not None:
-            usable &= job.region.mask(window)
-        unknown = usable & (index == UNLABELLED)
-        if unknown.any():
-            seen.ignore(value_counts(values, unknown, where))
-        if job.confidence is None:
-            index[~usable] = UNLABELLED
-            return (data, index), valid
-        share = confidences(pixels[2], job.confidence.paths[0])
-        usable &= ~np.isnan(share)
-        if least_confidence is not None:
-            # In the file's type: a confidence stored as the nearest float of 0.7 is no less.
-            usable &= share >= share.dtype.type(least_confidence)
-        index[~usable] = UNLABELLED
-        share = np.where(index == UNLABELLED, 0, share)
-        return (data, index, np.rint(share.astype(np.float64) * 255).astype(np.uint8)), valid
-
-    return convert
+    def add(self, measured: Sequence[Measured | None]) -> None:
+        """Take in what was measured, in order."""
 
 
 class SceneCutter:
@@ -187,12 +50,15 @@ class SceneCutter:
         settings: TileSettings,
         legend: Legend | None,
         dtype: np.dtype[Any],
-        writers: Sequence[PatchWriter],
-        first_positions: Sequence[int],
-        statistics: Statistics,
+        writers: Sequence[PatchTaker],
+        positions: list[int],
+        statistics: Gathering,
         measured_splits: Sequence[int],
         invalid_value: float,
+        workers: int,
         pool: Executor,
+        seen: Seen | None = None,
+        first: int = 0,
     ) -> None:
         """Prepare; see `run`.
 
@@ -208,30 +74,48 @@ class SceneCutter:
             Of the patches.
         writers
             Where patches go, by split.
-        first_positions
-            Where the first patch of this scene goes, by split.
+        positions
+            Where the first patch goes, by split; counted on.
         statistics
             Gathers the patches of `measured_splits`.
         measured_splits
             Splits that count in the statistics.
         invalid_value
             Stored in place of invalid pixels.
+        workers
+            Threads that read, and threads of `pool`.
         pool
             Threads that cut.
+        seen
+            What was seen of the scene before, if it was begun.
+        first
+            The row of patches to begin with.
         """
         self.job, self.settings, self.legend = job, settings, legend
+        self.workers, self.first = workers, first
         self.dtype, self.writers, self.statistics = dtype, writers, statistics
-        self.positions = list(first_positions)
+        self.positions = positions
         self.measured_splits = frozenset(measured_splits)
         self.invalid_value = dtype.type(invalid_value)
         self.pool = pool
-        self.seen = Seen()
+        self.seen = Seen() if seen is None else seen
         self._windows = job.table.windows(job.window)
         self._buffers = threading.local()
         self._strips: deque[Strip] = deque()
 
-    def run(self, progress: Callable[[int], None] | None = None) -> None:
+    def run(
+        self,
+        progress: Callable[[int], None] | None = None,
+        finished: Callable[[range], None] | None = None,
+    ) -> None:
         """Read the scene and cut it; fills the job's table, `positions` and `seen`.
+
+        Parameters
+        ----------
+        progress
+            Called with the number of pixels done.
+        finished
+            Called with each row of patches, when all that is known of it is where it belongs.
 
         Raises
         ------
@@ -241,53 +125,54 @@ class SceneCutter:
             Patches cannot be stored.
         """
         job, table = self.job, self.job.table
+        rows = deque(list(enumerate(table.rows))[self.first :])
+        if not rows:
+            return
         scenes = [s for s in (job.scene, job.labels, job.confidence) if s is not None]
         strips = read_strips(
             scenes,
-            window=job.window,
+            window=_below(job.window, rows[0][1]),
             target_rows=self.settings.size,
-            workers=self.settings.workers,
+            workers=self.workers,
             convert=converter(
                 job, self.legend, self.dtype, self.seen, self.settings.min_confidence
             ),
         )
-        rows = deque(enumerate(table.rows))
         with closing(strips):
             for strip in strips:
                 self._strips.append(strip)
                 self.seen.look(strip.arrays[0], strip.valid)
                 below = strip.row + strip.height
+                new = max(0, below - max(strip.row, self.seen.first_row))
+                self.seen.finish(below)
                 while rows and min(rows[0][1] + table.size, job.window.row_stop) <= below:
                     number, _ = rows.popleft()
-                    self._cut_row(range(number * len(table.cols), (number + 1) * len(table.cols)))
+                    patches = range(number * len(table.cols), (number + 1) * len(table.cols))
+                    self._cut_row(patches)
+                    if finished is not None:
+                        finished(patches)
                 needed = rows[0][1] if rows else below
                 while self._strips and self._strips[0].row + self._strips[0].height <= needed:
                     self._strips.popleft()
                 if progress is not None:
-                    progress(strip.height * job.window.width)
+                    progress(new * job.window.width)
                 del strip  # or it would be held while the next one is waited for
 
     def _cut_row(self, patches: range) -> None:
         """Count, decide, and store one row of patches."""
         table, settings = self.job.table, self.settings
         self._spread(self._count, patches)
-        kept = []
-        for patch in patches:
-            reason = table.decide(
-                patch,
-                most_invalid=settings.most_invalid,
-                fewest_labelled=settings.fewest_labelled,
-            )
-            if reason == KEPT:
-                split = table.split[patch]
-                table.position[patch] = self.positions[split]
-                self.positions[split] += 1
-                kept.append(patch)
+        kept = table.place(
+            patches,
+            self.positions,
+            most_invalid=settings.most_invalid,
+            fewest_labelled=settings.fewest_labelled,
+        )
         self.statistics.add(self._spread(self._store, kept))
 
     def _spread(self, work: Callable[[int], Any], patches: Sequence[int]) -> list[Any]:
         """Do something for each patch in several threads; results in order."""
-        share = -(-len(patches) // (2 * self.settings.workers)) or 1
+        share = -(-len(patches) // (2 * self.workers)) or 1
         groups = [patches[i : i + share] for i in range(0, len(patches), share)]
 
         def do(group: Iterable[int]) -> list[Any]:
@@ -374,6 +259,11 @@ class SceneCutter:
         room: tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]
         room = self._buffers.room
         return room
+
+
+def _below(window: Window, row: int) -> Window:
+    """Return the part of a window from a row on."""
+    return Window(row, window.col, window.row_stop - row, window.width)
 
 
 def patch_name(scene: str, row: int, col: int) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 
 from geoseg.compositing.homogenise.standard import Standard
 from geoseg.errors import RasterReadError
-from geoseg.patches.cutting import Job
 from geoseg.patches.dataset import Labelling
+from geoseg.patches.job import Job
 from geoseg.raster.grouping import Problem
 from geoseg.raster.legend import Legend
 

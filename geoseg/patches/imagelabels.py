@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from geoseg.errors import LabelError
-from geoseg.patches.cutting import Job, patch_name
+from geoseg.patches.cutting import patch_name
+from geoseg.patches.job import Job
 from geoseg.patches.labelcells import Cells
 from geoseg.patches.presence import UNKNOWN
 from geoseg.patches.settings import TileSettings
@@ -26,6 +27,7 @@ _TEXTS = (".csv", ".tsv", ".txt")
 _NAME = re.compile(r"(.+)_r([0-9]{1,9})_c([0-9]{1,9})")
 # Share of a patch that rounding may cost: coordinates are numbers, and bend when reprojected.
 _TOLERANCE = 1e-6
+_LONGEST_LINE = 1 << 20
 
 
 def lay_label_table(
@@ -231,10 +233,10 @@ def _csv_rows(source: str) -> Iterator[tuple[list[str], Iterator[tuple[str, list
 
 
 def _rows_of(file: IO[str], source: str) -> tuple[list[str], Iterator[tuple[str, list[str]]]]:
-    first = file.readline()
+    first = file.readline(_LONGEST_LINE)
     delimiter = max(",;\t", key=first.count)
     file.seek(0)
-    reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(_lines(file), delimiter=delimiter, skipinitialspace=True)
     header = next(reader, [])
     if not any(name.strip() for name in header):
         raise LabelError(f"{source} is empty: its first line names the columns")
@@ -255,6 +257,14 @@ def _rows_of(file: IO[str], source: str) -> tuple[list[str], Iterator[tuple[str,
                 yield where, row
 
     return header, rows()
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    """Lines of a file, of which none is read that is longer than any of a table."""
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise csv.Error("a line is too long for a table")
+        yield line
 
 
 # -- by area --------------------------------------------------------------------------------------

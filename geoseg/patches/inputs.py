@@ -10,10 +10,10 @@ import numpy as np
 
 from geoseg.errors import BandError, GridError, OptionError, RasterReadError
 from geoseg.patches.countband import without_counts
-from geoseg.patches.cutting import Job
 from geoseg.patches.fitting import fit_to_labels
 from geoseg.patches.gathered import Inputs, Say, Source, nothing_left
 from geoseg.patches.imagelabels import lay_label_table
+from geoseg.patches.job import Job
 from geoseg.patches.pixellabels import add_labels, label_files
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable

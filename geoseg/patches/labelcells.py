@@ -215,9 +215,12 @@ class Cells:
                 "like descriptions and not like classes: choose another column with --label-field, "
                 "or name the classes with --classes"
             )
-        if all(map(_WHOLE.fullmatch, names)):
-            return Legend.of_values(map(int, names))
-        return Legend.of((number, name, None, ()) for number, name in enumerate(names, start=1))
+        try:
+            if all(map(_WHOLE.fullmatch, names)):
+                return Legend.of_values(map(int, names))
+            return Legend.of((number, name, None, ()) for number, name in enumerate(names, start=1))
+        except LabelError as error:
+            raise LabelError(f"{self._source}: {error}") from None
 
 
 def split_names(text: str) -> list[str]:

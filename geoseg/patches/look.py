@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, RasterReadError
 from geoseg.patches import kernels
-from geoseg.patches.cutting import Job, confidences, value_counts
 from geoseg.patches.dataset import UNLABELLED
+from geoseg.patches.job import Job, confidences, value_counts
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
 from geoseg.raster.legend import Legend

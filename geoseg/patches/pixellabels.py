@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from geoseg.errors import BandError, GridError, InputError, LabelError, RasterReadError
-from geoseg.patches.cutting import Job
 from geoseg.patches.gathered import Inputs, Say, Source
+from geoseg.patches.job import Job
 from geoseg.patches.settings import TileSettings
 from geoseg.raster.heads import expand
 from geoseg.raster.labelme import annotations_in

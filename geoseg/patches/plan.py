@@ -18,8 +18,10 @@ from geoseg.patches.inputs import open_inputs
 from geoseg.patches.look import look_ahead
 from geoseg.patches.settings import TileOptions, TileSettings
 from geoseg.patches.splits import Ground, Splitting, split_ground
+from geoseg.patches.unfinished import KIND
 from geoseg.raster.footprints import boxes_in
 from geoseg.raster.output import check_folder_place
+from geoseg.raster.unfinished import check_leftover
 
 
 @dataclass(kw_only=True)
@@ -31,6 +33,7 @@ class TilePlan:
     splitting: Splitting
     output: Path
     overwrite: bool
+    resume: bool
     say: Say
 
     @property
@@ -47,6 +50,7 @@ def plan_patches(
     confidence: Source | Sequence[Source] = (),
     label_table: Source | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     say: Say | None = None,
     **options: Unpack[TileOptions],
 ) -> TilePlan:
@@ -54,11 +58,12 @@ def plan_patches(
 
     Parameters
     ----------
-    scenes, output, labels, confidence, label_table, overwrite, say, options
+    scenes, output, labels, confidence, label_table, overwrite, resume, say, options
         As for `geoseg.patches.tile.tile`, which says what can go wrong, too.
     """
     settings = TileSettings.of(options)
-    target = _check_folder(Path(output), overwrite=overwrite)
+    target = _check_folder(Path(output), overwrite=overwrite or resume)
+    check_leftover([target], KIND, resume=resume, overwrite=overwrite)
     tell: Say = say or (lambda _: None)
     inputs = open_inputs(
         _listed(scenes),
@@ -99,6 +104,7 @@ def plan_patches(
         splitting=splitting,
         output=target,
         overwrite=overwrite,
+        resume=resume,
         say=tell,
     )
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.compositing.homogenise.standard import COLOUR_TAG
-from geoseg.patches.cutting import Job, patch_name
+from geoseg.patches.cutting import patch_name
 from geoseg.patches.dataset import FORMAT, SPLITS, VERSION, statistics_to_json
 from geoseg.patches.gathered import Inputs
+from geoseg.patches.job import Job
 from geoseg.patches.labelcells import join_names
 from geoseg.patches.presence import UNKNOWN
 from geoseg.patches.settings import TileSettings
@@ -57,6 +58,8 @@ class Outcome:
     """Pixels by label value that means no class."""
     withdrawn: dict[str, str] = field(default_factory=dict)
     """Reasons by the names of scenes that turned out to be unusable."""
+    before: int = 0
+    """Patches, dropped ones too, that an earlier run had finished; stored nowhere."""
 
 
 def public_problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
@@ -75,7 +78,6 @@ def dataset_json(inputs: Inputs, settings: TileSettings, outcome: Outcome) -> di
         units = "degree" if grid.crs.is_geographic else str(grid.crs.linear_units)
     tags = _tags(inputs, settings)
     versions = json.loads(tags["GEOSEG_VERSIONS"]) | {"geoseg": tags["GEOSEG_VERSION"]}
-    versions.pop("torch", None)  # took no part
     integral = inputs.dtype.kind in "iu"
     return {
         "format": FORMAT,
@@ -166,6 +168,9 @@ def _tags(inputs: Inputs, settings: TileSettings) -> dict[str, str]:
         scenes, inputs.label_paths, inputs.confidence_paths, inputs.label_table
     )
     tags = provenance(command, fingerprints)
+    used = json.loads(tags["GEOSEG_VERSIONS"])
+    if used.pop("torch", None) is not None:  # it took no part
+        tags["GEOSEG_VERSIONS"] = json.dumps(used, ensure_ascii=False, sort_keys=True)
     if inputs.colour is not None:
         tags[COLOUR_TAG] = inputs.colour.standard.digest
     return tags
@@ -179,6 +184,7 @@ def write_index(
     outcome: Outcome,
 ) -> None:
     """Write a footprint for each patch of `jobs`, among them scenes that are not in the set."""
+    path.unlink(missing_ok=True)  # of a run that was stopped at its very end
     # Imported here: it brings geopandas, which takes a second.
     from geoseg.raster.vector import write_footprints  # noqa: PLC0415
 

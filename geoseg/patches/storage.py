@@ -2,30 +2,33 @@
 
 Patches come from several threads, each with its place, and the files are laid out by place and not
 by time of arrival. Patches may be taken back from the end (`keep`), when a scene turns out to be
-damaged.
+damaged. What a patch becomes and where that is put are two things, so that the first can
+be done elsewhere (`geoseg.patches.packing`).
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.patches.dataset import UNLABELLED
+from geoseg.patches.packing import ArrayPacker, FilePacker, Packed, Packer
 from geoseg.raster.grid import Grid
-from geoseg.raster.patchfiles import PatchEncoder
 
 # Bytes before the numbers of a .npy file: room for any number of patches.
 _HEADER = 256
 
 
-class PatchWriter(Protocol):
-    """Takes the patches of one split."""
+class PatchTaker(Protocol):
+    """Takes the patches of one split as they are cut."""
 
     def write(
         self,
@@ -59,8 +62,18 @@ class PatchWriter(Protocol):
             (rows, cols) round(255 · confidence) of each label.
         """
 
+
+class PatchWriter(PatchTaker, Protocol):
+    """Has the files of one split."""
+
+    def put(self, position: int, name: str, packed: Packed) -> None:
+        """Store a patch that was packed; several threads may call it."""
+
     def keep(self, count: int) -> None:
         """Forget the patches from a place on."""
+
+    def flush(self, pool: Executor) -> None:
+        """Have everything that was stored on the disk itself."""
 
     def finish(self) -> None:
         """Complete the files."""
@@ -72,13 +85,22 @@ class PatchWriter(Protocol):
 class ArrayFile:
     """A .npy file that grows by patches, wherever they belong, and is never whole in memory."""
 
-    def __init__(self, path: Path, item_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        """Make the file."""
+    def __init__(
+        self,
+        path: Path,
+        item_shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        *,
+        again: int | None = None,
+    ) -> None:
+        """Make the file, or take up one that holds `again` items."""
         self._item_shape = item_shape
         self._dtype = dtype
         self._item_bytes = int(np.prod(item_shape)) * dtype.itemsize
         self._lock = threading.Lock()
-        self._file = path.open("wb")
+        if again and path.stat().st_size < _HEADER + again * self._item_bytes:
+            raise OSError(errno.EIO, "a file of finished patches was cut short")
+        self._file = path.open("wb" if again is None else "r+b")
 
     def write(self, position: int, item: NDArray[Any]) -> None:
         """Write one item at its place."""
@@ -101,6 +123,10 @@ class ArrayFile:
         header = magic + length.to_bytes(2, "little") + text.encode("latin1").ljust(length - 1)
         self._write_at(0, memoryview(header + b"\n"))
 
+    def flush(self) -> None:
+        """Have everything that was written on the disk itself."""
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -116,84 +142,10 @@ class ArrayFile:
             offset, data = offset + written, data[written:]
 
 
-class ArrayWriter:
-    """Patches of one split as arrays."""
+class _Writer:
+    """Packs, and puts."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        bands: int,
-        size: int,
-        dtype: np.dtype[Any],
-        kinds: Sequence[str] = (),
-    ) -> None:
-        """Make the folder and its files; `kinds` are "labels", "confidence", a byte a pixel."""
-        folder.mkdir()
-        self._count = 0
-        self._lock = threading.Lock()
-        self._files = {"images": ArrayFile(folder / "images.npy", (bands, size, size), dtype)}
-        for kind in kinds:
-            self._files[kind] = ArrayFile(folder / f"{kind}.npy", (size, size), np.dtype(np.uint8))
-
-    def write(
-        self,
-        position: int,
-        images: NDArray[Any],
-        labels: NDArray[np.uint8] | None,
-        *,
-        name: str,  # noqa: ARG002 - arrays know patches by their place alone
-        grid: Grid,  # noqa: ARG002
-        row: int,  # noqa: ARG002
-        col: int,  # noqa: ARG002
-        confidence: NDArray[np.uint8] | None = None,
-    ) -> None:
-        """Store one patch."""
-        given = {"images": images, "labels": labels, "confidence": confidence}
-        for kind, file in self._files.items():
-            pixels = given[kind]
-            if pixels is not None:
-                file.write(position, pixels)
-        with self._lock:
-            self._count = max(self._count, position + 1)
-
-    def keep(self, count: int) -> None:
-        """Forget the patches from a place on; the next ones are written over them."""
-        self._count = count
-
-    def finish(self) -> None:
-        """Complete the files."""
-        for file in self._files.values():
-            file.finish(self._count)
-
-    def close(self) -> None:
-        """Close the files."""
-        for file in self._files.values():
-            file.close()
-
-
-class FileWriter:
-    """Patches of one split as a GeoTIFF each."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        band_names: Sequence[str],
-        nodata: float | None,
-        kinds: Sequence[str] = (),
-    ) -> None:
-        """Make the folders; `kinds` are "labels", "confidence", a byte a pixel."""
-        folder.mkdir()
-        self._kinds = ("images", *kinds)
-        for kind in self._kinds:
-            (folder / kind).mkdir()
-        self._folder = folder
-        self._band_names = tuple(band_names)
-        self._nodata = nodata
-        self._names: dict[int, str] = {}
-        self._encoders: tuple[Grid, dict[str, PatchEncoder]] | None = None
-        self._lock = threading.Lock()
+    _packer: Packer
 
     def write(
         self,
@@ -208,43 +160,127 @@ class FileWriter:
         confidence: NDArray[np.uint8] | None = None,
     ) -> None:
         """Store one patch."""
+        packed = self._packer.pack(images, labels, confidence, grid=grid, row=row, col=col)
+        self.put(position, name, packed)
+
+    def put(self, position: int, name: str, packed: Packed) -> None:
+        """Store what was packed."""
+        raise NotImplementedError
+
+
+class ArrayWriter(_Writer):
+    """Patches of one split as arrays."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bands: int,
+        size: int,
+        dtype: np.dtype[Any],
+        kinds: Sequence[str] = (),
+        again: int | None = None,
+    ) -> None:
+        """Make the folder and its files; `kinds` are "labels", "confidence", a byte a pixel.
+
+        With `again`, take up those that are there, and their first so many patches.
+        """
+        self._packer = ArrayPacker()
+        if again is None:
+            folder.mkdir()
+        self._count = again or 0
+        self._lock = threading.Lock()
+        self._files = {}
+        try:
+            for kind in ("images", *kinds):
+                shape, of = ((bands, size, size), dtype) if kind == "images" else _plane(size)
+                self._files[kind] = ArrayFile(folder / f"{kind}.npy", shape, of, again=again)
+        except BaseException:
+            self.close()
+            raise
+
+    def put(self, position: int, name: str, packed: Packed) -> None:  # noqa: ARG002
+        """Store the arrays of one patch."""
+        for kind, file in self._files.items():
+            if kind in packed:
+                file.write(position, np.asarray(packed[kind]))
+        with self._lock:
+            self._count = max(self._count, position + 1)
+
+    def keep(self, count: int) -> None:
+        """Forget the patches from a place on; the next ones are written over them."""
+        self._count = count
+
+    def flush(self, pool: Executor) -> None:
+        """Have everything on the disk itself."""
+        list(pool.map(ArrayFile.flush, self._files.values()))
+
+    def finish(self) -> None:
+        """Complete the files."""
+        for file in self._files.values():
+            file.finish(self._count)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
+
+
+class FileWriter(_Writer):
+    """Patches of one split as a GeoTIFF each."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        band_names: Sequence[str],
+        nodata: float | None,
+        kinds: Sequence[str] = (),
+        again: Sequence[str] | None = None,
+    ) -> None:
+        """Make the folders; `kinds` are "labels", "confidence", a byte a pixel.
+
+        With `again`, take up those that are there: the patches of these names, in their order, and
+        no others.
+        """
+        self._packer = FilePacker(band_names=band_names, nodata=nodata)
+        self._kinds = ("images", *kinds)
+        self._folder = folder
+        self._names = {place: f"{name}.tif" for place, name in enumerate(again or ())}
+        self._fresh: set[str] = set()
+        if again is None:
+            folder.mkdir()
+        for kind in self._kinds:
+            if again is None:
+                (folder / kind).mkdir()
+            else:
+                _keep_only(folder / kind, set(self._names.values()))
+
+    def put(self, position: int, name: str, packed: Packed) -> None:
+        """Store the files of one patch."""
         file = f"{name}.tif"
         # Noted first: a file that could be written only in part is found again.
         self._names[position] = file
-        encoders = self._encoders_of(grid, images)
-        given = {"images": images, "labels": labels, "confidence": confidence}
+        self._fresh.add(file)
         for kind in self._kinds:
-            pixels = given[kind]
-            if pixels is not None:
-                bands = pixels if kind == "images" else pixels[np.newaxis]
-                data = encoders[kind].encode(bands, row, col)
-                (self._folder / kind / file).write_bytes(data)
-
-    def _encoders_of(self, grid: Grid, images: NDArray[Any]) -> dict[str, PatchEncoder]:
-        """Return what encodes the patches of a scene, which is mostly the last one."""
-        with self._lock:
-            if self._encoders is None or self._encoders[0] is not grid:
-                size, byte = images.shape[-1], np.dtype(np.uint8)
-                says: dict[str, tuple[np.dtype[Any], Sequence[str], float | None]] = {
-                    "images": (images.dtype, self._band_names, self._nodata),
-                    "labels": (byte, ("class index",), UNLABELLED),
-                    "confidence": (byte, ("confidence × 255",), None),
-                }
-                made = {}
-                for kind in self._kinds:
-                    dtype, names, nodata = says[kind]
-                    made[kind] = PatchEncoder(
-                        grid, size=size, dtype=dtype, band_names=names, nodata=nodata
-                    )
-                self._encoders = grid, made
-            return self._encoders[1]
+            if kind in packed:
+                (self._folder / kind / file).write_bytes(bytes(packed[kind]))
 
     def keep(self, count: int) -> None:
         """Forget the patches from a place on, and remove their files."""
         for position in [p for p in self._names if p >= count]:
             name = self._names.pop(position)
+            self._fresh.discard(name)
             for kind in self._kinds:
                 (self._folder / kind / name).unlink(missing_ok=True)
+
+    def flush(self, pool: Executor) -> None:
+        """Have all files on the disk itself, and what their folders say of them."""
+        paths = [self._folder / kind / name for kind in self._kinds for name in self._fresh]
+        list(pool.map(_sync, paths))
+        if paths and sys.platform != "win32":  # there, a folder cannot be opened
+            list(pool.map(_sync, [self._folder / kind for kind in self._kinds]))
+        self._fresh.clear()
 
     def finish(self) -> None:
         """Write down the order of the files."""
@@ -253,6 +289,29 @@ class FileWriter:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _plane(size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of what has a byte a pixel."""
+    return (size, size), np.dtype(np.uint8)
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or what a folder says, on the disk itself."""
+    opened = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _keep_only(folder: Path, names: Collection[str]) -> None:
+    """Remove the other files; all of those must be there."""
+    there = {entry.name for entry in folder.iterdir()}
+    for name in there.difference(names):
+        (folder / name).unlink()
+    if missing := set(names) - there:
+        raise OSError(errno.EIO, f"{min(missing)}, a finished patch, is gone")
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:

@@ -57,6 +57,7 @@ def summary_json(
         "problems": public_problems(inputs.problems),
         **_colour(inputs),
         **({} if inputs.scale == 1 else {"scale": inputs.scale}),
+        "patches_before": outcome.before,
         "megapixels": pixels / 1e6,
         "seconds": seconds,
         "megapixels_per_second": pixels / 1e6 / seconds,
@@ -105,6 +106,11 @@ def _left_out(problems: Sequence[Mapping[str, str]]) -> list[str]:
 
 def summary_text(summary: Mapping[str, Any]) -> str:
     """Lay out a summary for people."""
+    if summary.get("there"):
+        kept = ", ".join(f"{n:,} {name}" for name, n in summary["patches"].items())
+        return (
+            f"{summary['output']} is there already, of the same inputs and settings: {kept} patches"
+        )
     kept = ", ".join(f"{n:,} {name}" for name, n in summary["patches"].items())
     lines = [
         f"{kept} patches of {summary['size']} × {summary['size']} px, stride {summary['stride']}, "
@@ -120,6 +126,8 @@ def summary_text(summary: Mapping[str, Any]) -> str:
         lines.append(line)
     if "scale" in summary:
         lines.append(f"scale: 1:{summary['scale']}, as the labels are")
+    if summary["patches_before"]:
+        lines.append(f"gone on with: {summary['patches_before']:,} patches were looked at before")
     lines += _left_out(summary["problems"])
     if summary["ignored_label_values"]:
         ignored = sorted(summary["ignored_label_values"].items(), key=lambda item: -item[1])

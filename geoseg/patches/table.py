@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -145,6 +146,50 @@ class PatchTable:
                 reason = FEW_LABELS
         self.reason[patch] = reason
         return reason
+
+    def place(
+        self,
+        patches: Iterable[int],
+        positions: list[int],
+        *,
+        most_invalid: int,
+        fewest_labelled: int,
+    ) -> list[int]:
+        """Decide about patches that have been counted, and give those that are kept their places.
+
+        Parameters
+        ----------
+        patches
+            Their rows here, in order.
+        positions
+            Where the next patch of each split goes; counted on.
+        most_invalid, fewest_labelled
+            As for `decide`.
+
+        Returns
+        -------
+        Those that are kept.
+        """
+        kept = []
+        for patch in patches:
+            reason = self.decide(patch, most_invalid=most_invalid, fewest_labelled=fewest_labelled)
+            if reason == KEPT:
+                split = int(self.split[patch])
+                self.position[patch] = positions[split]
+                positions[split] += 1
+                kept.append(patch)
+        return kept
+
+    def part(self, first: int, stop: int) -> PatchTable:
+        """Return rows of patches `first` to `stop` (exclusive) by themselves, nothing counted."""
+        some = slice(first * len(self.cols), stop * len(self.cols))
+        out = PatchTable(
+            size=self.size, rows=self.rows[first:stop], cols=self.cols, classes=self.classes
+        )
+        out.split, out.inside = self.split[some].copy(), self.inside[some].copy()
+        if self.presence is not None and self.too_few is not None:
+            out.presence, out.too_few = self.presence[some].copy(), self.too_few[some].copy()
+        return out
 
     def withdraw(self, reason: str) -> None:
         """Drop all patches."""

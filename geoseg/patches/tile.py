@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import InputError, RasterReadError
-from geoseg.patches.cutting import Job, SceneCutter
+from geoseg.errors import InputError, OutputError
+from geoseg.patches.assembling import Assembly
 from geoseg.patches.dataset import SPLITS, PatchDataset
 from geoseg.patches.gathered import Inputs, Say, Source
+from geoseg.patches.job import Job
 from geoseg.patches.plan import TilePlan, plan_patches
 from geoseg.patches.record import Outcome, dataset_json, write_index
 from geoseg.patches.settings import TileOptions, TileSettings
-from geoseg.patches.storage import ArrayWriter, FileWriter, PatchWriter, write_array
+from geoseg.patches.sharing import cut_at_workers, cut_scenes
+from geoseg.patches.storage import write_array
 from geoseg.patches.summary import summary_json, summary_text
 from geoseg.patches.table import FEW_LABELS, KEPT, NO_LABEL, NODATA, OUTSIDE, STRADDLE
-from geoseg.raster.statistics import Statistics, statistics_for
+from geoseg.patches.there import is_there, summary_there
+from geoseg.patches.unfinished import KIND, MADE, described
+from geoseg.raster.allocator import give_back, keep_large_blocks
+from geoseg.raster.kept import kept_folder_of
+from geoseg.raster.output import output_error
+from geoseg.raster.statistics import Statistics
+from geoseg.raster.unfinished import Unfinished, finished_parts, remove_useless
 from geoseg.raster.whole import whole_folder
+
+if TYPE_CHECKING:
+    from geoseg.cluster.cluster import Cluster
 
 _ADVICE = {
     NODATA: "raise --max-nodata, or give a --size that is not beyond the scene's",
@@ -65,6 +77,9 @@ def tile(
     confidence: Source | Sequence[Source] = (),
     label_table: Source | None = None,
     overwrite: bool = False,
+    keep: bool = False,
+    resume: bool = False,
+    cluster: Cluster | None = None,
     say: Say | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Unpack[TileOptions],
@@ -92,6 +107,13 @@ def tile(
         file of polygons; see `geoseg.patches.imagelabels`.
     overwrite
         Whether a data set that is there may be replaced.
+    keep
+        Keep what is finished beside the output if the run is stopped, for another to go on from.
+    resume
+        Go on from what is kept, and keep it again. Where nothing is, all is still to be done; where
+        the set is there and of the same inputs and settings, nothing is.
+    cluster
+        Workers that cut; by default threads of this process do. The set is the same.
     say
         Told, in a sentence each, what a person should know.
     progress
@@ -110,6 +132,11 @@ def tile(
         Bands, grids, labels or region do not fit.
     InputError
         No patch is left.
+    LeftoverError
+        An unfinished run left patches, and nobody said what to do with them, or they are of
+        other settings.
+    ClusterError
+        The workers are gone.
     OutputError
         The data set cannot be written.
     """
@@ -120,19 +147,30 @@ def tile(
         confidence=confidence,
         label_table=label_table,
         overwrite=overwrite,
+        resume=resume,
         say=say,
         **options,
     )
-    return cut_patches(plan, progress=progress)
+    return cut_patches(plan, keep=keep, cluster=cluster, progress=progress)
 
 
-def cut_patches(plan: TilePlan, *, progress: Callable[[int], None] | None = None) -> TileResult:
+def cut_patches(
+    plan: TilePlan,
+    *,
+    keep: bool = False,
+    cluster: Cluster | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> TileResult:
     """Cut what was planned, and write the data set.
 
     Parameters
     ----------
     plan
         Of `plan_patches`; used once.
+    keep
+        Keep what is finished beside the output if the run is stopped, for another to go on from.
+    cluster
+        Workers that cut; by default threads of this process do. The set is the same.
     progress
         Called with the number of pixels done.
 
@@ -142,68 +180,113 @@ def cut_patches(plan: TilePlan, *, progress: Callable[[int], None] | None = None
         No scene can be read.
     InputError
         No patch is left.
+    LeftoverError
+        What is there of an unfinished run is of other settings.
+    ClusterError
+        The workers are gone.
     OutputError
         The data set cannot be written.
     """
     began = time.perf_counter()
+    if plan.resume and not plan.overwrite and os.path.lexists(plan.output) and _published(plan):
+        if not is_there(plan.output, plan.inputs, plan.settings):
+            raise OutputError(
+                f"{plan.output} is there already, of other inputs or settings: replace it with "
+                "--overwrite"
+            )
+        remove_useless([plan.output], KIND)
+        if progress is not None:
+            progress(plan.pixels)
+        return TileResult(folder=plan.output, summary=summary_there(plan.output))
+    keep_large_blocks()
     pixels = plan.pixels
-    with whole_folder(plan.output, overwrite=plan.overwrite) as folder:
-        outcome = _fill_folder(folder, plan, progress)
+    with ExitStack() as stack:
+        kept: Unfinished | None = None
+        if keep or plan.resume:
+            kept = stack.enter_context(
+                Unfinished(
+                    [plan.output],
+                    described(plan.inputs, plan.settings),
+                    KIND,
+                    resume=plan.resume,
+                    overwrite=plan.overwrite,
+                )
+            )
+            folder = stack.enter_context(_kept_folder(kept, plan))
+        else:
+            folder = stack.enter_context(whole_folder(plan.output, overwrite=plan.overwrite))
+        outcome = _fill_folder(folder, plan, kept, cluster, progress)
+    give_back()
     seconds = time.perf_counter() - began
     summary = summary_json(plan.inputs, plan.settings, outcome, pixels=pixels, seconds=seconds)
     return TileResult(folder=plan.output, summary={"output": str(plan.output), **summary})
 
 
-def _fill_folder(folder: Path, plan: TilePlan, progress: Callable[[int], None] | None) -> Outcome:
+def _published(plan: TilePlan) -> bool:
+    """Whether a set that is there is none that an unfinished run should replace."""
+    if not finished_parts(plan.output, KIND):
+        return True
+    hidden = kept_folder_of(plan.output)
+    if (hidden / MADE).exists():
+        return False
+    # Stopped between giving the set its name and removing what was kept.
+    with Unfinished(
+        [plan.output], described(plan.inputs, plan.settings), KIND, resume=True, overwrite=False
+    ) as kept:
+        kept.remove()
+    return True
+
+
+@contextmanager
+def _kept_folder(kept: Unfinished, plan: TilePlan) -> Iterator[Path]:
+    """As `whole_folder`, of what outlives its run."""
+    folder = kept.folder(plan.output)
+    made = folder.path / MADE
+    try:
+        made.mkdir(exist_ok=bool(kept.noted))
+        yield made
+        if not plan.overwrite and os.path.lexists(plan.output):
+            raise OutputError(
+                f"{plan.output} appeared while it was being made; it was left as it is"
+            )
+        folder.publish_folder(made)
+        kept.remove()
+    except OSError as error:
+        raise output_error(error, plan.output) from error
+
+
+def _fill_folder(
+    folder: Path,
+    plan: TilePlan,
+    kept: Unfinished | None,
+    cluster: Cluster | None,
+    progress: Callable[[int], None] | None,
+) -> Outcome:
     """Write the whole data set into a folder."""
     inputs, settings = plan.inputs, plan.settings
-    jobs = list(inputs.jobs)
-    measured = [0] if settings.shares[0] > 0 else [i for i, s in enumerate(settings.shares) if s]
-    statistics = statistics_for(inputs.dtype, len(inputs.bands))
-    # Asked for before scenes are withdrawn: the files are declared by then.
-    invalid_value = _invalid_value(inputs, settings)
-    ignored: Counter[int] = Counter()
-    withdrawn: dict[str, str] = {}
     with ExitStack() as stack:
-        writers = [_writer(folder / name, inputs, settings) for name in SPLITS]
-        for writer in writers:
-            stack.callback(writer.close)
+        assembly = Assembly(folder, inputs, settings, kept)
+        stack.callback(assembly.close)
         # Left before the files are closed: no thread writes into a closed file.
         pool = stack.enter_context(ThreadPoolExecutor(settings.workers, "geoseg-cut"))
-        positions = [0] * len(SPLITS)
-        for job in jobs:
-            cutter = SceneCutter(
-                job,
-                settings=settings,
-                legend=inputs.pixel_legend,
-                dtype=inputs.dtype,
-                writers=writers,
-                first_positions=positions,
-                statistics=statistics_for(inputs.dtype, len(inputs.bands)),
-                measured_splits=measured,
-                invalid_value=invalid_value,
-                pool=pool,
-            )
-            reason = _cut(cutter, progress)
-            job.scene.close()
-            if reason:
-                withdrawn[job.name] = reason
-                job.table.withdraw(reason)
-                inputs.drop(job, reason)
-                for writer, count in zip(writers, positions, strict=True):
-                    writer.keep(count)
-                continue
-            positions = cutter.positions
-            statistics.merge(cutter.statistics)
-            ignored.update(cutter.seen.ignored)
-        if not sum(positions):
-            raise _no_patch_left(jobs)
-        for writer in writers:
+        if progress is not None and assembly.before:
+            progress(assembly.pixels_before)
+        if cluster is None:
+            cut_scenes(assembly, pool, progress)
+        else:
+            cut_at_workers(assembly, cluster, pool, progress)
+        if not sum(assembly.positions):
+            if kept is not None:
+                kept.remove()  # nobody needs to find that out again
+            raise _no_patch_left(assembly.jobs)
+        assembly.note_made()
+        for writer in assembly.writers:
             writer.finish()
-    outcome = _outcome(inputs, settings, statistics, measured)
-    outcome.ignored, outcome.withdrawn = ignored, withdrawn
-    outcome.dropped = _dropped(jobs)
-    _write_records(folder, plan, jobs, outcome)
+    outcome = _outcome(inputs, settings, assembly.statistics, assembly.measured_splits)
+    outcome.ignored, outcome.withdrawn = assembly.ignored, assembly.withdrawn
+    outcome.dropped = _dropped(assembly.jobs)
+    outcome.before = assembly.before
+    _write_records(folder, plan, assembly.jobs, outcome)
     if unseen := _unseen(inputs, outcome):
         plan.say(f"no training patch holds {', '.join(unseen)}: nothing of it can be learned")
     return outcome
@@ -216,48 +299,6 @@ def _unseen(inputs: Inputs, outcome: Outcome) -> list[str]:
     of_patches = inputs.labelling == "patches"
     counts = (outcome.patches_with_class if of_patches else outcome.class_pixels)["train"]
     return [name for name, count in zip(inputs.legend.names, counts, strict=True) if not count]
-
-
-def _cut(cutter: SceneCutter, progress: Callable[[int], None] | None) -> str:
-    """Cut one scene; return why it cannot be used, or nothing."""
-    try:
-        cutter.run(progress)
-    except RasterReadError as error:
-        return str(error)
-    if not cutter.seen.valid:
-        return "all pixels are nodata"
-    if not cutter.seen.nonzero:
-        return "all readings are 0"
-    return ""
-
-
-def _writer(folder: Path, inputs: Inputs, settings: TileSettings) -> PatchWriter:
-    """Make what takes the patches of a split."""
-    kinds = ["labels"] if inputs.labelling == "pixels" else []
-    kinds += ["confidence"] if inputs.confidence_paths else []
-    if settings.storage == "npy":
-        return ArrayWriter(
-            folder,
-            bands=len(inputs.bands),
-            size=settings.size,
-            dtype=inputs.dtype,
-            kinds=kinds,
-        )
-    return FileWriter(folder, band_names=inputs.bands, nodata=_nodata(inputs), kinds=kinds)
-
-
-def _nodata(inputs: Inputs) -> float | None:
-    """Nodata value that GeoTIFF patches declare: that of all bands of all scenes, if it is one."""
-    values = {band.nodata for job in inputs.jobs for band in job.scene.bands}
-    if len(values) == 1 and None not in values:
-        return values.pop()
-    return float("nan") if inputs.dtype.kind == "f" else None
-
-
-def _invalid_value(inputs: Inputs, settings: TileSettings) -> float:
-    """Value that invalid pixels are stored as: the fill value in arrays, nodata in GeoTIFFs."""
-    nodata = _nodata(inputs) if settings.storage == "geotiff" else None
-    return settings.fill if nodata is None else nodata
 
 
 def _no_patch_left(jobs: Sequence[Job]) -> InputError:

@@ -53,6 +53,7 @@ def plan_cut(
     block_origin: tuple[int, int] = (0, 0),
     target_rows: int,
     workers: int,
+    rectangle_pixels: int = RECTANGLE_PIXELS,
 ) -> Cut:
     """Cut a window along the borders of blocks, so that no block belongs to two rectangles.
 
@@ -70,12 +71,14 @@ def plan_cut(
         Height of a strip to aim at.
     workers
         Threads that share a strip.
+    rectangle_pixels
+        Pixels of a rectangle, at least, where the blocks leave a choice.
     """
     rows, cols = block_shape
     strip_rows = rows * max(1, round(target_rows / rows))
     height = min(strip_rows, window.height)
     tasks = 2 * workers
-    wide = cols * max(1, -(-RECTANGLE_PIXELS // (height * cols)))
+    wide = cols * max(1, -(-rectangle_pixels // (height * cols)))
     if -(-window.width // wide) < tasks:
         wide = cols * max(1, window.width // (tasks * cols))
     across = -(-window.width // wide)

@@ -54,10 +54,29 @@ class ParquetLayer:
 
     def write(self, wkb: Sequence[bytes], columns: Mapping[str, NDArray[Any]]) -> None:
         """Add features: geometries, and their attributes by name."""
+        self._add(self._table(wkb, columns))
+
+    def write_kept(self, wkb: Sequence[bytes], columns: Mapping[str, NDArray[Any]]) -> memoryview:
+        """Add features as `write` does; return them in a form for `write_again`."""
+        table = self._table(wkb, columns)
+        self._add(table)
+        sink = self._arrow.BufferOutputStream()
+        with self._arrow.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        return memoryview(sink.getvalue())
+
+    def write_again(self, batch: bytes) -> None:
+        """Add features that `write_kept` returned, to another file; it comes to the same bytes."""
+        with self._arrow.ipc.open_stream(batch) as stream:
+            self._add(stream.read_all())
+
+    def _table(self, wkb: Sequence[bytes], columns: Mapping[str, NDArray[Any]]) -> Any:
         arrow = self._arrow
         arrays = {name: arrow.array(values, from_pandas=True) for name, values in columns.items()}
         arrays["geometry"] = arrow.array(wkb, type=arrow.binary())
-        table = arrow.table(arrays).replace_schema_metadata(self._metadata)
+        return arrow.table(arrays).replace_schema_metadata(self._metadata)
+
+    def _add(self, table: Any) -> None:
         if self._writer is None:
             self._writer = self._parquet.ParquetWriter(self._made, table.schema, compression="zstd")
         self._writer.write_table(table, row_group_size=_GROUP)

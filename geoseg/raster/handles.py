@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -23,6 +24,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from geoseg.errors import RasterReadError
+from geoseg.raster import remote
 
 MAX_OPEN_FILES = 64
 """Files that one thread keeps open of one scene (a mosaic may have thousands)."""
@@ -40,12 +42,6 @@ _OPTIONS = {
     # Two handles of one VRT that a thread opened would share its sources, and threads must share
     # none.
     "VRT_SHARED_SOURCE": "NO",
-}
-_REMOTE_OPTIONS = {
-    "GDAL_HTTP_MAX_RETRY": "3",
-    "GDAL_HTTP_RETRY_DELAY": "1",
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-    "VSI_CACHE": "YES",
 }
 _IN_THE_FILE_SYSTEM = ("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/", "/vsimem/")
 _SCHEME = re.compile(r"^(?:[a-z0-9]+\+)?[a-z][a-z0-9]+://", re.IGNORECASE)
@@ -83,11 +79,7 @@ def environment(path: str) -> Iterator[None]:
     """
     options = dict(_OPTIONS)
     if is_remote(path):
-        options |= {
-            key: value
-            for key, value in _REMOTE_OPTIONS.items()
-            if key not in os.environ and get_gdal_config(key) is None
-        }
+        options |= remote.settings(path)
     # rasterio compares nodata with the limits of the type, and overflows if it is beyond them.
     with rasterio.Env(**options), np.errstate(over="ignore"):
         yield
@@ -115,6 +107,7 @@ def open_dataset(path: str) -> DatasetReader:
     RasterReadError
         Nothing there, not a raster, or damaged; the message says which.
     """
+    waits = remote.pauses() if is_remote(path) else []
     while True:
         _quieten()
         try:
@@ -122,11 +115,16 @@ def open_dataset(path: str) -> DatasetReader:
         except NotGeoreferencedWarning:
             continue  # another thread has just put back its filters, and they make warnings errors
         except RasterioError as error:
-            raise RasterReadError(_why_not_opened(path, error)) from error
+            told = " ".join(str(error).split())
+            if not is_remote(path):
+                raise RasterReadError(_why_not_opened(path, told)) from error
+            trouble = remote.diagnose(path, told)
+            if not (trouble.passing and waits):
+                raise RasterReadError(f"{path}: {trouble.reason}") from error
+        time.sleep(waits.pop(0))
 
 
-def _why_not_opened(path: str, error: Exception) -> str:
-    told = " ".join(str(error).split())
+def _why_not_opened(path: str, told: str) -> str:
     if not is_local_file(path):
         return f"{path}: cannot be opened ({told}); check the address and your access to it"
     file = Path(path)
@@ -202,6 +200,23 @@ class Handles:
             else:
                 files.open.move_to_end(path)
             yield dataset
+
+    def forget(self, path: str) -> None:
+        """Close this thread's handle of a remote file, and drop what GDAL remembers of it."""
+        files: _ThreadFiles | None = getattr(self._local, "files", None)
+        if files is not None:
+            with files.lock:
+                dataset = files.open.pop(path, None)
+                if dataset is not None:
+                    dataset.close()
+        # What came in part is remembered as it came. A file that is opened so is forgotten when it
+        # is closed, be it by failing.
+        with (
+            environment(path),
+            rasterio.Env(CPL_VSIL_CURL_NON_CACHED=remote.ANYTHING),
+            suppress(RasterioError),
+        ):
+            DatasetReader(path).close()
 
     def close(self) -> None:
         """Close every file of every thread; a later read opens it again."""

@@ -14,6 +14,7 @@ from typing import Any
 from affine import Affine
 
 from geoseg.errors import GridError, RasterReadError
+from geoseg.raster import objects
 from geoseg.raster.bands import Source
 from geoseg.raster.exif import exif_tags
 from geoseg.raster.grid import Grid
@@ -248,7 +249,9 @@ def expand(sources: Iterable[str | Path]) -> list[str]:
     paths: list[str] = []
     for source in sources:
         text = str(source)
-        if not is_local_file(text) or Path(text).is_file():
+        if objects.is_pattern(text):
+            paths += _rasters_far(text)
+        elif not is_local_file(text) or Path(text).is_file():
             paths.append(text)
         elif Path(text).is_dir():
             paths += rasters_in(Path(text))
@@ -260,6 +263,14 @@ def expand(sources: Iterable[str | Path]) -> list[str]:
         else:
             paths.append(text)
     return list(dict.fromkeys(paths))
+
+
+def _rasters_far(address: str) -> list[str]:
+    """Return the rasters in a folder of object storage, or that a pattern there matches."""
+    found = [p for p in objects.listed(address) if Path(p).suffix.casefold() in RASTER_SUFFIXES]
+    if not found:
+        raise RasterReadError(f"{address}: no raster lies there, or matches; check the address")
+    return found
 
 
 def refuse_missing(paths: Iterable[str]) -> None:

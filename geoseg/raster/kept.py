@@ -18,6 +18,8 @@ from geoseg.raster.output import LOCK, TemporaryFolder, lock, output_error
 
 KEPT_ROWS = "rows.raw"
 """File of rows that a writer was given, of fixed layout; all that it needs to go on."""
+KEPT_TILES, TILE_LIST = "tiles.raw", "tiles.list"
+"""File of the tiles that a writer was given and compressed, and the list of them; likewise."""
 
 
 class KeptFolder(TemporaryFolder):

@@ -202,7 +202,7 @@ def _shape(kind: str, item: Mapping[str, Any], where: str) -> Any:
 def _points(given: Any, where: str) -> NDArray[np.float64]:
     try:
         xy = np.asarray(given if given else np.zeros((0, 2)), dtype=np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         xy = np.zeros(0)
     if xy.ndim != 2 or xy.shape[1] != 2:
         raise LabelError(f"{where}: its points are no pairs of numbers")

@@ -280,6 +280,10 @@ class Legend:
         Names come from the raster attribute table or the category names of its ``.aux.xml``, else
         from a paletted ``.qml`` beside it. A colour table gives colours, never classes.
         """
+        if "://" in str(path):
+            from geoseg.raster.farlegend import far_legend  # noqa: PLC0415 - it needs this module
+
+            return far_legend(str(path))
         from geoseg.raster.carried import raster_legend  # noqa: PLC0415 - it needs this module
 
         return raster_legend(Path(path))

@@ -164,7 +164,7 @@ def _of_json(text: str, where: str | Path) -> Legend:
         obj = json.loads(text)
     except json.JSONDecodeError as error:
         raise LabelError(f"{where}: line {error.lineno}: not JSON: {error.msg}") from None
-    except RecursionError:
+    except (RecursionError, ValueError):  # nested, or a number, beyond what Python reads
         raise LabelError(f"{where}: not a list of classes in JSON") from None
     try:
         return Legend.from_json(obj)

@@ -47,7 +47,9 @@ def check_output(
     """
     text = os.fspath(path)
     if text.startswith("/vsi") or "://" in text:
-        raise OutputError(f"{text}: outputs are written to local files; copy the result there")
+        raise OutputError(
+            f"{text}: outputs are written to files, or by commands to s3://, gs:// or az://"
+        )
     target = Path(text)
     if not target.name or text.endswith(("/", os.sep)):
         raise OutputError(f"{text or '(nothing)'} names no file to write")

@@ -16,9 +16,11 @@ from rasterio.windows import Window as RasterioWindow
 
 from geoseg.errors import RasterReadError
 from geoseg.raster.bands import Piece, Source, comparable_nodata
-from geoseg.raster.handles import Handles
+from geoseg.raster.handles import Handles, is_local_file, is_remote
 from geoseg.raster.orientation import Orientation
 from geoseg.raster.recolour import Recolour
+from geoseg.raster.remote import repeated
+from geoseg.raster.sparse import known_missing
 from geoseg.raster.window import Window
 
 Mask = NDArray[np.bool_]
@@ -93,38 +95,83 @@ class Pieces:
     def _read_source(
         self, source: Source, place: RasterioWindow, out: NDArray[Any], valid: Mask
     ) -> None:
+        if self._fill(source, place, out, valid):
+            return
         if source.turned is not None:
             # Everything is read as it is stored, into views that are turned back.
             place = _stored(source.turned, place)
             out, valid = source.turned.as_stored(out), source.turned.as_stored(valid)
+
+        def decode() -> None:
+            self._decode(source, place, out, valid)
+
+        path = source.path
         try:
-            with self.handles.borrow(source.path) as dataset:
-                if np.dtype(source.dtype) == self.dtype and source.turned is None:
-                    dataset.read(source.indexes, window=place, out=out)
-                else:
-                    out[...] = dataset.read(source.indexes, window=place, out_shape=out.shape)
-                if source.alpha is not None:
-                    alpha = dataset.read(source.alpha, window=place, out_shape=valid.shape)
-                    valid &= alpha != 0
-                if source.mask == "dataset":
-                    first = source.indexes[0]
-                    mask = dataset.read_masks(first, window=place, out_shape=valid.shape)
-                    valid &= mask != 0
-                elif source.mask == "band":
-                    masks = dataset.read_masks(source.indexes, window=place, out_shape=out.shape)
-                    valid &= (masks != 0).all(axis=0)
+            if is_remote(path):
+                repeated(decode, forget=lambda: self.handles.forget(path))
+            else:
+                decode()
         except RasterioError as error:
             rows = f"{place.row_off}–{place.row_off + place.height - 1}"
-            raise RasterReadError(
-                f"{source.path}: cannot be read at rows {rows} (truncated or damaged?); "
+            damaged = RasterReadError(
+                f"{path}: cannot be read at rows {rows} (the server or the network fails, or the"
+                " file is damaged); try again later"
+                if is_remote(path)
+                else f"{path}: cannot be read at rows {rows} (truncated or damaged?); "
                 "re-download or recreate it"
-            ) from error
+            )
+            damaged.damaged = path
+            raise damaged from error
         for band, nodata in zip(out, source.nodata, strict=True):
             if self.dtype.kind == "f":
                 valid &= np.isfinite(band)
             value = comparable_nodata(nodata, source.dtype, self.dtype)
             if value is not None:
                 valid &= band != value
+
+    def _fill(self, source: Source, place: RasterioWindow, out: NDArray[Any], valid: Mask) -> bool:
+        """Fill a window with what GDAL makes of it, if none of its blocks is in the file."""
+        window = Window(place.row_off, place.col_off, place.height, place.width)
+        if (
+            (source.mask, source.alpha, source.turned) != ("none", None, None)
+            or out.shape[1:] != (window.height, window.width)
+            or not is_local_file(source.path)
+        ):
+            return False
+        blocks = known_missing(source.path)
+        if blocks is None or not blocks.has_none(window):
+            return False
+        with self.handles.borrow(source.path) as dataset:
+            own = [dataset.nodatavals[index - 1] for index in source.indexes]
+        values = [_filling(value, source.dtype, self.dtype) for value in own]
+        if any(value is None for value in values):
+            return False
+        for band, value, nodata in zip(out, values, source.nodata, strict=True):
+            band[...] = value
+            none = comparable_nodata(nodata, source.dtype, self.dtype)
+            if value == none or not np.isfinite(value):
+                valid[...] = False
+        return True
+
+    def _decode(
+        self, source: Source, place: RasterioWindow, out: NDArray[Any], valid: Mask
+    ) -> None:
+        """Read a window as it is stored; may be done again where it failed."""
+        with self.handles.borrow(source.path) as dataset:
+            if np.dtype(source.dtype) == self.dtype and source.turned is None:
+                dataset.read(source.indexes, window=place, out=out)
+            else:
+                out[...] = dataset.read(source.indexes, window=place, out_shape=out.shape)
+            if source.alpha is not None:
+                alpha = dataset.read(source.alpha, window=place, out_shape=valid.shape)
+                valid &= alpha != 0
+            if source.mask == "dataset":
+                first = source.indexes[0]
+                mask = dataset.read_masks(first, window=place, out_shape=valid.shape)
+                valid &= mask != 0
+            elif source.mask == "band":
+                masks = dataset.read_masks(source.indexes, window=place, out_shape=out.shape)
+                valid &= (masks != 0).all(axis=0)
 
     def have_overviews(self, factor: float) -> bool:
         """Tell whether every file can be read at one in `factor` pixels without decoding it all."""
@@ -135,6 +182,15 @@ class Pieces:
                 if not levels or max(levels) * 2 < factor:
                     return False
         return True
+
+
+def _filling(nodata: float | None, dtype: str, common: np.dtype[Any]) -> Any:
+    """Return what GDAL makes of a block that is not in the file; None where it is not sure."""
+    if nodata is None:
+        return common.type(0)
+    if not np.isfinite(nodata):
+        return common.type(nodata) if np.dtype(dtype).kind == "f" else None
+    return comparable_nodata(nodata, dtype, common)
 
 
 def _stored(turned: Orientation, place: RasterioWindow) -> RasterioWindow:

@@ -5,14 +5,19 @@ half goes into a tile of the next smaller copy, which waits for its up to four q
 compressed waits on disk; at the end, when the sizes of all tiles are known, they are put behind the
 directories: those of the smallest copy first, of each copy row by row. So the file does not depend
 on the order in which tiles come, nor on the number of threads.
+
+By wish what is compressed outlives the run, with a list of it. Quarters do not: those of tiles that
+are not whole are made again of the tiles that they are halves of.
 """
 
 from __future__ import annotations
 
+import errno
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +32,11 @@ from rasterio.io import MemoryFile
 from geoseg.errors import OutputError
 from geoseg.raster.cog import Head, Layout
 from geoseg.raster.halving import Halving, halved
+from geoseg.raster.kept import KEPT_TILES, TILE_LIST
 from geoseg.raster.spool import Spool
 from geoseg.raster.tiff import NotWholeError, check_whole, head_bytes, read_directories
+from geoseg.raster.tilelist import TileList, TilePlace
+from geoseg.raster.waiting import nodata_bits
 
 __all__ = ["Pyramid"]
 
@@ -59,6 +67,9 @@ class Pyramid:
         How pixels are halved.
     workers
         Threads that compress; one works in those of the caller.
+    noted
+        Bytes that `flush` told an earlier run, whose tiles are taken over; 0 to keep what this one
+        compresses for a later run, None to keep nothing.
 
     Raises
     ------
@@ -75,6 +86,7 @@ class Pyramid:
         target: Path,
         how: Halving,
         workers: int,
+        noted: int | None = None,
     ) -> None:
         self._layout = layout
         self._head = head
@@ -85,26 +97,79 @@ class Pyramid:
         self._placed = [[(0, 0)] * (rows * cols) for rows, cols in self._counts]
         # Of tiles that are not whole: the place and shape of each quarter, by its row and column.
         self._quarters: dict[tuple[int, int, int], dict[tuple[int, int], _Part]] = {}
+        self._bits = nodata_bits(layout.nodata, layout.dtype)
+        self._empty: dict[tuple[int, ...], bytes] = {}
         self._lock = threading.Lock()
         self._jobs: list[Future[None]] = []
         self._failed = threading.Event()
-        self._tiles = Spool(folder / "tiles.raw")
-        try:
+        self._pool = None
+        with ExitStack() as stack:
+            self._list: TileList | None = None
+            for name in ("halves.raw",) if noted else ("halves.raw", KEPT_TILES, TILE_LIST):
+                (folder / name).unlink(missing_ok=True)
+            if noted is not None:
+                self._list = TileList(folder / TILE_LIST, noted)
+                stack.callback(self._list.close)
+            taken = [] if self._list is None else self._list.taken
+            end = max((one.at + one.size + 2 * _AROUND for one in taken), default=0)
+            self._tiles = Spool(folder / KEPT_TILES, end, again=end > 0)
+            stack.callback(self._tiles.close)
             self._halves = Spool(folder / "halves.raw")
-        except BaseException:
-            self._tiles.close()
-            raise
+            stack.callback(self._halves.close)
+            self._take_over(taken)
+            stack.pop_all()
         self._pool = ThreadPoolExecutor(workers, "geoseg-tiles") if workers > 1 else None
+
+    def _take_over(self, taken: Iterable[TilePlace]) -> None:
+        """Take over the tiles of an earlier run, and go on with the copies from there."""
+        levels = len(self._counts)
+        for one in taken:
+            if one.level >= levels or not self._inside(one.level, one.row, one.col):
+                raise OSError(errno.EIO, "a list of finished tiles is damaged")
+            self._placed[one.level][one.row * self._counts[one.level][1] + one.col] = (
+                one.at,
+                one.size,
+            )
+        places = sorted({(one.level, one.row, one.col) for one in taken})
+        for level, row, col in places:
+            if level + 1 < levels and not self.holds(row // 2, col // 2, level=level + 1):
+                pixels = self._half(level, row, col, self._uncompressed(level, row, col))
+                self._climb(level + 1, row // 2, col // 2, pixels)
+
+    def _inside(self, level: int, row: int, col: int) -> bool:
+        down, across = self._counts[level]
+        return 0 <= row < down and 0 <= col < across
+
+    def holds(self, tile_row: int, tile_col: int, *, level: int = 0) -> bool:
+        """Tell whether a tile of the raster, or of a smaller copy, is there."""
+        return self._placed[level][tile_row * self._counts[level][1] + tile_col][1] > 0
+
+    def flush(self) -> int:
+        """Have the tiles that are there on the disk itself.
+
+        Returns
+        -------
+        Bytes of the list of them, for `noted`; 0 where nothing is kept.
+        """
+        if self._list is None:
+            return 0
+        size = self._list.size
+        self._tiles.flush()
+        self._list.flush()
+        return size
 
     def add_tile(self, tile_row: int, tile_col: int, pixels: NDArray[Any]) -> None:
         """Compress a tile now, in this thread; each once, from any thread.
+
+        One that was taken over is there already, and is left as it is.
 
         Raises
         ------
         OSError, OutputError
             It cannot be made.
         """
-        self._add(tile_row, tile_col, lambda *_: pixels)
+        if not self.holds(tile_row, tile_col):
+            self._add(tile_row, tile_col, lambda *_: pixels)
 
     def add_row(self, tile_row: int, read: Callable[[int, int], NDArray[Any]]) -> None:
         """Compress a row of tiles, soon.
@@ -133,11 +198,7 @@ class Pyramid:
         if self._failed.is_set():
             return
         try:
-            pixels: NDArray[Any] | None = read(row, col)
-            level = 0
-            while pixels is not None:
-                pixels = self._make(level, row, col, pixels)
-                level, row, col = level + 1, row // 2, col // 2
+            self._climb(0, row, col, read(row, col))
         except (RasterioError, CPLE_BaseError, SystemError) as error:
             self._failed.set()
             told = " ".join(str(error).split())
@@ -146,20 +207,38 @@ class Pyramid:
             self._failed.set()
             raise
 
-    def _make(self, level: int, row: int, col: int, pixels: NDArray[Any]) -> NDArray[Any] | None:
-        """Compress a tile and halve it; return the tile of the next copy if it is whole now."""
-        tile = self._compressed(pixels)
+    def _climb(self, level: int, row: int, col: int, pixels: NDArray[Any] | None) -> None:
+        """Make a tile, and those of smaller copies that are whole with it; None for none."""
+        while pixels is not None:
+            self._make(level, row, col, pixels)
+            pixels = self._half(level, row, col, pixels)
+            level, row, col = level + 1, row // 2, col // 2
+
+    def _make(self, level: int, row: int, col: int, pixels: NDArray[Any]) -> None:
+        """Compress a tile and put it where it waits."""
+        tile = self._tile_of(pixels)
         at = self._tiles.append(b"".join((struct.pack("<I", len(tile)), tile, tile[-_AROUND:])))
         self._placed[level][row * self._counts[level][1] + col] = at, len(tile)
+        if self._list is not None:
+            self._list.add(TilePlace(level, row, col, len(tile), at))
+
+    def _half(self, level: int, row: int, col: int, pixels: NDArray[Any]) -> NDArray[Any] | None:
+        """Halve a tile; return the tile of the next copy if it is whole now."""
         if level + 1 == len(self._counts):
             return None
-        half = halved(pixels, self._how, self._layout.nodata)
+        if self._is_nodata(pixels):
+            shape = tuple(-(-size // 2) for size in pixels.shape[1:])
+            half = np.full((len(pixels), *shape), self._layout.nodata, pixels.dtype)
+        else:
+            half = halved(pixels, self._how, self._layout.nodata)
         down, across = self._counts[level]
         parent = (level + 1, row // 2, col // 2)
         wanted = min(2, down - row // 2 * 2) * min(2, across - col // 2 * 2)
         if wanted == 1:
             return half
-        part = self._halves.append(half.data), half.shape
+        # Of nodata nothing is stored: there may be as good as nothing else.
+        at = -1 if self._is_nodata(half) else self._halves.append(half.data)
+        part = at, half.shape
         with self._lock:
             parts = self._quarters.setdefault(parent, {})
             parts[row % 2, col % 2] = part
@@ -177,11 +256,29 @@ class Pyramid:
         shape = (min(side, rows - row * side), min(side, cols - col * side))
         pixels = np.empty((len(self._layout.band_names), *shape), self._layout.dtype)
         for (down, across), (at, size) in parts.items():
-            quarter = np.empty(size, self._layout.dtype)
-            self._halves.read_at(at, quarter.data)
+            if at < 0:
+                quarter = np.full(size, self._layout.nodata, self._layout.dtype)
+            else:
+                quarter = np.empty(size, self._layout.dtype)
+                self._halves.read_at(at, quarter.data)
             top, left = down * side // 2, across * side // 2
             pixels[:, top : top + size[1], left : left + size[2]] = quarter
         return pixels
+
+    def _tile_of(self, pixels: NDArray[Any]) -> bytes:
+        """Compress a tile; of nodata alone, each shape once."""
+        if not self._is_nodata(pixels):
+            return self._compressed(pixels)
+        if pixels.shape not in self._empty:
+            self._empty[pixels.shape] = self._compressed(pixels)
+        return self._empty[pixels.shape]
+
+    def _is_nodata(self, pixels: NDArray[Any]) -> bool:
+        """Tell whether there is nothing but nodata, to the bit; one pixel tells most others."""
+        if self._bits is None:
+            return False
+        bits = pixels.view(self._bits.dtype)
+        return bool(bits.flat[0] == self._bits and (bits == self._bits).all())
 
     def _compressed(self, pixels: NDArray[Any]) -> bytes:
         """Compress a tile as GDAL does; 0 where it reaches over the raster's edge."""
@@ -216,6 +313,26 @@ class Pyramid:
         if len(offsets) != 1 or len(tile) != sizes[0] or not tile:
             raise OutputError(f"{self._target} cannot be written: a tile was not compressed")
         return tile
+
+    def _uncompressed(self, level: int, row: int, col: int) -> NDArray[Any]:
+        """Read back the pixels of a tile that is there."""
+        side = self._layout.blocksize
+        at, size = self._placed[level][row * self._counts[level][1] + col]
+        waiting = bytearray(size + 2 * _AROUND)
+        self._tiles.read_at(at, memoryview(waiting))
+        alone = self._head.directory.around(side, side, 1, side=side)
+        start, _ = head_bytes(self._head.ghost, [alone], [[size]], around=_AROUND)
+        rows, cols = self._layout.sizes[level]
+        try:
+            with (
+                rasterio.Env(GDAL_NUM_THREADS="1"),
+                MemoryFile(start + bytes(waiting)) as memory,
+                memory.open() as dataset,
+            ):
+                pixels: NDArray[Any] = dataset.read()
+        except (RasterioError, CPLE_BaseError, SystemError) as error:
+            raise OSError(errno.EIO, "a finished tile is damaged") from error
+        return pixels[:, : min(side, rows - row * side), : min(side, cols - col * side)]
 
     def _wait(self) -> None:
         """Wait for all tiles; raise what one of them raised."""
@@ -254,7 +371,8 @@ class Pyramid:
                         target.append(some)
         finally:
             target.close()
-        self._tiles.remove()
+        if self._list is None:
+            self._tiles.remove()
         try:
             check_whole(made)
         except NotWholeError as error:
@@ -267,6 +385,8 @@ class Pyramid:
             self._pool.shutdown(cancel_futures=True)
         self._tiles.close()
         self._halves.close()
+        if self._list is not None:
+            self._list.close()
 
 
 _Part = tuple[int, tuple[int, ...]]

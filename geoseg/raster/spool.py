@@ -28,7 +28,7 @@ class Spool:
     size
         Bytes that it begins with, none of which take room on most disks before they are written.
     again
-        Take up the file that is there, which has this size.
+        Take up the file that is there, which has this size at least; what is behind is cut off.
 
     Raises
     ------
@@ -42,7 +42,7 @@ class Spool:
         self._lock = threading.Lock()
         self._file = path.open("r+b" if again else "x+b", buffering=0)
         try:
-            if again and path.stat().st_size != size:
+            if again and path.stat().st_size < size:
                 raise OSError(errno.EIO, "a file of finished rows was cut short")
             self._file.truncate(size)
         except BaseException:

@@ -20,15 +20,7 @@ from geoseg.raster import _statistics_kernels as kernels
 from geoseg.raster._statistics_kernels import count_values
 from geoseg.raster.bandstatistics import BandStatistics
 
-__all__ = [
-    "PERCENTILES",
-    "BinnedStatistics",
-    "CountedStatistics",
-    "Measured",
-    "Statistics",
-    "count_values",
-    "statistics_for",
-]
+__all__ = ["PERCENTILES", "Measured", "Statistics", "count_values", "statistics_for"]
 
 PERCENTILES = (1, 2, 25, 50, 75, 98, 99)
 
@@ -47,6 +39,19 @@ class Statistics(Protocol):
 
     def merge(self, other: Any) -> None:
         """Take in all that another one of the same kind has gathered, as coming after."""
+
+    def counts(self) -> NDArray[np.int64]:
+        """(3, n): band, key and number of all readings counted so far, as `add_counts` takes it."""
+
+    def add_counts(self, found: NDArray[np.int64]) -> None:
+        """Count readings that another one of the same kind counted; threads must not measure."""
+
+    @property
+    def moments(self) -> Measured | None:
+        """What `add` gathered, (bands, 5), to be set bit for bit; None where it is nothing."""
+
+    @moments.setter
+    def moments(self, moments: Measured | None) -> None: ...
 
     def results(self, names: Sequence[str]) -> tuple[BandStatistics, ...]:
         """Statistics of each band; NaN where no reading was valid."""
@@ -99,6 +104,24 @@ class CountedStatistics:
     def merge(self, other: CountedStatistics) -> None:
         """Add the other's counts."""
         self._counts += other._total()
+
+    def counts(self) -> NDArray[np.int64]:
+        """(3, n): band, bits and number of each reading."""
+        total = self._total()
+        bands, keys = np.nonzero(total)
+        return np.stack([bands, keys, total[bands, keys]])
+
+    def add_counts(self, found: NDArray[np.int64]) -> None:
+        """Add counts."""
+        bands, keys, numbers = found
+        self._counts[bands, keys] += numbers  # no reading twice
+
+    @property
+    def moments(self) -> None:
+        """None: counts say everything."""
+
+    @moments.setter
+    def moments(self, moments: Measured | None) -> None: ...
 
     def results(self, names: Sequence[str]) -> tuple[BandStatistics, ...]:
         """Exact statistics of each band."""
@@ -191,7 +214,32 @@ class BinnedStatistics:
     def merge(self, other: BinnedStatistics) -> None:
         """Merge the other's moments after these, and add its counts."""
         self._moments = _merged(self._moments, other._moments)
-        self._tables += other._tables
+        self.add_counts(other.counts())
+
+    def counts(self) -> NDArray[np.int64]:
+        """(3, n): band, leading 22 bits in the order of floats, and number of each bin."""
+        parts = [np.zeros((3, 0), np.int64)]
+        for band in range(self._bands):
+            keys, numbers = _bins(self._tables, band)
+            parts.append(np.stack([np.full(len(keys), band), keys, numbers]))
+        return np.concatenate(parts, axis=1)
+
+    def add_counts(self, found: NDArray[np.int64]) -> None:
+        """Add counts to one table, so that there are no more tables than threads."""
+        if not self._tables:
+            self._tables.append(_Pages(self._bands))
+            self._free.append(self._tables[0])
+        self._tables[0].add(found)
+
+    @property
+    def moments(self) -> Measured:
+        """What `add` gathered, (bands, 5)."""
+        return self._moments
+
+    @moments.setter
+    def moments(self, moments: Measured | None) -> None:
+        if moments is not None:
+            self._moments = moments
 
     def results(self, names: Sequence[str]) -> tuple[BandStatistics, ...]:
         """Statistics of each band."""
@@ -257,12 +305,25 @@ class _Pages:
         table = self.table[bands]
         wanted = np.zeros(table.shape, np.bool_)
         kernels.find_pages(bits, valid, wanted)
+        self._make_room(table, wanted)
+        kernels.count_floats(bits, valid, table, self.pages)
+
+    def _make_room(self, table: NDArray[np.int64], wanted: NDArray[np.bool_]) -> None:
+        """See to it that some pages are there."""
         missing = wanted & (table < 0)
         if missing.any():
             new = int(missing.sum())
             table[missing] = len(self.pages) + np.arange(new)
             self.pages = np.vstack([self.pages, np.zeros((new, self.pages.shape[1]), np.int64)])
-        kernels.count_floats(bits, valid, table, self.pages)
+
+    def add(self, found: NDArray[np.int64]) -> None:
+        """Add bins counted elsewhere, none of them twice: (3, n), band, key and number."""
+        bands, keys, numbers = found
+        wanted = np.zeros(self.table.shape, np.bool_)
+        wanted[bands, keys >> kernels.BIN_BITS] = True
+        self._make_room(self.table, wanted)
+        pages = self.table[bands, keys >> kernels.BIN_BITS]
+        self.pages[pages, keys & ((1 << kernels.BIN_BITS) - 1)] += numbers
 
 
 def _bins(tables: Sequence[_Pages], band: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

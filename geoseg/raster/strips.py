@@ -17,14 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import GridError, OptionError
-from geoseg.raster.cut import Cut, borders, plan_cut
-from geoseg.raster.handles import CACHE_BYTES, small_block_cache
+from geoseg.raster.cut import RECTANGLE_PIXELS, Cut, borders, plan_cut
+from geoseg.raster.handles import CACHE_BYTES, is_remote, small_block_cache
 from geoseg.raster.pieces import Mask
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.window import Window
 
 Convert = Callable[[list[Pixels], Window], tuple[tuple[NDArray[Any], ...], Mask]]
 
+_FAR_AHEAD = 3
+"""Strips of a scene on a server that are read ahead, at least."""
+_FAR_PIXELS = 1 << 20
+"""Pixels of a rectangle of such a scene, at least, where the blocks leave a choice."""
 BIG_BLOCK_BYTES = 32 << 20
 """A block as wide as the file and larger than this is decoded by one thread, and kept."""
 
@@ -84,7 +88,7 @@ def read_strips(
     prefetch
         Strips that are read ahead. At most ``prefetch + 1`` exist at once, the consumer's included;
         with 2, no thread waits for the last rectangle of a strip, which is some 10 % faster where
-        reading is all there is.
+        reading is all there is. Of scenes on a server at least 3.
 
     Yields
     ------
@@ -161,6 +165,12 @@ class _Reader:
     def __post_init__(self) -> None:
         self.stop = threading.Event()
         self.in_order = [s.in_order or _is_one_big_block(s) for s in self.scenes]
+        # Far away, waiting is what takes time: fewer and wider reads, and more of them at once.
+        far = any(is_remote(path) for scene in self.scenes for path in scene.paths)
+        self.threads = 2 * self.workers if far else self.workers
+        self.sharing = 1 if far else self.workers
+        self.rectangle_pixels = _FAR_PIXELS if far else RECTANGLE_PIXELS
+        self.prefetch = max(self.prefetch, _FAR_AHEAD) if far else self.prefetch
         self.cut = self._plan()
         self.by_rows = [
             k
@@ -181,7 +191,8 @@ class _Reader:
             block_shape=shape,
             block_origin=origin,
             target_rows=self.target_rows,
-            workers=self.workers,
+            workers=self.sharing,
+            rectangle_pixels=self.rectangle_pixels,
         )
 
     def _cache_bytes(self) -> int:
@@ -197,7 +208,7 @@ class _Reader:
         windows = self.cut.strips()
         with (
             small_block_cache(self._cache_bytes()),
-            ThreadPoolExecutor(self.workers, "geoseg-read") as pool,
+            ThreadPoolExecutor(self.threads, "geoseg-read") as pool,
             ThreadPoolExecutor(1, "geoseg-read-in-order") as single,
         ):
             try:
@@ -254,7 +265,7 @@ class _Reader:
     def _rows(self, k: int, window: Window) -> list[Window]:
         """Cut a strip into rows of blocks of one scene, a part for each worker."""
         rows = self.scenes[k].block_shape[0]
-        step = rows * max(1, round(window.height / (self.workers * rows)))
+        step = rows * max(1, round(window.height / (self.sharing * rows)))
         cuts = borders(window.row, window.row_stop, step, self.scenes[k].block_origin[0])
         return [
             Window(top, window.col, bottom - top, window.width) for top, bottom in pairwise(cuts)

@@ -349,4 +349,6 @@ def parse_xml(data: bytes) -> ET.Element:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise InputError(f"not well-formed XML: {error}") from None
+    except (LookupError, ValueError) as error:  # an encoding that expat or Python does not know
+        raise InputError(f"XML that cannot be read ({error}): save it as UTF-8") from None
     return builder.close()

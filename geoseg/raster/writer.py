@@ -11,7 +11,7 @@ beside, while the raster is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, get_args
@@ -30,12 +30,13 @@ from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.output import TemporaryFolder, check_output, output_error
 from geoseg.raster.palette import Ramp
 from geoseg.raster.pyramid import Pyramid
-from geoseg.raster.spool import Spool
+from geoseg.raster.waiting import WaitingRows
 from geoseg.raster.window import Window
 
 __all__ = ["RasterWriter", "check_output"]
 
 _SUFFIXES = (".tif", ".tiff")
+BLOCKSIZE = 512  # rows and columns of a tile, by default
 
 
 class RasterWriter:
@@ -80,6 +81,9 @@ class RasterWriter:
         the caller's, who removes it when the raster has its name.
     arrived
         Rows, from the first, that such a run had written (see `flush`) and that are taken over.
+    noted
+        Where tiles are written: what `flush` told such a run, whose tiles `take_tiles` takes over;
+        0 to keep them for a later run. None where rows are.
 
     Attributes
     ----------
@@ -112,10 +116,11 @@ class RasterWriter:
         scales: Sequence[float] | None = None,
         offsets: Sequence[float] | None = None,
         units: Sequence[str] | None = None,
-        blocksize: int = 512,
+        blocksize: int = BLOCKSIZE,
         workers: int = 4,
         kept: KeptFolder | None = None,
         arrived: int = 0,
+        noted: int | None = None,
     ) -> None:
         self.path = check_output(path, overwrite=overwrite, suffixes=_SUFFIXES)
         for beside in (aux_path(self.path), self.path.with_suffix(".qml")):
@@ -151,30 +156,30 @@ class RasterWriter:
         self._made: Path | None = None
         self._kept = kept
         self._arrived = arrived
+        self._noted = noted
         self._folder: TemporaryFolder | None = None
-        self._raw: Spool | None = None
+        self._raw: WaitingRows | None = None
         self._head: Head | None = None
         self._pyramid: Pyramid | None = None
 
     def __enter__(self) -> Self:
         self._folder = self._kept or TemporaryFolder(self.path)
-        size, arrived = self._layout.total_bytes, self._arrived
+        layout, arrived, workers = self._layout, self._arrived, self._workers
         try:
-            self._folder.need_space(size - size * arrived // self.grid.height)
+            self._folder.need_space(layout.row_bytes * (self.grid.height - arrived))
             place, how = self._folder.path, self._halving
-            head = cog_head(self._layout, place, target=self.path, resampling=how)
-            self._raw = Spool(place / KEPT_ROWS, size, again=arrived > 0)
+            head = cog_head(layout, place, target=self.path, resampling=how)
+            self._raw = WaitingRows(place / KEPT_ROWS, layout, again=arrived > 0)
             self._pyramid = Pyramid(
-                self._layout, head, place, target=self.path, how=how, workers=self._workers
+                layout, head, place, target=self.path, how=how, workers=workers, noted=self._noted
             )
             self._head = head
             self._arrivals.take_rows(0, arrived)
             self._compress(0, arrived)
-        except OSError as error:
+        except BaseException as error:
             self._discard()
-            raise output_error(error, self.path) from error
-        except BaseException:
-            self._discard()
+            if isinstance(error, OSError):
+                raise output_error(error, self.path) from error
             raise
         return self
 
@@ -204,23 +209,23 @@ class RasterWriter:
             raise ValueError("rows are written inside the with block")
         self._arrivals.take_rows(row, stop)
         try:
-            for tile, rows in self._tiles(row, stop):
-                part = data[:, rows.start - row : rows.stop - row, tile.col : tile.col_stop]
-                for band in range(bands):
-                    place = self._layout.offset(tile, band, rows.start)
-                    raw.write_at(place, np.ascontiguousarray(part[band]).data)
+            raw.write(row, data)
             self._compress(row, stop)
         except OSError as error:
             raise output_error(error, self.path) from error
 
     def _compress(self, first: int, stop: int) -> None:
         """Take it that rows are there, and compress the tiles that are whole with them."""
-        if self._pyramid is not None:
+        if self._pyramid is not None and self._raw is not None:
             for tile_row in self._arrivals.rows_arrived(first, stop):
-                self._pyramid.add_row(tile_row, self._read_tile)
+                self._pyramid.add_row(tile_row, self._raw.read_tile)
 
-    def flush(self) -> None:
-        """Have the rows that were written on the disk itself, for a run that goes on with them.
+    def flush(self) -> int:
+        """Have what was written on the disk itself, for a run that goes on with it.
+
+        Returns
+        -------
+        What such a run is to be told as `noted`, where tiles are written.
 
         Raises
         ------
@@ -228,26 +233,27 @@ class RasterWriter:
             The disk is full, or fails.
         """
         try:
+            if self._noted is not None and self._pyramid is not None:
+                return self._pyramid.flush()
             if self._raw is not None:
                 self._raw.flush()
         except OSError as error:
             raise output_error(error, self.path) from error
+        return 0
 
-    def _tiles(self, first: int, stop: int) -> Iterator[tuple[Window, range]]:
-        """Tiles that share rows `first` to `stop` with the raster, and which rows those are."""
-        side = self._layout.blocksize
-        for tile_row in range(first // side, -(-stop // side) if first < stop else 0):
-            for tile_col in range(-(-self.grid.width // side)):
-                tile = self._layout.tile(tile_row, tile_col)
-                yield tile, range(max(first, tile.row), min(stop, tile.row_stop))
+    def take_tiles(self, pixels: Window) -> None:
+        """Take over whole tiles that an earlier run wrote; see `noted`.
 
-    def _read_tile(self, tile_row: int, tile_col: int) -> NDArray[Any]:
-        """Read back the pixels of a tile."""
-        tile = self._layout.tile(tile_row, tile_col)
-        pixels = np.empty((len(self._layout.band_names), tile.height, tile.width), self.dtype)
-        if self._raw is not None:
-            self._raw.read_at(self._layout.offset(tile, 0, tile.row), pixels.data)
-        return pixels
+        Raises
+        ------
+        OutputError
+            One is not there.
+        """
+        for tile in self._arrivals.take_tiles(pixels):
+            if self._pyramid is None or not self._pyramid.holds(*tile):
+                raise OutputError(
+                    f"{self.path}: finished tiles of it are gone; begin anew with --overwrite"
+                )
 
     def write_tiles(self, row: int, col: int, data: NDArray[Any]) -> None:
         """Write finished pixels of whole tiles, in any order, from any thread, each tile once.
@@ -318,12 +324,7 @@ class RasterWriter:
         if missing:
             raise ValueError(f"{missing} of the rows {first} to {stop} have not arrived")
         try:
-            for tile, some in self._tiles(first, stop):
-                part = np.empty((len(some), tile.width), self.dtype)
-                at = (slice(some.start - first, some.stop - first), slice(tile.col, tile.col_stop))
-                for band in range(shape[0]):
-                    raw.read_at(self._layout.offset(tile, band, some.start), part.data)
-                    rows[band, *at] = part
+            raw.read(first, rows)
         except OSError as error:
             raise output_error(error, self.path) from error
         return rows

@@ -12,6 +12,7 @@ from typing import Any
 
 from geoseg.errors import RecipeError
 
+_MOST_BYTES = 4 << 20
 Key = tuple[str | int, ...]
 """A place in a document: names of keys, numbers in lists of tables (from 0)."""
 
@@ -37,7 +38,11 @@ class Document:
             It is missing or no TOML.
         """
         try:
-            text = Path(path).read_bytes().decode("utf-8").replace("\r\n", "\n")
+            with Path(path).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise RecipeError(f"{path} is too large for a recipe; check the path")
+            text = data.decode("utf-8").replace("\r\n", "\n")
             content = tomllib.loads(text)
         except OSError as error:
             raise RecipeError(f"recipe {path} cannot be read: {error.strerror}") from error
@@ -48,6 +53,9 @@ class Document:
             ) from error
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(_no_toml(path, str(error))) from error
+        except (RecursionError, ValueError) as error:
+            # Nested, or a number, beyond what Python reads; or a path that is none.
+            raise RecipeError(f"{path} is no TOML that can be read; check the file") from error
         return cls(path=Path(path), content=content, lines=_Scanner(text).lines)
 
     def line(self, key: Key) -> int:

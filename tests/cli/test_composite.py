@@ -246,7 +246,7 @@ def test_the_examples_of_the_help_work_as_typed(tmp_path, monkeypatch, capsys):
     assert _run(["composite", "--help"]) == 0
     told = capsys.readouterr().out.split("Examples:")[1].split("With --earth-engine")[0]
     examples = [line for line in told.splitlines() if "geoseg" in line]
-    assert len(examples) == 3
+    assert len(examples) == 5
     for example in examples:
         assert _run(shlex.split(example)[1:]) == 0, capsys.readouterr().err
     assert read("2018.tif").shape == (7, 5, 6)

@@ -182,7 +182,7 @@ def test_an_export_says_what_to_download(run, world):
         (f"--earth-engine A/B {WHEN} {PLACE} --bands x --scale 9 -o a.tif", 1, "'A/B' not found"),
         (f"--earth-engine A/B {WHEN} {PLACE} --bands x -o a.tif", 2, "--scale"),
         (f"--earth-engine A/B {WHEN} {PLACE} -o a.tif", 1, "name its bands (--bands)"),
-        ("--resume x.tif -o a.tif", 2, "--resume goes with --earth-engine"),
+        (f"{{}} {WHEN} {PLACE} -o a.tif --cluster local", 2, "--cluster goes with scenes"),
         ("--project mine x.tif -o a.tif", 2, "--project goes with --earth-engine"),
         ("-o a.tif", 2, "or name a collection: --earth-engine"),
         ("x.tif", 2, "Missing option '-o'"),

@@ -30,11 +30,12 @@ from geoseg.testing.scenes import made_scene
 
 NEUTRAL = {
     *("output", "overwrite", "workers", "json", "verbose", "quiet", "debug", "device", "resume"),
-    *("batch-size", "output-dir"),
+    *("batch-size", "compile", "output-dir", "cluster"),
 }
 """Options that decide nothing about what is made, or name where it goes."""
 NOT_HERE = {
     "info": None,  # makes nothing
+    "export": None,  # makes no raster: tests/cli/test_export.py
     "check": None,
     "train": None,  # a model's card holds all settings, and what was learned from
     "run": None,  # its record holds the words of each step

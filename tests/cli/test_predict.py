@@ -189,9 +189,9 @@ def test_a_pickle_is_no_model(refused, work):
             return (os.system, ("echo ran",))
 
     (work / "model.pt").write_bytes(pickle.dumps(Evil()))
-    refused([str(work / "scene.tif")], "pickle", "model.pt", model="model.pt")
+    refused([str(work / "scene.tif")], "does not say its bands", "model.pt", model="model.pt")
     torch.save({"w": torch.ones(1)}, work / "zip.pt")
-    refused([str(work / "scene.tif")], "pickle", "zip.pt", model="zip.pt")
+    refused([str(work / "scene.tif")], "does not say its bands", "zip.pt", model="zip.pt")
 
 
 def test_a_missing_model_is_named(refused, work):
@@ -238,7 +238,7 @@ def test_a_scene_without_a_coordinate_system_is_predicted_and_this_is_said(work,
 
 _NOTING_ALL_ROWS = """
 from geoseg.cli import main
-from geoseg.inference import unfinished
+from geoseg.raster import unfinished
 
 unfinished.EVERY_SECONDS, unfinished.TIMES_AS_LONG = 0.0, 0
 main()

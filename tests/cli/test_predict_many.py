@@ -12,10 +12,11 @@ import torch
 from rasterio.transform import Affine
 
 from geoseg.cli import _run
-from geoseg.inference import many, outputs, unfinished
+from geoseg.inference import engines, outputs
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
+from geoseg.raster import unfinished
 from geoseg.raster.legend import Legend
 
 
@@ -91,9 +92,9 @@ def test_each_scene_gets_the_map_that_it_gets_by_itself(work, capsys):
 
 def test_networks_are_made_ready_once(work, monkeypatch):
     made = []
-    ready = many.make_ensemble
+    ready = engines.make_ensemble
     monkeypatch.setattr(
-        many, "make_ensemble", lambda *args, **more: made.append(1) or ready(*args, **more)
+        engines, "make_ensemble", lambda *args, **more: made.append(1) or ready(*args, **more)
     )
     assert predict(work) == 0
     assert made == [1]

@@ -14,10 +14,11 @@ from rasterio.transform import Affine
 from geoseg.cli import _run
 from geoseg.cli.recipe_steps import _goes_on
 from geoseg.cli.stopped import STEP, way_on
-from geoseg.inference import outputs, unfinished
+from geoseg.inference import outputs
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
+from geoseg.raster import unfinished
 from geoseg.raster.legend import Legend
 
 
@@ -92,7 +93,7 @@ def test_how_a_command_goes_on_by_itself_is_not_said_in_a_recipe():
         ("predict", "{out}/map.tif", {}, True),
         ("predict", "{out}/maps", {}, False),  # of photographs
         ("composite", "{out}/c.tif", {"earth-engine": ("l8",)}, True),
-        ("composite", "{out}/c.tif", {}, False),
+        ("composite", "{out}/c.tif", {}, True),
         ("train", "{out}/m.safetensors", {}, True),
     ],
 )

@@ -15,6 +15,7 @@ from PIL import Image
 from rasterio.crs import CRS
 
 from geoseg.cli import _run, main
+from geoseg.patches.assembling import Assembly
 from geoseg.patches.dataset import PatchDataset
 from geoseg.raster.patchindex import read_columns
 from geoseg.raster.vector import write_footprints
@@ -84,20 +85,20 @@ def test_examples_of_the_help_work_as_typed(here: Path, capsys: pytest.CaptureFi
     examples = [
         line.strip() for line in text.splitlines() if line.strip().startswith("geoseg tile ")
     ]
-    assert len(examples) == 9
+    assert len(examples) == 10
     made = []
     for example in examples:
         assert run(*shlex.split(example)[2:], "--overwrite") == 0
         made.append(PatchDataset.open("patches"))
         assert sum(made[-1].splits.values()) > 0
     assert made[2].bands == ("nir", "red", "green")
-    kinds = ["pixels", "pixels", None, "pixels", "patches", *["pixels"] * 4]
+    kinds = ["pixels", "pixels", None, "pixels", "patches", *["pixels"] * 5]
     assert [data.labelling for data in made] == kinds
-    assert [data.colour is not None for data in made] == [number == 3 for number in range(9)]
+    assert [data.colour is not None for data in made] == [number == 3 for number in range(10)]
     assert made[4].legend is not None
     assert made[4].legend.names == ("corn", "soybean")
     assert made[5].has_confidence
-    assert [data.scale for data in made] == [1] * 8 + [2]
+    assert [data.scale for data in made] == [1] * 8 + [2, 1]
 
 
 def test_american_spelling_is_taken_and_not_shown(
@@ -298,3 +299,48 @@ def test_labels_without_a_coordinate_system_alone_can_be_assumed_aligned(tmp_pat
     assert _run([*words, "--assume-aligned", "-o", str(tmp_path / "set")]) == 0
     cut = np.load(tmp_path / "set" / "train" / "labels.npy")
     np.testing.assert_array_equal(cut[0], rows[:16, :16] % 2)
+
+
+def test_a_stopped_run_says_what_is_kept_and_goes_on(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geoseg.raster.unfinished.EVERY_SECONDS", 0.0)
+    words = ["tile", "scene.tif", "--labels", "labels.tif", "--size", "20"]
+    assert _run([*words, "-o", "whole"]) == 0
+    finished = Assembly.row_finished
+    rows = [6]
+
+    def stopped(self: Assembly, patches: range, read_to: int) -> None:
+        rows[0] -= 1
+        if rows[0] < 0:
+            raise KeyboardInterrupt
+        finished(self, patches, read_to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Assembly, "row_finished", stopped)
+        assert _run([*words, "-o", "out"]) == 130
+    told = capsys.readouterr().err
+    assert "Interrupted; .out.part keeps what " in told
+    assert "--resume goes on from there" in told
+    assert _run([*words, "-o", "out"]) == 1
+    assert "go on with --resume, or begin anew with --overwrite" in capsys.readouterr().err
+    assert _run([*words, "--fill", "4", "--resume", "-o", "out"]) == 1
+    assert "--fill: 0.0 then, 4.0 now" in capsys.readouterr().err
+    assert _run([*words, "--resume", "-o", "out"]) == 0
+    assert "gone on with: " in capsys.readouterr().out
+    assert not (here / ".out.part").exists()
+    for made in (here / "whole").rglob("*.*"):
+        assert (here / "out" / made.relative_to(here / "whole")).read_bytes() == made.read_bytes()
+    assert _run([*words, "--resume", "-o", "out"]) == 0
+    assert "out is there already, of the same inputs and settings" in capsys.readouterr().out
+    assert _run([*words, "--resume", "-o", "new"]) == 0
+    assert "nothing is kept of new" in capsys.readouterr().err
+
+
+def test_a_cluster_that_is_none_is_told_in_a_line(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(["tile", "scene.tif", "--cluster", "somewhere", "-o", "out"]) == 2
+    assert "--cluster somewhere is no address" in capsys.readouterr().err
+    assert not (here / "out").exists()
+    assert not (here / ".out.part").exists()

@@ -115,7 +115,7 @@ def test_examples_of_the_help_work_as_typed(
     assert call("vectorise", "--help") == 0
     text = capsys.readouterr().out
     examples = [line.strip() for line in text.splitlines() if line.startswith("    geoseg ")]
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         assert call(*shlex.split(example)[1:], "--overwrite") == 0, example
 
@@ -198,3 +198,31 @@ def test_polygons_cut_at_zones_are_told_as_the_layer_has_them(
     assert call("vectorise", raster, *words, "--overwrite") == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert f": {len(layer)} features of {found['polygons']} polygons in " in first
+
+
+def test_a_stopped_run_says_what_is_kept_and_resume_goes_on(
+    raster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    out = str(tmp_path / "out.geojson")
+    with monkeypatch.context() as patch:
+        for name, value in (("EVERY_SECONDS", 0.0), ("TIMES_AS_LONG", 0)):
+            patch.setattr(f"geoseg.raster.unfinished.{name}", value)
+
+        def full(*_args: object, **_more: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr("geoseg.raster.polygons.files.formats._GeoJson.finish", full)
+        assert call("vectorise", str(raster), "-o", out) != 0
+    said = capsys.readouterr().err
+    assert ".out.geojson.part keeps what is finished; --resume goes on from there" in said
+    assert call("vectorise", str(raster), "-o", out) != 0
+    assert "go on with --resume, or begin anew with --overwrite" in capsys.readouterr().err
+    assert call("vectorise", str(raster), "--resume", "-o", out) == 0
+    assert "rows were read by an earlier run" in capsys.readouterr().out
+    assert call("vectorise", str(raster), "--resume", "-o", out) == 0
+    assert "is there already, made of the same; nothing was done" in capsys.readouterr().out
+    assert sorted(p.name for p in tmp_path.iterdir() if "out" in p.name) == [
+        "out.geojson",
+        "out.qml",
+    ]

@@ -50,7 +50,7 @@ def made(write, tmp_path, name, *, size=(520, 540), dates=2, profile, shift=0, *
 def test_tiles_and_rows_make_the_same_files(write, tmp_path, monkeypatch, options, shift):
     files, counts = made(write, tmp_path, "tiles", profile=TILED, shift=shift, **options)
     assert len(files) == 1 + ("counted" in options)
-    monkeypatch.setattr(making.Making, "_makes_tiles", lambda *_: False)
+    monkeypatch.setattr(making.Making, "makes_tiles", lambda *_: False)
     again = made(write, tmp_path, "rows", profile=TILED, shift=shift, workers=3, **options)
     assert again == (files, counts)
 
@@ -64,13 +64,13 @@ def test_small_windows_fill_whole_tiles(write, tmp_path, monkeypatch):
 def test_files_in_long_strips_are_read_row_by_row(write, tmp_path, monkeypatch):
     """A strip is decoded once, and not once for every tile along it."""
     seen = []
-    whole = making.Making._make
+    whole = making.Making.make
 
     def looked_at(self, window, *rest):
         seen.append((window.width, self.grid.width))
         return whole(self, window, *rest)
 
-    monkeypatch.setattr(making.Making, "_make", looked_at)
+    monkeypatch.setattr(making.Making, "make", looked_at)
     made(write, tmp_path, "strips", profile=STRIPS)
     assert {width == whole_width for width, whole_width in seen} == {True}
     seen.clear()

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from geoseg.errors import InputError, ModelError, OutputError, RasterReadError
+from geoseg.inference import engines as engines_module
 from geoseg.inference import outputs as outputs_module
 from geoseg.inference import plan as plan_module
-from geoseg.inference import predict as predict_module
-from geoseg.inference import unfinished as unfinished_module
 from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.unfinished import LeftoverError, kept_rows
+from geoseg.raster import unfinished as unfinished_module
 from geoseg.raster.kept import KEPT_ROWS, KeptFolder, kept_folder_of
 from geoseg.raster.output import TemporaryFolder
 from geoseg.raster.scene import Scene
@@ -397,8 +397,8 @@ def test_two_runs_do_not_make_one_map(scene, out, make_bundle, monkeypatch):
             make(scene, out, [make_bundle()], keep=True, overwrite=True)
         return rows(*args, **more)
 
-    rows = predict_module.map_rows
-    monkeypatch.setattr(predict_module, "map_rows", meanwhile)
+    rows = engines_module.map_rows
+    monkeypatch.setattr(engines_module, "map_rows", meanwhile)
     make(scene, out, [make_bundle()], keep=True)
     assert out.exists()
 

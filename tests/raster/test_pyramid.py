@@ -26,6 +26,7 @@ from rio_cogeo.cogeo import cog_validate
 from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid
 from geoseg.raster.halving import halved
+from geoseg.raster.pyramid import Pyramid
 from geoseg.raster.spool import Spool
 from geoseg.raster.writer import RasterWriter
 
@@ -250,3 +251,35 @@ def test_a_disk_that_fills_up_while_tiles_are_made_leaves_nothing(
 def test_a_way_to_halve_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cubic"):
         writer_of(tmp_path / "x.tif", noise("uint8", (1, 3, 3)), overview_resampling="cubic")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize(
+    ("dtype", "nodata"),
+    [("uint8", 255), ("uint16", 0), ("int16", -9999), ("float32", float("nan")), ("float32", -1.5),
+     ("uint8", None), ("uint8", 300)],
+)  # fmt: skip
+def test_a_raster_of_little_else_than_nodata_is_that_of_gdals_tiles(
+    tmp_path: Path, dtype: str, nodata: float | None, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    height, width = 100, 75
+    fill = 0 if nodata is None or nodata == 300 else nodata
+    pixels = np.full((2, height, width), fill).astype(dtype)
+    pixels[:, 40:44, 20:23] = 3
+    pixels[1, 0, 0] = 5
+    grid = Grid(crs=None, transform=Affine(2, 0, 10, 0, -2, 90), height=height, width=width)
+
+    def made(name: str) -> bytes:
+        path = tmp_path / name
+        options = {"band_names": ["a", "b"], "dtype": dtype, "nodata": nodata, "blocksize": 16}
+        with RasterWriter(path, grid, workers=workers, **options) as writer:
+            for row in range(0, height, 7):
+                writer.write_rows(row, pixels[:, row : row + 7])
+            np.testing.assert_array_equal(writer.read_rows(3, 90), pixels[:, 3:90])
+        with rasterio.open(path) as file:
+            np.testing.assert_array_equal(file.read(), pixels)
+        return path.read_bytes()
+
+    quick = made("quick.tif")
+    monkeypatch.setattr(Pyramid, "_is_nodata", lambda *_: False)
+    assert quick == made("slow.tif")

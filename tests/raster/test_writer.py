@@ -577,7 +577,7 @@ def test_check_output_says_what_is_wrong(tmp_path: Path) -> None:
             check_output(f"{tmp_path}/{name}", overwrite=False)
     with pytest.raises(OutputError, match="names no file"):
         check_output("", overwrite=True)
-    with pytest.raises(OutputError, match="local files"):
+    with pytest.raises(OutputError, match="written to files"):
         check_output("s3://bucket/x.tif", overwrite=True)
     with pytest.raises(OutputError, match=r"name the output \*\.tif or \*\.tiff"):
         class_writer(tmp_path / "x.png", grid_of(2, 2))

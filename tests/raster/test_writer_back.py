@@ -83,9 +83,9 @@ def test_rows_that_are_being_written_have_not_arrived(
 ) -> None:
     seen = []
     with writer_of(tmp_path / "x.tif", 2, 5) as writer:
-        raw = writer._raw
-        assert raw is not None
-        whole = raw.write_at
+        assert writer._raw is not None
+        spool = writer._raw._spool
+        whole = spool.write_at
 
         def looked_at(*args: Any) -> None:
             with pytest.raises(ValueError, match="not arrived"):
@@ -93,7 +93,7 @@ def test_rows_that_are_being_written_have_not_arrived(
             seen.append(args)
             whole(*args)
 
-        monkeypatch.setattr(raw, "write_at", looked_at)
+        monkeypatch.setattr(spool, "write_at", looked_at)
         writer.write_rows(0, np.ones((2, 2, 5), np.float32))
     assert len(seen) == 2
 

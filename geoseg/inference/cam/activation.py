@@ -43,6 +43,8 @@ class Activations:
     """Whether every tile is seen in its eight symmetries, and the maps are averaged."""
     scales: tuple[float, ...] = (1.0,)
     """Sizes at which every tile is seen, 2 for twice as large; the maps are averaged."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
 
     def maps(self, inputs: Sequence[Tensor], /) -> Tensor:
         """Map a batch of tiles.

@@ -40,7 +40,6 @@ from geoseg.raster.scene import Scene
 # Tiles computed together: so many as have that many pixels, and no more than that many. They are
 # small, and the less is done at once, the more of the time is spent on asking for it.
 _ON_CPU = (144 * 144, 16)
-_ON_GPU = (16 * 288 * 288, 512)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +107,8 @@ class Making:
         """Compute the maps, and write and measure them."""
         tiling = self.maps.tiling()
         device = self.activations.device
-        if tiling.batch is None:
-            pixels, most = _ON_CPU if device.type == "cpu" else _ON_GPU
+        if tiling.batch is None and device.type == "cpu":
+            pixels, most = _ON_CPU
             together = max(1, min(most, pixels // self.maps.tile**2))
             tiling = replace(tiling, batch=together)
         with (

@@ -198,7 +198,7 @@ def make_cam(
             tiles=made.work.tiles,
             skipped=made.work.skipped,
             seconds=time.perf_counter() - began,
-            notes=tuple(notes),
+            notes=(*notes, *made.work.notes),
         )
         if page is not None:
             files.add_report(page(result), document(result))

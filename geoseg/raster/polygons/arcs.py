@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,28 @@ class Arcs:
         self._sizes = np.empty(_LEAST, np.int32)
         self._waiting = np.zeros(_LEAST, np.uint8)
         self._corners = np.empty((_LEAST, 2), np.int32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that is there, by name; views, until the next change."""
+        count = self._count
+        return {
+            "following": self.following[: 2 * count],
+            "headings": self._headings[:count],
+            "firsts": self._firsts[:count],
+            "sizes": self._sizes[:count],
+            "waiting": self._waiting[:count],
+            "corners": self._corners[: self._size],
+        }
+
+    def take_up(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `arrays` returned."""
+        self._count, self._size = len(arrays["headings"]), len(arrays["corners"])
+        self.following = np.ascontiguousarray(arrays["following"])
+        self._headings = np.ascontiguousarray(arrays["headings"])
+        self._firsts = np.ascontiguousarray(arrays["firsts"])
+        self._sizes = np.ascontiguousarray(arrays["sizes"])
+        self._waiting = np.ascontiguousarray(arrays["waiting"])
+        self._corners = np.ascontiguousarray(arrays["corners"])
 
     def add(self, pieces: _join._Pieces, lists: NDArray[np.int64]) -> None:
         """Add finished arcs, whose sides are places in `lists`, (components, 2) first, last."""

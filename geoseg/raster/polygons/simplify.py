@@ -13,6 +13,7 @@ above.
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OptionError
 from geoseg.raster.polygons import _join, _simplify
+from geoseg.raster.polygons.parts import open_kept, write_all
 
 
 class Simplifier:
@@ -38,6 +40,10 @@ class Simplifier:
         x of a column and of a row, y of a column and of a row: (1, 0, 0, 1) measures in pixels.
     folder
         Where its temporary file goes; None for the system's folder.
+    kept
+        A file that stays, in place of a temporary one, for another run to go on from.
+    lines
+        Lines of corners that are in that file, by `flush` of an earlier run; 0 for none.
 
     Raises
     ------
@@ -55,6 +61,8 @@ class Simplifier:
         tolerance: float,
         metric: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 1.0),
         folder: Path | None = None,
+        kept: Path | None = None,
+        lines: int = 0,
     ) -> None:
         if not 0 < tolerance < float("inf"):
             raise OptionError(f"a tolerance of {tolerance:g} is none; give one above 0, 2px say")
@@ -63,7 +71,11 @@ class Simplifier:
         self._rows, self._cols = rows, cols
         self._bytes = -(-(cols + 1) // 8)
         # Closed by `__exit__`: it lives as long as this object.
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        if kept is None:
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        else:
+            self._file = open_kept(kept, lines * self._bytes)
+        self._lines = lines
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +104,17 @@ class Simplifier:
 
     def keep(self, bits: NDArray[np.uint8]) -> None:
         """Remember the vertices of the next lines."""
-        left = memoryview(bits.reshape(-1))  # type: ignore[arg-type]
-        while left.nbytes:
-            left = left[self._file.write(left) :]
+        self._lines += len(bits)
+        if not bits.any():  # a hole in the file, which takes no room
+            self._file.truncate(self._lines * self._bytes)
+            self._file.seek(0, os.SEEK_END)
+            return
+        write_all(self._file, np.ascontiguousarray(bits).tobytes())
+
+    def flush(self) -> int:
+        """Have what is remembered on the disk itself; return how many lines that are."""
+        os.fsync(self._file.fileno())
+        return self._lines
 
     def simplify(
         self,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import struct
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -19,10 +24,17 @@ from pyproj.exceptions import ProjError
 from geoseg.errors import GridError
 from geoseg.raster.geoparquet import ParquetLayer
 from geoseg.raster.layerstyle import NO_DATE
+from geoseg.raster.polygons.parts import CutShortError, open_kept, read_all, write_all
 from geoseg.raster.region import polygonal, valid
 from geoseg.raster.vector import configured
 
 Columns = Mapping[str, NDArray[Any]]
+Mark = Mapping[str, Any]
+"""How much of a file is whole: plain JSON."""
+
+COPIES = ("copy-0", "copy-1")
+BATCHES = "batches.raw"
+"""What is kept beside a file that grows: whole GeoPackages, or what a GeoParquet was given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +51,8 @@ class Form:
     """Decimals of a degree, where it comes to that."""
     turn: bool | None = None
     """Whether outer rings run clockwise on a map; None where they run in any direction."""
+    is_kept: bool = False
+    """Whether `Sink.mark` will be asked for."""
 
 
 class Sink(Protocol):
@@ -46,6 +60,12 @@ class Sink(Protocol):
 
     def write(self, shapes: NDArray[Any], columns: Columns) -> None:
         """Add features."""
+
+    def mark(self) -> Mark:
+        """Have what was written on the disk itself; say how another run goes on from there.
+
+        What an earlier mark needs stays until the next but one.
+        """
 
     def finish(self) -> None:
         """Write what comes last."""
@@ -55,9 +75,18 @@ class Sink(Protocol):
 
 
 class _GeoPackage:
-    def __init__(self, made: Path, form: Form, metadata: Mapping[str, str]) -> None:
+    def __init__(
+        self, made: Path, form: Form, metadata: Mapping[str, str], again: Mark | None = None
+    ) -> None:
         self._made, self._form, self._metadata = made, form, metadata
-        self._begun = False
+        self._begun = self._is_marked = False
+        self._marks = 0
+        made.unlink(missing_ok=True)
+        if again is not None and again["number"] is not None:
+            self._marks = int(again["number"])
+            # The copy stays what it is: this run may be stopped as well.
+            shutil.copyfile(self._copy(self._marks), made)
+            self._begun = self._is_marked = True
 
     def write(self, shapes: NDArray[Any], columns: Columns) -> None:
         options: dict[str, Any] = (
@@ -68,7 +97,7 @@ class _GeoPackage:
                 "dataset_metadata": dict(self._metadata),
             }
         )
-        self._begun = True
+        self._begun, self._is_marked = True, False
         with configured("OGR_CURRENT_DATE", NO_DATE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="'crs' was not provided")
             pyogrio.raw.write(
@@ -83,6 +112,20 @@ class _GeoPackage:
                 **options,
             )
 
+    def mark(self) -> Mark:
+        """Copy the file: a batch changes it all over, and one that is stopped leaves half of it."""
+        if self._begun and not self._is_marked:
+            self._marks += 1  # over the last but one: what is noted needs the last
+            with self._made.open("rb") as made, self._copy(self._marks).open("wb") as copy:
+                shutil.copyfileobj(made, copy, 1 << 22)
+                copy.flush()
+                os.fsync(copy.fileno())
+            self._is_marked = True
+        return {"number": self._marks if self._begun else None}
+
+    def _copy(self, number: int) -> Path:
+        return self._made.with_name(COPIES[number % len(COPIES)])
+
     def finish(self) -> None:
         """Nothing: every batch closes the file."""
 
@@ -91,8 +134,10 @@ class _GeoPackage:
 
 
 class _GeoJson:
-    def __init__(self, made: Path, form: Form, metadata: Mapping[str, str]) -> None:
-        self._file: BinaryIO = made.open("wb")
+    def __init__(
+        self, made: Path, form: Form, metadata: Mapping[str, str], again: Mark | None = None
+    ) -> None:
+        self._file: BinaryIO = made.open("wb" if again is None else "r+b")
         self._move: pyproj.Transformer | None = None
         self._decimals = form.decimals
         self._turn = form.turn
@@ -107,6 +152,14 @@ class _GeoJson:
                     "the raster's coordinate system cannot be brought to WGS 84, in which GeoJSON"
                     f" is: name the output *.gpkg ({' '.join(str(error).split())})"
                 ) from error
+        if again is not None:
+            self._first = bool(again["first"])
+            if made.stat().st_size < again["size"]:
+                self._file.close()
+                raise CutShortError(errno.EIO, "a file of finished work was cut short")
+            self._file.truncate(again["size"])
+            self._file.seek(again["size"])
+            return
         head = {"type": "FeatureCollection", "name": form.layer, "metadata": dict(metadata)}
         text = json.dumps(head, ensure_ascii=False)
         self._file.write(f'{text[:-1]}, "features": ['.encode())
@@ -146,6 +199,11 @@ class _GeoJson:
             )
         return shapes
 
+    def mark(self) -> Mark:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return {"size": self._file.tell(), "first": self._first}
+
     def finish(self) -> None:
         self._file.write(b"\n]}\n")
         self._file.close()
@@ -155,20 +213,49 @@ class _GeoJson:
 
 
 class _GeoParquet:
-    def __init__(self, made: Path, form: Form, metadata: Mapping[str, str]) -> None:
+    """Its index comes last, so a file without it is none: another run writes it all again.
+
+    That takes little time beside finding the polygons; batches are kept as they were given.
+    """
+
+    def __init__(
+        self, made: Path, form: Form, metadata: Mapping[str, str], again: Mark | None = None
+    ) -> None:
         self._layer = ParquetLayer(made, form.crs, form.kind, metadata)
+        self._kept: FileIO | None = None
+        if form.is_kept:
+            size = 0 if again is None else int(again["size"])
+            self._kept = open_kept(made.with_name(BATCHES), size)
+            self._kept.seek(0)
+            while self._kept.tell() < size:
+                (length,) = struct.unpack("<Q", read_all(self._kept, 8))
+                self._layer.write_again(read_all(self._kept, length))
 
     def write(self, shapes: NDArray[Any], columns: Columns) -> None:
-        self._layer.write(list(shapely.to_wkb(shapes)), columns)
+        wkb = list(shapely.to_wkb(shapes))
+        if self._kept is None:
+            self._layer.write(wkb, columns)
+            return
+        batch = self._layer.write_kept(wkb, columns)
+        write_all(self._kept, struct.pack("<Q", batch.nbytes))
+        write_all(self._kept, batch)
+
+    def mark(self) -> Mark:
+        if self._kept is None:
+            raise ValueError("the file was not made to be kept")
+        os.fsync(self._kept.fileno())
+        return {"size": self._kept.tell()}
 
     def finish(self) -> None:
         self._layer.close()
 
     def close(self) -> None:
         self._layer.close()
+        if self._kept is not None:
+            self._kept.close()
 
 
-FORMATS: dict[str, Callable[[Path, Form, Mapping[str, str]], Sink]] = {
+FORMATS: dict[str, Callable[[Path, Form, Mapping[str, str], Mark | None], Sink]] = {
     ".gpkg": _GeoPackage,
     ".parquet": _GeoParquet,
     ".geojson": _GeoJson,

@@ -25,22 +25,28 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
-from rasterio.crs import CRS
 
 from geoseg.errors import OptionError, OutputError
 from geoseg.raster.cog import crs_definition
 from geoseg.raster.geoparquet import can_arrow
 from geoseg.raster.grid import Grid
+from geoseg.raster.kept import KeptFolder
 from geoseg.raster.layerstyle import is_of_raster, put_inside
 from geoseg.raster.output import TemporaryFolder, check_output, no_space, output_error
-from geoseg.raster.polygons.files.formats import FORMATS, Columns, Form
-from geoseg.raster.polygons.parts import Parts
-from geoseg.raster.polygons.stream import Polygons
+from geoseg.raster.polygons.files.beside import Beside, blank
+from geoseg.raster.polygons.files.formats import BATCHES, COPIES, FORMATS, Columns, Form, Mark
+from geoseg.raster.polygons.parts import CutShortError, Parts
+from geoseg.raster.polygons.tracer import Polygons
 from geoseg.raster.region import polygonal, valid
+from geoseg.raster.unfinished import LeftoverError
 from geoseg.raster.vector import fields_of, write_layer
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".parquet")
 """Endings of files that can be written."""
+
+PARTS = "parts.raw"
+KEPT = (PARTS, BATCHES, *COPIES, "made.geojson", "made.json")
+"""What stays in a kept folder between runs."""
 
 _BATCH = 50_000
 _POINTS = 1 << 20
@@ -70,30 +76,13 @@ def check_polygon_output(path: str | Path, *, overwrite: bool) -> Path:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Beside:
-    """A layer of other polygons that goes with a file, and appears with it."""
+class LayerMark:
+    """How much of a layer is on disk."""
 
-    name: str
-    """Of the layer in a GeoPackage; of other formats it is a file of its own, ``FILE_name.EXT``."""
-    shapes: NDArray[Any]
-    """(features,) polygons and multipolygons."""
-    crs: CRS | None
-    """Their coordinate system."""
-    columns: Mapping[str, Any]
-    """(features,) attributes by name."""
-    style_qml: str
-    """QGIS style of the layer."""
-
-    def place(self, target: Path) -> Path:
-        """Say which file it is in."""
-        return place_beside(target, self.name)
-
-
-def place_beside(target: Path, name: str) -> Path:
-    """Say which file a layer is in that goes with another: the same, of a GeoPackage."""
-    if target.suffix.lower() == ".gpkg":
-        return target
-    return target.with_name(f"{target.stem}_{name}{target.suffix}")
+    sink: Mark
+    """Of its file; plain JSON."""
+    arrays: Mapping[str, NDArray[Any]]
+    """What is not in the file yet, by name; no objects among them."""
 
 
 class PolygonFile:
@@ -111,6 +100,10 @@ class PolygonFile:
         Tags of the file.
     gathered
         Whether features are multipolygons of what `gather` was given.
+    kept
+        A folder for what is not finished that outlives the run; None for one that does not.
+    again
+        What `mark` of an earlier run returned, whose folder it is.
 
     Attributes
     ----------
@@ -133,6 +126,8 @@ class PolygonFile:
         overwrite: bool,
         metadata: Mapping[str, str],
         gathered: bool = False,
+        kept: KeptFolder | None = None,
+        again: LayerMark | None = None,
     ) -> None:
         self.target = check_polygon_output(path, overwrite=overwrite)
         self._overwrite = overwrite
@@ -140,6 +135,7 @@ class PolygonFile:
         self._metadata = metadata
         self._waiting: list[tuple[NDArray[Any], Columns]] = []
         self._points = 0
+        self._again = again is not None
         form = Form(
             layer=self.target.stem,
             crs=None if grid.crs is None else crs_definition(grid.crs),
@@ -147,20 +143,30 @@ class PolygonFile:
             decimals=_decimals(grid),
             # Corners run counter-clockwise where the first row is at the top; else the other way.
             turn=None if gathered else grid.transform.determinant > 0,
+            is_kept=kept is not None,
         )
         with ExitStack() as stack:
-            self._temporary = stack.enter_context(TemporaryFolder(self.target))
+            self._temporary = kept or stack.enter_context(TemporaryFolder(self.target))
             self.folder = self._temporary.path
-            self._made = self.folder / self.target.name
+            self._made = self.folder / f"made{self.target.suffix.lower()}"
             try:
-                self._sink = FORMATS[self.target.suffix.lower()](self._made, form, metadata)
+                make = FORMATS[self.target.suffix.lower()]
+                self._sink = make(self._made, form, metadata, None if again is None else again.sink)
                 stack.callback(self._sink.close)
-                self._parts = Parts(self.folder) if gathered else None
+                self._parts = None
+                if gathered:
+                    self._parts = Parts(
+                        self.folder,
+                        kept=None if kept is None else self.folder / PARTS,
+                        again=None if again is None else _named("parts_", again.arrays),
+                    )
             except OSError as error:
-                raise output_error(error, self.target) from error
+                raise self.error(error) from error
             if self._parts is not None:
                 stack.callback(self._parts.close)
             self._stack = stack.pop_all()
+        if again is not None and "waiting_xy" in again.arrays:
+            self._waiting = [_unpacked(_named("waiting_", again.arrays))]
 
     def __enter__(self) -> Self:
         return self
@@ -197,7 +203,7 @@ class PolygonFile:
             for key in np.unique(keys).tolist():
                 self._parts.add(key, shapely.to_wkb(shapes[keys == key], byte_order=1))
         except OSError as error:
-            raise self._error(error) from error
+            raise self.error(error) from error
 
     @property
     def gathered(self) -> dict[int, int]:
@@ -216,17 +222,38 @@ class PolygonFile:
         try:
             wkb = self._parts.multipolygon(key)
         except OSError as error:
-            raise self._error(error) from error
+            raise self.error(error) from error
         found = np.asarray(shapely.from_wkb([wkb]), dtype=object)
         return polygonal(valid(found))
 
-    def write_taken(self, shapes: NDArray[Any], columns: Columns) -> None:
-        """Add a feature that was taken, with its attributes: (1,) each."""
+    def write_taken(self, shapes: NDArray[Any], columns: Columns) -> bool:
+        """Add a feature that was taken, with its attributes: (1,) each.
+
+        Returns
+        -------
+        Whether nothing waits to be written, so that `mark` marks this feature too.
+        """
         self._waiting.append((shapes, columns))
         self._points += int(shapely.get_num_coordinates(shapes).sum())
         if self._points >= _POINTS:
             self._flush(1)
             self._points = 0
+        return self._points == 0
+
+    def mark(self) -> LayerMark:
+        """Have what was added on the disk itself; return what another run goes on from.
+
+        Raises
+        ------
+        OSError
+            The disk is full, or fails.
+        """
+        arrays: dict[str, NDArray[Any]] = {}
+        if self._parts is not None:
+            arrays |= {f"parts_{name}": array for name, array in self._parts.flush().items()}
+        elif self._waiting:
+            arrays |= {f"waiting_{name}": a for name, a in _packed(self._waiting).items()}
+        return LayerMark(sink=self._sink.mark(), arrays=arrays)
 
     def _flush(self, least: int) -> None:
         """Write batches as long as so many polygons wait."""
@@ -246,7 +273,7 @@ class PolygonFile:
                 )
                 begin = part.stop
         except _FAILURES as error:
-            raise self._error(error) from error
+            raise self.error(error) from error
         self._waiting = [(shapes[begin:], {n: c[begin:] for n, c in columns.items()})]
 
     def publish(self, style_qml: str | None = None, beside: Beside | None = None) -> list[Path]:
@@ -281,7 +308,7 @@ class PolygonFile:
             for path in styles.keys() - taken:
                 sidecars[path.with_suffix(".qml")] = styles[path]
         except _FAILURES as error:
-            raise self._error(error) from error
+            raise self.error(error) from error
         # An old file's journal would be played into the new one.
         stale = [self.target.with_name(self.target.name + s) for s in ("-wal", "-shm", "-journal")]
         self._temporary.publish(self._made, sidecars, overwrite=self._overwrite, stale=stale)
@@ -299,53 +326,28 @@ class PolygonFile:
             crs=None if beside.crs is None else crs_definition(beside.crs),
             kind="MultiPolygon",
         )
-        sink = FORMATS[self.target.suffix.lower()](made, form, self._metadata)
+        sink = FORMATS[self.target.suffix.lower()](made, form, self._metadata, None)
         try:
-            blank = {n: _blank(v, m) for (n, v), m in zip(fields.items(), masks, strict=True)}
-            sink.write(_of_kind(beside.shapes, True), blank)
+            cells = {n: blank(v, m) for (n, v), m in zip(fields.items(), masks, strict=True)}
+            sink.write(_of_kind(beside.shapes, True), cells)
             sink.finish()
         finally:
             sink.close()
         return made.read_bytes()
 
-    def _error(self, error: Exception) -> OutputError:
+    def error(self, error: Exception) -> OutputError:
+        """Say in words why the file, or what belongs to it, cannot be written or gone on with."""
         # SQLite's words for a full disk are many and obscure.
         if self._temporary.free_bytes() < 4 << 20:
             return no_space(self.target)
+        if self._again and isinstance(error, FileNotFoundError | CutShortError):
+            return LeftoverError(
+                f"{self.folder} is damaged: what was finished is not there any more; begin anew"
+                " with --overwrite"
+            )
         if isinstance(error, OSError):
             return output_error(error, self.target)
         return OutputError(f"{self.target} cannot be written: {' '.join(str(error).split())}")
-
-
-class Cutter:
-    """Cuts polygons at the borders of zones.
-
-    Parameters
-    ----------
-    zones
-        (zones,) valid polygons and multipolygons, some perhaps empty.
-    """
-
-    def __init__(self, zones: NDArray[Any]) -> None:
-        self._zones = zones
-        self._tree = shapely.STRtree(zones)
-        shapely.prepare(zones)
-
-    def cut(
-        self, shapes: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the parts of polygons that lie in zones, and of each its polygon and its zone."""
-        which, zone = self._tree.query(shapes, predicate="intersects")
-        order = np.lexsort((zone, which))
-        which, zone = which[order], zone[order]
-        found = shapes[which]
-        out = ~shapely.covers(self._zones[zone], found)
-        cut = shapely.intersection(found[out], self._zones[zone][out])
-        found[out] = polygonal(np.asarray(cut, dtype=object))
-        parts, owner = shapely.get_parts(found, return_index=True)
-        kept = shapely.area(parts) > 0
-        owner = owner[kept]
-        return parts[kept], which[owner], zone[owner]
 
 
 def _decimals(grid: Grid) -> int:
@@ -366,13 +368,27 @@ def _of_kind(shapes: NDArray[Any], is_multi: bool) -> NDArray[Any]:
     )
 
 
-def _blank(values: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
-    """Values as Python has them, None where there is none; times as text."""
-    if values.dtype.kind in "mM":
-        texts = values.astype(str).astype(object)
-        texts[np.isnat(values)] = None
-        return texts
-    found = values.astype(object)
-    if mask is not None:
-        found[mask] = None
+def _packed(waiting: list[tuple[NDArray[Any], Columns]]) -> dict[str, NDArray[Any]]:
+    """Turn polygons and their attributes into arrays without objects."""
+    shapes = np.concatenate([shapes for shapes, _ in waiting])
+    _, xy, (ring_ends, polygon_ends) = shapely.to_ragged_array(shapes)
+    found: dict[str, NDArray[Any]] = {"xy": xy, "rings": ring_ends, "polygons": polygon_ends}
+    for name in waiting[0][1]:
+        values = np.concatenate([columns[name] for _, columns in waiting])
+        found[f"column_{name}"] = values.astype(str) if values.dtype == object else values
     return found
+
+
+def _unpacked(arrays: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], Columns]:
+    shapes = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, arrays["xy"], (arrays["rings"], arrays["polygons"])
+    )
+    columns = {
+        name: values.astype(object) if values.dtype.kind == "U" else values
+        for name, values in _named("column_", arrays).items()
+    }
+    return np.asarray(shapes, dtype=object), columns
+
+
+def _named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}

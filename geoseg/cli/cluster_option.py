@@ -1,0 +1,36 @@
+"""``--cluster``, where a command can share its work out among machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from geoseg.cluster.cluster import Cluster
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def cluster_option(function: F) -> F:
+    """``--cluster``."""
+    return click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Share the work out among the workers of a dask scheduler, tcp://HOST:PORT, or of"
+        " processes of this machine: local. They open the files by the same paths; --workers is"
+        " the threads of each, with local of all. The result is the same.",
+    )(function)
+
+
+def opened_cluster(
+    address: str | None, workers: int | None, *, packages: Sequence[str] = ("numpy", "rasterio")
+) -> AbstractContextManager[Cluster | None]:
+    """Reach the workers, if any were asked for; see `geoseg.cluster.cluster.Cluster.open`."""
+    if address is None:
+        return nullcontext()
+    from geoseg.cluster.cluster import Cluster  # noqa: PLC0415 — a cluster was asked for
+
+    return Cluster.open(address, workers=workers, packages=packages)

@@ -1,0 +1,363 @@
+"""A scene in blocks of rows, each computed from the files by itself, anywhere.
+
+Blocks share tiles at their edges and compute them twice, so they are many rows of tiles high; how
+many tells `cut_blocks`. Their rows are those that one run gives, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.errors import ClusterError, RasterReadError
+from geoseg.inference.classes import ClassRows, class_rows
+from geoseg.inference.members import Ensemble, make_ensemble
+from geoseg.inference.rows import map_rows
+from geoseg.inference.settings import PredictSettings
+from geoseg.inference.source import Area
+from geoseg.inference.stream import Crew, Work, one_thread_per_operation
+from geoseg.models.bundle import ModelBundle
+from geoseg.models.device import resolve_device
+from geoseg.raster.absolute import absolute
+from geoseg.raster.scene import Scene
+
+if TYPE_CHECKING:
+    from geoseg.cluster.cluster import Cluster
+    from geoseg.cluster.worker import Kept
+
+TIMES_THE_EDGE = 16
+"""A block is at most this many times as high, in rows of tiles, as what it computes twice …"""
+TIMES_THE_EDGE_AT_LEAST = 2
+"""… and no lower than this many times, however many there are to compute it."""
+TIMES_THE_EDGE_FOR_TWO = 6
+"""Each worker gets two blocks at least where that leaves them this many times as high: the first
+are written while the second are computed."""
+BLOCK_BYTES = 1 << 28
+"""And its finished rows take no more than this, if that leaves it high enough."""
+
+
+class Block(NamedTuple):
+    """Rows of a scene that are computed together."""
+
+    first: int
+    """First row."""
+    stop: int
+    """First row that is no longer in it."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A block that was."""
+
+    rows: ClassRows
+    """Its finished rows."""
+    work: Work
+    """What it cost."""
+
+
+class Networks:
+    """Models made ready once a process, where they are needed; not where they come from.
+
+    Parameters
+    ----------
+    models
+        One, or an ensemble.
+    settings
+        Precision, symmetries.
+    device
+        Where they run, in the words of the user.
+    kind
+        Type of device that all must run on, for maps to be the same.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[ModelBundle],
+        settings: PredictSettings,
+        *,
+        device: str,
+        kind: str | None,
+    ) -> None:
+        self.models = tuple(models)
+        self._settings = settings
+        self._device = device
+        self._kind = kind
+        self._ready: Ensemble | None = None
+
+    def ready(self) -> Ensemble:
+        """Return them ready; all calls in a process give the same.
+
+        Raises
+        ------
+        OptionError
+            There is no such device here.
+        ClusterError
+            It is of another type than that of others.
+        """
+        if self._ready is None:
+            device = resolve_device(self._device)
+            if self._kind is not None and device.type != self._kind:
+                from geoseg.cluster.worker import worker_name  # noqa: PLC0415 — imports dask
+
+                raise ClusterError(
+                    f"the worker {worker_name()} would compute on {device.type}, others on"
+                    f" {self._kind}, and maps would not be the same: say which with --device"
+                )
+            if device.type == "cpu":
+                # Tasks of other threads must not find another number when they begin.
+                torch.set_num_threads(1)
+            self._ready = make_ensemble(
+                self.models,
+                device=device,
+                precision=self._settings.precision,
+                tta=self._settings.tta,
+                compiled=self._settings.compile,
+            )
+        return self._ready
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockWork:
+    """What all blocks of a scene are computed from."""
+
+    scene: Scene
+    """With its bands and colour as networks want them."""
+    settings: PredictSettings
+    """With a scale."""
+    area: Area | None
+    """Where a map is wanted; everywhere if None."""
+    confidence: bool
+    """Whether it is wanted."""
+    probabilities: bool
+    """Whether they are wanted."""
+
+    def compute(self, block: Block, ensemble: Ensemble, *, threads: int) -> Computed:
+        """Compute the rows of a block.
+
+        Raises
+        ------
+        RasterReadError
+            The scene cannot be read.
+        ModelError
+            A probability is NaN, or memory is too small.
+        """
+        work, found = Work(), list[ClassRows]()
+        with (
+            closing(Crew(ensemble.device, threads)) as crew,
+            closing(
+                map_rows(
+                    self.scene,
+                    ensemble,
+                    self.settings,
+                    specs=ensemble.specs,
+                    area=self.area,
+                    workers=threads,
+                    crew=crew,
+                    work=work,
+                    first=block.first,
+                    stop=block.stop,
+                )
+            ) as rows,
+        ):
+            found += class_rows(
+                rows, crew, confidence=self.confidence, probabilities=self.probabilities
+            )
+        return Computed(_joined(block, found), work)
+
+
+def _joined(block: Block, found: Sequence[ClassRows]) -> ClassRows:
+    """Put the rows of a block together; what no pixel of it has stays None."""
+    height = block.stop - block.first
+    width = found[0].class_index.shape[1]
+
+    def joined(
+        parts: Sequence[NDArray[np.float32] | None],
+    ) -> NDArray[np.float32] | None:
+        there = next((part for part in parts if part is not None), None)
+        if there is None:
+            return None
+        every = np.full((*there.shape[:-2], height, width), np.nan, np.float32)
+        for rows, part in zip(found, parts, strict=True):
+            if part is not None:
+                begin = rows.row - block.first
+                every[..., begin : begin + part.shape[-2], :] = part
+        return every
+
+    return ClassRows(
+        block.first,
+        np.concatenate([rows.class_index for rows in found]),
+        joined([rows.confidence for rows in found]),
+        joined([rows.probabilities for rows in found]),
+    )
+
+
+def cut_blocks(
+    height: int, settings: PredictSettings, *, first: int, at_once: int, row_bytes: int
+) -> list[Block]:
+    """Cut a scene's rows into blocks.
+
+    As few as keep all busy and let rows be written meanwhile, and multiples of `at_once`, so that
+    all are done at about the same time. More is lost with its worker where blocks are higher, more
+    computed twice at their edges where they are lower: with a stride of half a tile, one row of
+    tiles a block.
+
+    Parameters
+    ----------
+    height
+        Rows of the scene.
+    settings
+        Tiles and scale.
+    first
+        First row that is to be computed.
+    at_once
+        How many blocks are computed at a time.
+    row_bytes
+        Size of a finished row.
+    """
+    step = settings.steps * (settings.scale or 1)
+    start = first // step
+    rows_of_tiles = max(1, -(-height // step) - start)
+    twice = max(1, -(-settings.tile // settings.steps) - 1)
+    most = max(1, min(TIMES_THE_EDGE * twice, BLOCK_BYTES // (step * row_bytes)))
+    least = TIMES_THE_EDGE_AT_LEAST * twice
+    turns = -(-rows_of_tiles // (at_once * most))
+    if turns == 1 and rows_of_tiles >= 2 * at_once * TIMES_THE_EDGE_FOR_TWO * twice:
+        turns = 2
+    count = at_once * turns
+    count = max(1, min(count, rows_of_tiles // least))
+    edges = [(start + k * rows_of_tiles // count) * step for k in range(1, count)]
+    return [Block(*pair) for pair in zip([first, *edges], [*edges, height], strict=True)]
+
+
+# -- by a cluster ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _ClusterWork:
+    work: BlockWork
+    networks: Kept[Networks]
+
+
+def by_cluster(
+    cluster: Cluster, networks: Kept[Networks], work: BlockWork, blocks: Iterable[Block]
+) -> Generator[Computed, None, None]:
+    """Have a cluster compute blocks; they come in order.
+
+    Raises
+    ------
+    GeosegError
+        As `BlockWork.compute`, and what `Cluster.ordered` raises.
+    """
+    elsewhere = BlockWork(
+        scene=absolute(work.scene),
+        settings=work.settings,
+        area=work.area,
+        confidence=work.confidence,
+        probabilities=work.probabilities,
+    )
+    yield from cluster.ordered(_compute, _ClusterWork(elsewhere, networks), blocks)
+
+
+def _compute(shared: _ClusterWork, block: Block) -> Computed:
+    """Compute a block in a worker."""
+    from geoseg.cluster.worker import task_threads, worker_name  # noqa: PLC0415 — imports dask
+
+    ensemble = shared.networks.get().ready()
+    try:
+        return shared.work.compute(block, ensemble, threads=task_threads())
+    except RasterReadError as error:
+        raise RasterReadError(
+            f"{error} (so says the worker {worker_name()}: workers must see the scene where this"
+            " machine has it)"
+        ) from error
+
+
+def device_kind(cluster: Cluster, device: str) -> str:
+    """Say which type of device the cluster's workers compute on; that of one of them.
+
+    Raises
+    ------
+    OptionError
+        It has no such device.
+    """
+    if device != "auto":
+        return torch.device(device).type
+    if cluster.is_local:
+        return resolve_device(device).type
+    return next(cluster.ordered(_kind, None, [device]))
+
+
+def _kind(_shared: None, device: str) -> str:
+    return resolve_device(device).type
+
+
+# -- by several cards of this machine ----------------------------------------------------------
+
+
+def by_cards(
+    ensembles: Sequence[Ensemble], work: BlockWork, blocks: Iterable[Block], *, threads: int
+) -> Generator[Computed, None, None]:
+    """Have each of several devices compute blocks, side by side; they come in order.
+
+    Parameters
+    ----------
+    ensembles
+        The same networks, on a device each.
+    work, blocks
+        What to compute.
+    threads
+        In all; the devices share them.
+    """
+    free: SimpleQueue[Ensemble] = SimpleQueue()
+    for ensemble in ensembles:
+        free.put(ensemble)
+    each = max(1, threads // len(ensembles))
+
+    def compute(block: Block) -> Computed:
+        ensemble = free.get()
+        try:
+            if ensemble.device.type == "cuda":
+                torch.cuda.set_device(ensemble.device)
+            return work.compute(block, ensemble, threads=each)
+        finally:
+            free.put(ensemble)
+
+    with ExitStack() as stack:
+        for ensemble in ensembles:
+            stack.enter_context(one_thread_per_operation(ensemble.device))
+        pool = stack.enter_context(_closing(ThreadPoolExecutor(len(ensembles), "geoseg-card")))
+        yield from _ahead(pool, compute, blocks, 2 * len(ensembles))
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    compute: Callable[[Block], Computed],
+    blocks: Iterable[Block],
+    ahead: int,
+) -> Generator[Computed, None, None]:
+    """Give results in order, so many at most under way or waiting."""
+    running: deque[Future[Computed]] = deque()
+    for block in blocks:
+        running.append(pool.submit(compute, block))
+        if len(running) == ahead:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+@contextmanager
+def _closing(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+    """Close a pool on leaving; what has not begun is dropped."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

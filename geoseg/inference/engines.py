@@ -1,0 +1,262 @@
+"""Where networks run: on one device of this machine, on several cards of it, or on many machines.
+
+The rows that come back are the same; see `geoseg.inference.blocks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from geoseg.inference.blocks import (
+    Block,
+    BlockWork,
+    Computed,
+    Networks,
+    by_cards,
+    by_cluster,
+    cut_blocks,
+    device_kind,
+)
+from geoseg.inference.classes import ClassRows, class_rows
+from geoseg.inference.members import Ensemble, make_ensemble
+from geoseg.inference.rows import map_rows
+from geoseg.inference.settings import PredictSettings
+from geoseg.inference.stream import Crew, Work
+from geoseg.models.bundle import ModelBundle
+from geoseg.models.device import resolve_devices
+
+if TYPE_CHECKING:
+    from geoseg.cluster.cluster import Cluster
+
+SAME_PACKAGES = ("numpy", "rasterio", "torch")
+"""What must be of one release on all machines, for maps to be the same bytes."""
+
+
+class Engine(Protocol):
+    """Computes the rows of scenes by networks that are made ready once."""
+
+    @property
+    def kind(self) -> str:
+        """Type of device that they run on."""
+
+    def rows(
+        self, work: BlockWork, *, first: int, workers: int, count: Work
+    ) -> Generator[ClassRows, None, None]:
+        """Give the rows of a scene from `first` on, in order.
+
+        Parameters
+        ----------
+        work
+            What to compute.
+        first
+            First row.
+        workers
+            Threads.
+        count
+            Counts the tiles.
+        """
+
+    def close(self) -> None:
+        """Let the networks go."""
+
+
+def make_engine(
+    models: Sequence[ModelBundle],
+    settings: PredictSettings,
+    *,
+    device: str,
+    cluster: Cluster | None = None,
+) -> Engine:
+    """Make models ready.
+
+    Parameters
+    ----------
+    models
+        One, or an ensemble.
+    settings
+        Precision and symmetries.
+    device
+        As `geoseg.models.device.resolve_devices` has it; with a cluster, of each of its workers.
+    cluster
+        Where to compute; here if None.
+
+    Raises
+    ------
+    ModelError
+        The models do not tell the same classes apart, or one knows no pixels.
+    OptionError
+        There is no such device.
+    """
+    if cluster is not None:
+        return OnMachines(cluster, models, settings, device=device)
+    ensembles = [
+        make_ensemble(
+            models,
+            device=one,
+            precision=settings.precision,
+            tta=settings.tta,
+            compiled=settings.compile,
+        )
+        for one in resolve_devices(device)
+    ]
+    return OnOne(ensembles[0]) if len(ensembles) == 1 else OnCards(ensembles)
+
+
+@contextmanager
+def engine_of(
+    models: Sequence[ModelBundle],
+    settings: PredictSettings,
+    device: str,
+    address: str | None,
+    workers: int | None,
+) -> Iterator[Engine | None]:
+    """Open a cluster and make models ready in it; None where no address is given.
+
+    Parameters
+    ----------
+    models, settings, device
+        As for `make_engine`.
+    address, workers
+        As for `geoseg.cluster.cluster.Cluster.open`.
+
+    Raises
+    ------
+    GeosegError
+        As either.
+    """
+    if address is None:
+        yield None
+        return
+    from geoseg.cluster.cluster import Cluster  # noqa: PLC0415 — a cluster was asked for
+
+    with Cluster.open(address, workers=workers, packages=SAME_PACKAGES) as cluster:
+        engine = make_engine(models, settings, device=device, cluster=cluster)
+        with closing(engine):
+            yield engine
+
+
+class OnOne:
+    """One device of this machine."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self._ensemble = ensemble
+
+    @property
+    def kind(self) -> str:
+        """Type of the device."""
+        return self._ensemble.device.type
+
+    def rows(
+        self, work: BlockWork, *, first: int, workers: int, count: Work
+    ) -> Generator[ClassRows, None, None]:
+        """Give rows as they are finished, a row of tiles at a time."""
+        ensemble = self._ensemble
+        with (
+            closing(Crew(ensemble.device, workers)) as crew,
+            closing(
+                map_rows(
+                    work.scene,
+                    ensemble,
+                    work.settings,
+                    specs=ensemble.specs,
+                    area=work.area,
+                    workers=workers,
+                    crew=crew,
+                    work=count,
+                    first=first,
+                )
+            ) as found,
+        ):
+            yield from class_rows(
+                found, crew, confidence=work.confidence, probabilities=work.probabilities
+            )
+
+    def close(self) -> None:
+        """Nothing to do: what nobody holds is let go."""
+
+
+class OnCards:
+    """Several devices of this machine, of one type, with the same networks on each."""
+
+    def __init__(self, ensembles: Sequence[Ensemble]) -> None:
+        self._ensembles = tuple(ensembles)
+
+    @property
+    def kind(self) -> str:
+        """Type of the devices."""
+        return self._ensembles[0].device.type
+
+    def rows(
+        self, work: BlockWork, *, first: int, workers: int, count: Work
+    ) -> Generator[ClassRows, None, None]:
+        """Give rows a block at a time."""
+        classes, devices = self._ensembles[0].classes, len(self._ensembles)
+        blocks = _blocks(work, first=first, classes=classes, at_once=devices)
+        found = by_cards(self._ensembles, work, blocks, threads=workers)
+        yield from _counted(found, count)
+
+    def close(self) -> None:
+        """Nothing to do: what nobody holds is let go."""
+
+
+class OnMachines:
+    """Workers of a cluster; the models are sent once to each."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        models: Sequence[ModelBundle],
+        settings: PredictSettings,
+        *,
+        device: str,
+    ) -> None:
+        # Whether they go together is found here, and in words.
+        made = make_ensemble(models, device=torch.device("cpu"), precision="float32")
+        self._classes = made.classes
+        self.cluster = cluster
+        self.kind = device_kind(cluster, device)
+        self.networks = cluster.keep(Networks(models, settings, device=device, kind=self.kind))
+
+    kind: str
+    """Type of device that all workers compute on."""
+
+    def rows(
+        self, work: BlockWork, *, first: int, workers: int, count: Work
+    ) -> Generator[ClassRows, None, None]:
+        """Give rows a block at a time; how many threads workers use, the cluster was told."""
+        del workers
+        blocks = _blocks(work, first=first, classes=self._classes, at_once=self.cluster.at_once)
+        yield from _counted(by_cluster(self.cluster, self.networks, work, blocks), count)
+
+    def close(self) -> None:
+        """Have the workers forget the models."""
+        self.cluster.let_go(self.networks)
+
+
+def _blocks(work: BlockWork, *, first: int, classes: int, at_once: int) -> list[Block]:
+    grid = work.scene.grid
+    if first >= grid.height:
+        return []
+    bytes_a_pixel = 1 + 4 * work.confidence + 4 * classes * work.probabilities
+    return cut_blocks(
+        grid.height,
+        work.settings,
+        first=first,
+        at_once=at_once,
+        row_bytes=grid.width * bytes_a_pixel,
+    )
+
+
+def _counted(
+    found: Generator[Computed, None, None], count: Work
+) -> Generator[ClassRows, None, None]:
+    with closing(found):
+        for block in found:
+            count.tiles += block.work.tiles
+            count.skipped += block.work.skipped
+            count.notes = tuple(dict.fromkeys((*count.notes, *block.work.notes)))
+            yield block.rows

@@ -1,0 +1,1 @@
+"""Models as ONNX files: written, looked at before they are trusted, and run."""

@@ -1,0 +1,253 @@
+"""Object storage: lists, and outputs that appear there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import obstore
+import pytest
+
+from geoseg.errors import OptionError, OutputError, RasterReadError
+from geoseg.raster import objects
+from geoseg.raster.heads import expand
+from geoseg.raster.sending import Sending, sending
+from geoseg.testing.objectserver import object_server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[dict[str, str]]:
+    with object_server("maps") as environment:
+        yield environment
+
+
+@pytest.fixture
+def store(
+    server: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> str:
+    """A folder in the storage, another for each test; temporary files lie in one of the test's."""
+    for name, value in server.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
+    monkeypatch.setenv("STORE_AT", server["AWS_ENDPOINT_URL"])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return "s3://maps/" + re.sub(r"\W+", "-", request.node.name)
+
+
+def content(address: str, folder: Path) -> bytes:
+    scheme, bucket, key = objects._split(address)
+    return bytes(obstore.get(objects._store(scheme, bucket), key).bytes())
+
+
+def names(store: str) -> list[str]:
+    return [one.removeprefix(f"{store}/") for one in objects.listed(f"{store}/**")]
+
+
+def put(store: str, *given: str, folder: Path) -> None:
+    for name in given:
+        (folder / "given").write_bytes(name.encode())
+        objects.put(folder / "given", f"{store}/{name}")
+
+
+@pytest.mark.parametrize(
+    ("path", "object_", "pattern"),
+    [
+        ("s3://b/a.tif", True, False),
+        ("S3://b/a.tif", True, False),
+        ("gs://b/folder/", True, True),
+        ("az://b", True, True),
+        ("s3://b/*.tif", True, True),
+        ("s3://b/a[12].tif", True, True),
+        ("https://h/a?.tif", False, False),
+        ("/a/*.tif", False, False),
+    ],
+)
+def test_addresses_are_told_apart(path: str, object_: bool, pattern: bool) -> None:
+    assert (objects.is_object(path), objects.is_pattern(path)) == (object_, pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("", ["a.tif", "b.txt", "b1.tif"]),
+        ("*.tif", ["a.tif", "b1.tif"]),
+        ("b?.tif", ["b1.tif"]),
+        ("[ab].*", ["a.tif", "b.txt"]),
+        ("*/*.tif", ["deep/c.tif"]),
+        ("**/*.tif", ["a.tif", "b1.tif", "deep/c.tif", "deep/er/d.tif"]),
+        ("a.*if", ["a.tif"]),
+        ("none*", []),
+    ],
+)
+def test_folders_and_patterns_list_what_they_match(
+    store: str, tmp_path: Path, pattern: str, found: list[str]
+) -> None:
+    put(store, "a.tif", "b1.tif", "b.txt", "deep/c.tif", "deep/er/d.tif", folder=tmp_path)
+    assert objects.listed(f"{store}/{pattern}") == [f"{store}/{name}" for name in found]
+
+
+def test_a_pattern_gives_rasters_alone(store: str, tmp_path: Path) -> None:
+    put(store, "b.tif", "a.tif", "a.tif.aux.xml", "c.txt", folder=tmp_path)
+    assert expand([f"{store}/"]) == [f"{store}/a.tif", f"{store}/b.tif"]
+    with pytest.raises(RasterReadError, match="no raster lies there"):
+        expand([f"{store}/*.txt"])
+
+
+def test_a_bucket_that_is_not_there_is_named(store: str) -> None:
+    with pytest.raises(RasterReadError, match="no such bucket"):
+        objects.listed("s3://nowhere/")
+    with pytest.raises(OutputError, match="there is no bucket nowhere"):
+        Sending(["s3://nowhere/a.tif"])
+
+
+def test_what_is_made_is_put_whole_and_its_place_here_removed(store: str, tmp_path: Path) -> None:
+    outputs = Sending([f"{store}/a.tif"])
+    place = outputs.places[f"{store}/a.tif"]
+    with sending(outputs):
+        place.write_bytes(b"pixels")
+        place.with_suffix(".qml").write_bytes(b"style")
+        assert names(store) == []
+        assert outputs.spoken(f"made {place}.") == f"made {store}/a.tif."
+    assert names(store) == ["a.qml", "a.tif"]
+    assert content(f"{store}/a.tif", tmp_path) == b"pixels"
+    assert not outputs.root.exists()
+
+
+def test_large_files_go_in_parts(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "_PART", 5 << 20)
+    file = tmp_path / "large"
+    file.write_bytes(np.random.default_rng(0).bytes(12 << 20))
+    objects.put(file, f"{store}/large")
+    assert content(f"{store}/large", tmp_path) == file.read_bytes()
+
+
+def test_the_raster_is_put_after_what_belongs_to_it(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(objects, "put", lambda _file, address: order.append(address))
+    outputs = Sending([f"{store}/map.tif", f"{store}/more/p.tif", f"{store}/set"])
+    for address, place in outputs.places.items():
+        if address.endswith(".tif"):
+            place.write_bytes(b"")
+            place.with_name(f"{place.name}.aux.xml").write_bytes(b"")
+    (outputs.places[f"{store}/set"] / "train").mkdir(parents=True)
+    (outputs.places[f"{store}/set"] / "dataset.json").write_bytes(b"")
+    (outputs.places[f"{store}/set"] / "train" / "x.npy").write_bytes(b"")
+    outputs.send()
+    inner = [address.removeprefix(f"{store}/") for address in order]
+    assert inner[-2:] == ["more/p.tif", "map.tif"]
+    assert inner.index("set/dataset.json") > inner.index("set/train/x.npy")
+    assert sorted(inner[:-2]) == [
+        *("map.tif.aux.xml", "more/p.tif.aux.xml", "set/dataset.json", "set/train/x.npy"),
+    ]
+
+
+def test_what_is_there_is_not_replaced_unasked(store: str, tmp_path: Path) -> None:
+    put(store, "a.tif", "set/x.npy", folder=tmp_path)
+    with pytest.raises(OutputError, match=r"a\.tif is there already; replace it with --overwrite"):
+        Sending([f"{store}/a.tif"])
+    with pytest.raises(OutputError, match="holds objects already"):
+        Sending([f"{store}/set"], overwrite=True)
+
+
+def test_what_appeared_meanwhile_is_left(store: str, tmp_path: Path) -> None:
+    outputs = Sending([f"{store}/a.tif"])
+    outputs.places[f"{store}/a.tif"].write_bytes(b"ours")
+    put(store, "a.tif", folder=tmp_path)
+    with pytest.raises(OutputError, match="appeared meanwhile"):
+        outputs.send()
+    assert content(f"{store}/a.tif", tmp_path) == b"a.tif"
+
+
+def test_replacing_removes_parts_of_the_old_raster(store: str, tmp_path: Path) -> None:
+    put(store, "a.tif", "a.tif.ovr", "a.tif.aux.xml", "b.tif.ovr", folder=tmp_path)
+    outputs = Sending([f"{store}/a.tif"], overwrite=True)
+    with sending(outputs):
+        outputs.places[f"{store}/a.tif"].write_bytes(b"new")
+    assert names(store) == ["a.tif", "b.tif.ovr"]
+
+
+@pytest.mark.parametrize("what", ["stays", "changes", "goes"])
+def test_a_style_that_is_there_is_seen_where_outputs_are_made(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    put(store, "a.qml", folder=tmp_path)
+    order: list[str] = []
+    really = objects.put
+    monkeypatch.setattr(objects, "put", lambda *given: (order.append(given[1]), really(*given)))
+    outputs = Sending([f"{store}/a.gpkg"])
+    with sending(outputs):
+        style = outputs.places[f"{store}/a.gpkg"].with_suffix(".qml")
+        assert style.read_bytes() == b"a.qml"
+        outputs.places[f"{store}/a.gpkg"].write_bytes(b"polygons")
+        if what == "changes":
+            style.write_bytes(b"new")
+        elif what == "goes":
+            style.unlink()
+    expected = {"stays": ["a.gpkg"], "changes": ["a.qml", "a.gpkg"], "goes": ["a.gpkg"]}[what]
+    assert order == [f"{store}/{name}" for name in expected]
+    assert names(store) == (["a.gpkg"] if what == "goes" else ["a.gpkg", "a.qml"])
+    assert not outputs.root.exists()
+
+
+@pytest.mark.parametrize("given", ["a.tif", "*.tif"])
+def test_an_input_is_not_written_over(store: str, given: str) -> None:
+    with pytest.raises(OutputError, match="is an input of this very run"):
+        Sending([f"{store}/a.tif"], inputs=[f"{store}/{given}"], overwrite=True)
+
+
+def test_nothing_is_put_where_the_command_fails(store: str) -> None:
+    outputs = Sending([f"{store}/a.tif"])
+    place = outputs.places[f"{store}/a.tif"]
+    with pytest.raises(OutputError) as raised, sending(outputs):
+        raise OutputError(f"{place}: no rows")
+    assert str(raised.value) == f"{store}/a.tif: no rows"
+    assert names(store) == []
+    assert not outputs.root.exists()
+
+
+def test_what_cannot_be_put_stays_here_and_resume_puts_it(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = Sending([f"{store}/a.tif"])
+    place = outputs.places[f"{store}/a.tif"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    lost = pytest.raises(OutputError, match="nothing is lost: it is whole in")
+    with lost as raised, sending(outputs):
+        place.write_bytes(b"pixels")
+    assert str(place.parent) in str(raised.value)
+    assert place.read_bytes() == b"pixels"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", os.environ["STORE_AT"])
+    again = Sending([f"{store}/a.tif"], resume=True)
+    assert again.places == outputs.places
+    with sending(again):
+        pass
+    assert content(f"{store}/a.tif", tmp_path) == b"pixels"
+
+
+def test_a_new_run_begins_without_what_an_old_one_could_not_put(store: str) -> None:
+    place = Sending([f"{store}/a.tif"]).places[f"{store}/a.tif"]
+    place.write_bytes(b"old")
+    (place.parent / ".a.tif.part").mkdir()
+    assert Sending([f"{store}/a.tif"]).places[f"{store}/a.tif"] == place
+    assert [file.name for file in place.parent.iterdir()] == [".a.tif.part"]
+
+
+def test_names_of_no_file_are_refused(store: str) -> None:
+    with pytest.raises(OutputError, match="names no file"):
+        Sending(["s3://maps"])
+
+
+def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "obstore", None)
+    with pytest.raises(OptionError, match=r"pip install 'geoseg\[cloud\]'"):
+        Sending(["s3://maps/a.tif"])
