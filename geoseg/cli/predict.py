@@ -77,7 +77,8 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 @click.option(
     "--overlap",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Share of a tile that its neighbour covers again, instead of --stride.",
+    help="Share of a tile that its neighbour covers again, instead of --stride. 0.25 needs half as"
+    " many tiles as the default's 0.5, with --blend hann mostly to the same score.",
 )
 @blend_option
 @tta_option
