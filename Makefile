@@ -4,8 +4,10 @@ PYTHON ?= python
 JOBS ?= 2
 # Not `python -m pytest`, which would import the source tree instead of what is installed.
 PYTEST ?= pytest
+# Names of files in archives and dates in them are those of the last change, not of the day.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
-.PHONY: check quick format lint types test help
+.PHONY: check quick format lint types test lowest requirements package audit sbom licences help
 
 check: format lint types test
 
@@ -24,6 +26,33 @@ types:
 test:
 	$(PYTEST) -n $(JOBS)
 
+lowest:
+	.ci/lowest
+
+requirements:
+	{ sed '/^[^#]/,$$d' requirements/lowest.txt; $(PYTHON) .ci/closure.py lowest; } > requirements/lowest.new
+	mv requirements/lowest.new requirements/lowest.txt
+
+# Their tools live in an environment of their own that is gone afterwards; what they look at is
+# what geoseg needs as it lies in the environment of $(PYTHON).
+package:
+	PYTHON=$(PYTHON) .ci/supply package
+
+audit:
+	PYTHON=$(PYTHON) .ci/supply audit
+
+sbom:
+	PYTHON=$(PYTHON) .ci/supply sbom
+
+licences:
+	$(PYTHON) .ci/closure.py licences
+
 help:
-	@echo "make check   format, lint, types and all tests, as in CI"
-	@echo "make quick   the same with the fast tests alone"
+	@echo "make check         format, lint, types and all tests, as in CI"
+	@echo "make quick         the same with the fast tests alone"
+	@echo "make lowest        fast tests with the lowest versions that pyproject.toml allows"
+	@echo "make requirements  writes these versions anew into requirements/lowest.txt"
+	@echo "make package       dist/: wheel and sdist, looked at"
+	@echo "make audit         known faults in what geoseg needs, as installed here"
+	@echo "make sbom          sbom.json: what geoseg needs, as installed here (CycloneDX)"
+	@echo "make licences      the licence of each; fails on one that is not allowed"

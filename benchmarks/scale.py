@@ -37,13 +37,20 @@ from geoseg.testing.scenes import made_scene
 BANDS = ("blue", "green", "red", "nir")
 
 
-def null_model(path: Path) -> None:
-    """Seven classes from one 1 × 1 convolution."""
+NETWORKS: dict[str, tuple[str, dict[str, object]]] = {
+    "null": ("pointwise", {}),
+    "tiny": ("unet-small", {"widths": (16, 32, 64)}),
+}
+
+
+def made_model(path: Path, name: str) -> None:
+    """Seven classes from one 1 × 1 convolution (null) or a small U-Net (tiny), not trained."""
     torch.manual_seed(3)
+    network_name, options = NETWORKS[name]
     card = ModelCard(
-        name="null",
-        network="pointwise",
-        arguments={},
+        name=name,
+        network=network_name,
+        arguments=options,
         bands=BANDS,
         mean=(9000.0,) * 4,
         std=(2000.0,) * 4,
@@ -51,7 +58,7 @@ def null_model(path: Path) -> None:
         legend=Legend.of_values(range(1, 8)),
         tile=288,
     )
-    network = build("pointwise", in_channels=4, classes=7)
+    network = build(network_name, in_channels=4, classes=7, **options)
     save_bundle(ModelBundle(network, card), path)
 
 
@@ -78,19 +85,34 @@ def read_alone(scene: Path, workers: int) -> float:
     return time.perf_counter() - began
 
 
+def tile(scene: Path, patches: Path, pixels: float, read: float) -> dict[str, float]:
+    """Cut a scene into patches; return what that took, beside the seconds of reading alone."""
+    wall, cpu, memory = run(["tile", str(scene), "-o", str(patches), "--overwrite"])
+    shutil.rmtree(patches)
+    return {
+        "tile_s": round(wall, 2),
+        "tile_cpu_s": round(cpu, 2),
+        "tile_mpx_s": round(pixels / wall, 2),
+        "tile_share_of_read_limit": round(read / wall, 2),
+        "tile_peak_mb": round(memory),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--width", type=int, default=4096)
     parser.add_argument("--heights", default="1024,2048,4096")
     parser.add_argument("--stride", type=int, default=144)
     parser.add_argument("--blend", default="mean")
+    parser.add_argument("--model", choices=[*NETWORKS], default="null")
+    parser.add_argument("--no-tile", action="store_true", help="prediction alone")
     parser.add_argument("--work", type=Path, required=True, help="scratch folder")
     parser.add_argument("--keep", type=Path, help="folder to keep the table in")
     arguments = parser.parse_args()
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
-    model = work / "null.safetensors"
-    null_model(model)
+    model = work / f"{arguments.model}.safetensors"
+    made_model(model, arguments.model)
     workers = len(os.sched_getaffinity(0))
     rows = []
     small = work / "small.tif"
@@ -106,29 +128,18 @@ def main() -> None:
         pixels = height * arguments.width / 1e6
         read = read_alone(scene, workers)
         wall, cpu, memory = run(["predict", str(scene), "-o", str(out), *options])
-        patches = work / "patches"
-        tile_wall, tile_cpu, tile_memory = run(
-            ["tile", str(scene), "-o", str(patches), "--overwrite"]
-        )
-        shutil.rmtree(patches)
-        rows.append(
-            {
-                "width": arguments.width,
-                "height": height,
-                "megapixels": round(pixels, 1),
-                "read_s": round(read, 2),
-                "predict_s": round(wall, 2),
-                "predict_cpu_s": round(cpu, 2),
-                "predict_mpx_s": round(pixels / wall, 2),
-                "predict_peak_mb": round(memory),
-                "predict_peak_above_start_mb": round(memory - idle),
-                "tile_s": round(tile_wall, 2),
-                "tile_cpu_s": round(tile_cpu, 2),
-                "tile_mpx_s": round(pixels / tile_wall, 2),
-                "tile_share_of_read_limit": round(read / tile_wall, 2),
-                "tile_peak_mb": round(tile_memory),
-            }
-        )
+        row = {
+            "width": arguments.width,
+            "height": height,
+            "megapixels": round(pixels, 1),
+            "read_s": round(read, 2),
+            "predict_s": round(wall, 2),
+            "predict_cpu_s": round(cpu, 2),
+            "predict_mpx_s": round(pixels / wall, 2),
+            "predict_peak_mb": round(memory),
+            "predict_peak_above_start_mb": round(memory - idle),
+        } | ({} if arguments.no_tile else tile(scene, work / "patches", pixels, read))
+        rows.append(row)
         print(json.dumps(rows[-1]), flush=True)
     about = {
         "machine": f"{platform.machine()}, {workers} processors",
@@ -139,7 +150,8 @@ def main() -> None:
         "this_process_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
     if arguments.keep is not None:
-        name = f"scale_{arguments.width}.json"
+        kind = "" if arguments.model == "null" else f"_{arguments.model}"
+        name = f"scale{kind}_{arguments.width}.json"
         (arguments.keep / name).write_text(json.dumps({"about": about, "rows": rows}, indent=1))
 
 

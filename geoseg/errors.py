@@ -16,6 +16,7 @@
     │   ├── EarthEngineError    a server that cannot be reached, or refuses or fails what is asked
     │   └── RecipeError         a recipe that cannot be followed
     ├── ClusterError            workers that cannot be reached, are gone, or are of another release
+    ├── DeviceError             a card that failed or is gone while it computed
     └── OutputError             the result cannot be written where it should go
 
 Everything that geoseg raises for a cause outside its own code derives from `GeosegError`; the
@@ -24,7 +25,6 @@ message's text.
 """
 
 import re
-import unicodedata
 
 # A password may hold an "@" itself: what counts is the last one before the path.
 _ADDRESS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/\"']*@)?([^\s?\"']*)")
@@ -33,8 +33,11 @@ _QUERY = re.compile(r"(://[^\s?\"']*)\?[^\s?\"']*=[^\s\"']*?(?=[:;,.)]*(?:[\s\"'
 # What GDAL is told behind such a name may be an address, encoded, that is signed.
 _VSI = re.compile(r"(/vsi[a-z0-9_]+)\?[^\s\"']+")
 _GIVEN = re.compile(r"(?i)\b(passw(?:or)?d|pwd)=(?!\(hidden\))[^\s&\"']+")
-# Marks that turn the direction of what follows, as in names that hide how they end.
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINE_ENDS = re.compile("[\\t\\n\\v\\f\\r\\x85\\u2028\\u2029]")
+# What steers a terminal, and marks that turn the direction of what follows: names hide their ends.
+_STEERING = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
 _LONGEST = 2000
 
 
@@ -57,17 +60,12 @@ def on_one_line(text: str) -> str:
     """
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
-    if text.isprintable() and not _TURNING & set(text):
-        return text
-    return "".join(map(_shown, text))
+    return harmless(_LINE_ENDS.sub(" ", text))
 
 
-def _shown(character: str) -> str:
-    if character in "\n\r\t\v\f\x85\u2028\u2029":
-        return " "
-    if unicodedata.category(character) in ("Cc", "Cs") or character in _TURNING:
-        return character.encode("unicode_escape").decode("ascii")
-    return character
+def harmless(text: str) -> str:
+    """Spell out what would steer a terminal or turn the direction of writing; as JSON does."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class GeosegError(Exception):
@@ -94,6 +92,8 @@ class RasterReadError(InputError):
 
     damaged: str = ""
     """The file of which a part could not be read; empty where none could be opened at all."""
+    changed: bool = False
+    """Whether that file was written while it was read."""
 
 
 class BandError(InputError):
@@ -134,6 +134,10 @@ class RecipeError(InputError):
 
 class ClusterError(GeosegError):
     """Workers cannot be reached, are gone, or are of another release."""
+
+
+class DeviceError(GeosegError):
+    """A card failed or is gone while it computed."""
 
 
 class OutputError(GeosegError):

@@ -99,7 +99,7 @@ def test_settings_of_training_are_those_of_the_command():
 
 # -- functions and commands ----------------------------------------------------------------------
 
-SPEAKING = {"as_json", "matrix", "quiet", "verbose", "debug", "help"}
+SPEAKING = {"as_json", "matrix", "quiet", "verbose", "debug", "trust", "help"}
 """Options of commands by which they speak to people."""
 LISTENING = {"progress", "say", "on_epoch", "quiet"}
 """Parameters of functions by which they speak to programs."""

@@ -82,7 +82,8 @@ def composite(
         Threads; one a processor by default. The file does not depend on it.
     cluster
         Address of a dask scheduler, "tcp://HOST:PORT", whose workers do the work, `workers` threads
-        each; or "local" for processes of this machine. The file does not depend on it.
+        each; or "local" for processes of this machine (in a script, below
+        ``if __name__ == "__main__"``). The file does not depend on it.
     overwrite
         Whether files may be replaced.
     resume
@@ -109,6 +110,7 @@ def composite(
     from geoseg.compositing.target import target_grid  # noqa: PLC0415
     from geoseg.raster.heads import heads_kept  # noqa: PLC0415
     from geoseg.raster.output import check_output  # noqa: PLC0415
+    from geoseg.raster.provenance import SAME_PACKAGES  # noqa: PLC0415
 
     for path in (output, counts):
         if path is not None:
@@ -149,7 +151,11 @@ def composite(
             resolution=resolution,
             extent=extent,
         )
-        with nullcontext() if cluster is None else Cluster.open(cluster, workers=workers) as others:
+        with (
+            nullcontext()
+            if cluster is None
+            else Cluster.open(cluster, workers=workers, packages=SAME_PACKAGES)
+        ) as others:
             return make(
                 products,
                 output,

@@ -82,7 +82,8 @@ def tile(
         Classes of whole patches in place of `labels`: a CSV or a vector file.
     cluster
         Address of a dask scheduler, "tcp://HOST:PORT", whose workers cut, ``workers`` threads each;
-        or "local" for processes of this machine. The data set does not depend on it.
+        or "local" for processes of this machine (in a script, below
+        ``if __name__ == "__main__"``). The data set does not depend on it.
     overwrite
         Whether a data set that is there may be replaced.
     resume
@@ -109,9 +110,14 @@ def tile(
     """
     from geoseg.cluster.cluster import Cluster  # noqa: PLC0415
     from geoseg.patches.tile import tile as make  # noqa: PLC0415 — pixels cost imports
+    from geoseg.raster.provenance import SAME_PACKAGES  # noqa: PLC0415
 
     threads = options.get("workers")
-    with nullcontext() if cluster is None else Cluster.open(cluster, workers=threads) as others:
+    with (
+        nullcontext()
+        if cluster is None
+        else Cluster.open(cluster, workers=threads, packages=SAME_PACKAGES)
+    ) as others:
         return make(
             scenes,
             output,

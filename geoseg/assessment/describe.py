@@ -10,9 +10,11 @@ import json
 import math
 import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geoseg.assessment.describe_others import describe_other
 from geoseg.errors import InputError, ModelError, RasterReadError, without_secrets
 
 if TYPE_CHECKING:
@@ -24,13 +26,13 @@ _MOST_JSON_BYTES = 64 << 20
 
 
 def describe(source: str) -> Iterator[dict[str, Any] | InputError]:
-    """Describe what a path or an address holds.
+    """Describe what a path or an address holds, and when its file was last written.
 
     Parameters
     ----------
     source
         A raster (anything GDAL opens), a folder or pattern of rasters, a folder with a data set or
-        its ``dataset.json``, or a model file.
+        its ``dataset.json``, a model file, or polygons, scores or a STAC item that geoseg made.
 
     Yields
     ------
@@ -41,6 +43,28 @@ def describe(source: str) -> Iterator[dict[str, Any] | InputError]:
     InputError
         Nothing there that geoseg knows, or it is damaged.
     """
+    for found in _described(source):
+        if isinstance(found, dict):
+            found["written"] = _written(found)
+        yield found
+
+
+def _written(found: Mapping[str, Any]) -> str | None:
+    """Return the file's own date, to the second: outputs hold none, so that runs are the same."""
+    name = found["name"] if found["kind"] == "data set" else found.get("file")
+    files = [name] if name else found.get("files", [])
+    path = Path(files[0]) if len(files) == 1 else None
+    if path is not None and found["kind"] == "data set":
+        path /= _DATASET
+    try:
+        seconds = path.stat().st_mtime if path is not None else None
+        when = None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)
+    except (OSError, ValueError, OverflowError):
+        return None  # an address, or what GDAL knows of and no file system
+    return None if when is None else f"{when:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _described(source: str) -> Iterator[dict[str, Any] | InputError]:
     path = Path(source)
     if path.is_dir():
         if (path / _DATASET).is_file():
@@ -54,6 +78,8 @@ def describe(source: str) -> Iterator[dict[str, Any] | InputError]:
         yield describe_model(path)
     elif _is_dataset_json(path):
         yield describe_dataset(path.parent)
+    elif (other := describe_other(path)) is not None:
+        yield other
     else:
         yield from _describe_scenes(source)
 
@@ -165,16 +191,20 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
         "ignored_label_values": _counts(meta.get("ignored_label_values")),
         "scenes": [
             {key: scene.get(key) for key in ("name", "height", "width", "crs", "problems")}
-            for scene in meta.get("scenes", [])
+            for scene in _listed(meta.get("scenes"))
             if isinstance(scene, dict)
         ],
-        "problems": [p for p in meta.get("problems", []) if isinstance(p, dict)],
+        "problems": [p for p in _listed(meta.get("problems")) if isinstance(p, dict)],
         "seed": dataset.seed,
         "command": meta.get("command"),
         "versions": meta.get("versions"),
         "hash": dataset.hash(),
         **({} if dataset.colour is None else {"colour": dataset.colour.to_json()}),
     }
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _dataset_classes(dataset: PatchDataset) -> list[dict[str, Any]] | None:

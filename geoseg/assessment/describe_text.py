@@ -20,12 +20,27 @@ def text(found: Mapping[str, Any]) -> str:
     Files may come from anywhere, so what would command a terminal is replaced by "�".
     """
     blocks = {"data set": _dataset, "model": _model}
-    told = "\n".join(blocks.get(found["kind"], _scene)(found))
+    other = _scene if "grid" in found else _other
+    told = "\n".join(blocks.get(found["kind"], other)(found))
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in told)
 
 
 def _joined(*parts: str | None) -> str:
     return ", ".join(part for part in parts if part)
+
+
+def _date(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    written = found.get("written")
+    return [("written", written.replace("T", " ").replace("Z", " UTC"))] if written else []
+
+
+def _other(found: Mapping[str, Any]) -> list[str]:
+    rows = [(found["kind"], file_size(found["bytes"]))]
+    if found.get("classes"):
+        rows.append(("classes", _listed([str(item.get("name")) for item in found["classes"]])))
+    if any(found["made_by"].get(key) for key in ("command", "version")):
+        rows.append(("made by", _maker(found["made_by"])))
+    return [found["file"], *pairs([*rows, *_date(found)])]
 
 
 # -- scenes ---------------------------------------------------------------------------------------
@@ -51,6 +66,7 @@ def _scene(found: Mapping[str, Any]) -> list[str]:
     rows.append(("layout", _layout(found)))
     if found["made_by"]:
         rows.append(("made by", _maker(found["made_by"])))
+    rows += _date(found)
     seen = found["statistics"]
     looked = "" if seen["exact"] else f" (of {count(seen['pixels'])} px looked at)"
     rows.append(("invalid", f"{percent(found['nodata_share'])} of the pixels{looked}"))
@@ -218,7 +234,7 @@ def _dataset(found: Mapping[str, Any]) -> list[str]:
     if found["command"]:
         words = found["command"]
         rows.append(("made by", words if isinstance(words, str) else " ".join(map(str, words))))
-    rows.append(("hash", found["hash"]))
+    rows += [("hash", found["hash"]), *_date(found)]
     lines = [found["name"], *pairs(rows), ""]
     header = ["band", "min", "2 %", "50 %", "98 %", "max", "mean", "std"]
     cells = [
@@ -264,6 +280,7 @@ def _model(found: Mapping[str, Any]) -> list[str]:
         ("hash", found["hash"]),
     ]
     rows[-1:-1] = _colour(found)
+    rows += _date(found)
     if found.get("onnx"):
         rows.insert(-1, ("ONNX", _onnx(found["onnx"])))
     if found.get("combination"):

@@ -29,7 +29,8 @@ from geoseg.raster.unfinished import (
     LeftoverError,
     Unfinished,
     changed,
-    other_versions,
+    options_then_and_now,
+    or_versions,
     then_and_now,
 )
 
@@ -187,12 +188,10 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         told.append(then_and_now("grid", before, now))
     elif "classes" in other and "--classes" not in other:
         told.append("the raster's classes are not the same")
-    told += [then_and_now(name, before, now) for name in sorted(other) if name.startswith("--")]
+    told += options_then_and_now(before, now)
     if "zones" in other and "--zones" not in other:
         told.append("--zones: its polygons are not the same")
-    if other and not told:
-        told += other_versions(before.get("versions"), now.get("versions"))
-    return told
+    return or_versions(told, before, now)
 
 
 KIND = Kind(

@@ -19,18 +19,17 @@ from geoseg.assessment.classids import ClassIds
 from geoseg.assessment.keptpolygons import KIND, PolygonRun, remove_leftover
 from geoseg.assessment.polygonmaking import Making
 from geoseg.assessment.polygonsettings import Amount, VectoriseSettings
-from geoseg.assessment.zonetable import LAYER, ZoneAmount
+from geoseg.assessment.zonetable import LAYER, PURPOSE, ZoneAmount
 from geoseg.errors import BandError, GridError, OptionError, OutputError
-from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.legend import Legend, LegendClass
-from geoseg.raster.output import check_outputs, refuse_inputs
+from geoseg.raster.output import check_outputs, output_error, refuse_inputs
 from geoseg.raster.polygonlegend import classes_tag
 from geoseg.raster.polygons.files.beside import place_beside
 from geoseg.raster.polygons.files.layer import check_polygon_output
 from geoseg.raster.provenance import VERSIONS, option_words, provenance, versions
 from geoseg.raster.scene import Scene
 from geoseg.raster.unfinished import check_leftover
-from geoseg.raster.vector import read_tags
+from geoseg.raster.vector import fingerprint_polygons, read_tags
 
 __all__ = ["Amount", "VectoriseSettings", "Vectorised", "vectorise"]
 
@@ -126,7 +125,8 @@ def vectorise(
     scene = _open(source, target, settings, overwrite or resume)
     legend = Legend.of_raster(scene.paths[0])
     ids = ClassIds(str(source), legend, settings.classes)
-    tags = _tags(scene, settings) | classes_tag(ids.legend)
+    zones = settings.zones and fingerprint_polygons(settings.zones, purpose=PURPOSE)
+    tags = _tags(scene, settings, zones) | classes_tag(ids.legend)
     if resume and not overwrite:
         files = _outputs(target, settings)
         _refuse_others(files, tags)
@@ -136,7 +136,7 @@ def vectorise(
     with ExitStack() as stack:
         run = None
         if keep or resume:
-            plan = _plan(scene, settings, tags)
+            plan = _plan(scene, settings, zones, tags)
             run = stack.enter_context(PolygonRun(target, plan, resume=resume, overwrite=overwrite))
         making = Making(
             source=str(source),
@@ -148,7 +148,10 @@ def vectorise(
             workers=workers,
             progress=progress,
         )
-        made = making.make(target, overwrite=overwrite)
+        try:
+            made = making.make(target, overwrite=overwrite)
+        except OSError as error:
+            raise output_error(error, target) from error
         if run is not None:
             run.remove()
     notes = [*making.notes, *_notes_of_classes(source, legend, list(made.classes))]
@@ -241,10 +244,11 @@ def _whole(files: Iterable[Path], seconds: float) -> Vectorised:
     )
 
 
-def _plan(scene: Scene, settings: VectoriseSettings, tags: Mapping[str, str]) -> dict[str, Any]:
-    """Say what determines the polygons, to the bit."""
+def _plan(
+    scene: Scene, settings: VectoriseSettings, zones: str | None, tags: Mapping[str, str]
+) -> dict[str, Any]:
+    """Say what determines the polygons, to the bit; of zones, their digest."""
     grid = scene.grid
-    zones = settings.zones
     return {
         **{f"--{name}": value for name, value in settings.words().items()},
         "raster": scene.name,
@@ -252,21 +256,16 @@ def _plan(scene: Scene, settings: VectoriseSettings, tags: Mapping[str, str]) ->
         "grid": f"{grid.describe()}, from {grid.transform.c!r}, {grid.transform.f!r}",
         "transform": list(grid.transform)[:6],
         "classes": [text for name, text in sorted(tags.items()) if not name.startswith("GEOSEG_")],
-        "zones": None if zones is None else _zones_print(zones),
+        "zones": zones,
         "versions": versions(),
         "tags": dict(tags),
     }
 
 
-def _zones_print(zones: str) -> str:
-    path = zones.partition("|layername=")[0]
-    return fingerprint_files([path]) if Path(path).is_file() else ""
-
-
-def _tags(scene: Scene, settings: VectoriseSettings) -> dict[str, str]:
+def _tags(scene: Scene, settings: VectoriseSettings, zones: str | None) -> dict[str, str]:
     options = settings.words()
     command = ["geoseg", "vectorise", *scene.paths, *option_words(options)]
     inputs = {scene.name: scene.fingerprint()}
-    if settings.zones is not None:
-        inputs[settings.zones.partition("|layername=")[0]] = _zones_print(settings.zones)
+    if settings.zones is not None and zones is not None:
+        inputs[settings.zones.partition("|layername=")[0]] = zones
     return provenance(command, inputs, options=options)

@@ -28,7 +28,8 @@ from geoseg.raster.zones import Zones, whole_areas
 
 LAYER = "zones"
 """What the layer of zones is called."""
-_PURPOSE = Purpose(name="the area by zone", hint="zones are a file of polygons")
+PURPOSE = Purpose(name="the area by zone", hint="zones are a file of polygons")
+"""For the words of errors."""
 AtRow = Callable[[int, Callable[[], dict[str, NDArray[Any]]]], None]
 """Called where zones are measured down to a row, with what says what they hold so far."""
 _RESERVED = ("fid", "geom", "geometry", "ogc_fid")
@@ -66,7 +67,7 @@ class ZoneFile:
         VectorError
             They cannot be read, have no such attribute, or have no place on the raster.
         """
-        features = read_features(source, purpose=_PURPOSE, fields=True)
+        features = read_features(source, purpose=PURPOSE, fields=True)
         if field is None:
             names: list[Any] = [int(number) for number in features.numbers]
         elif field in features.columns:

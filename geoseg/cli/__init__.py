@@ -11,8 +11,10 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -20,7 +22,7 @@ import click
 
 from geoseg import __version__
 from geoseg.cli.options import common_options, debugging
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, on_one_line, without_secrets
 
 _COMMANDS = (
     "info",
@@ -103,8 +105,69 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signum, _leave)
+    raise KeyboardInterrupt
+
+
+def _ask_again(lost: sys.UnraisableHookArgs) -> None:
+    """Send a signal once more that came where Python can raise nothing, as in compilers' callbacks.
+
+    It would be forgotten, and what it raised be printed.
+    """
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        number = int(signal.SIGINT)
+        signal.signal(number, _interrupt)
+    elif isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int):
+        number = lost.exc_value.code - 128
+    else:
+        sys.__unraisablehook__(lost)
+        return
+    again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    """End at once: who presses Ctrl-C again does not want to wait for threads to come back."""
+    with suppress(OSError):
+        os.write(2, b"\nInterrupted again; it ended at once.\n")
+    if "geoseg.raster.output" in sys.modules:
+        sys.modules["geoseg.raster.output"].remove_temporary()
+    os._exit(128 + signum)
+
+
+def _have_streams() -> None:
+    """Put nothing in the place of streams that were closed before: else a file takes their place.
+
+    It would then get what a library has to say to the terminal.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            # Of the interpreter as long as it lives.
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115
+
+
+def _take_signals() -> None:
+    """Have a killed run clean up behind itself like an interrupted one."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has not both
+        # What is ignored stays so: nohup asks for that.
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _terminate)
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    sys.unraisablehook = _ask_again
+
+
 def _fail(message: str) -> None:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    text = on_one_line(without_secrets(" ".join(message.split())))
+    click.echo(f"Error: {text}", err=True)
     if debugging():
         traceback.print_exc()
 
@@ -122,9 +185,8 @@ def main(args: Sequence[str] | None = None) -> None:
     Status 0 done, 1 failed, 2 wrong usage, 130 interrupted. A failure is one line on standard
     error; its traceback is printed with ``--debug`` alone.
     """
-    if hasattr(signal, "SIGTERM"):
-        # A killed run cleans up behind itself like an interrupted one.
-        signal.signal(signal.SIGTERM, _terminate)
+    _have_streams()
+    _take_signals()
     sys.exit(_run(args))
 
 
@@ -149,7 +211,9 @@ def _run(args: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except MemoryError:
-        _fail("out of memory; use a smaller --tile or fewer --workers, or close other programs")
+        _fail(
+            "out of memory; use fewer --workers, smaller tiles or batches, or close other programs"
+        )
         return 1
     except OSError as error:
         full = error.errno == errno.ENOSPC
@@ -160,6 +224,13 @@ def _run(args: Sequence[str] | None) -> int:
         )
         where = f" {error.filename}" if error.filename else ""
         _fail(f"{error.strerror or error}{where}; {advice}")
+        return 1
+    except UnicodeEncodeError as error:
+        odd = str(error.object)[error.start : error.end].encode("unicode_escape").decode()
+        _fail(
+            f"a name or path holds what is no text here ({odd}); rename it, or work in a locale of"
+            " UTF-8 (LC_ALL=C.UTF-8)"
+        )
         return 1
     except Exception as error:
         _fail(

@@ -26,11 +26,20 @@ def cluster_option(function: F) -> F:
 
 
 def opened_cluster(
-    address: str | None, workers: int | None, *, packages: Sequence[str] = ("numpy", "rasterio")
+    address: str | None, workers: int | None, *, packages: Sequence[str] | None = None
 ) -> AbstractContextManager[Cluster | None]:
-    """Reach the workers, if any were asked for; see `geoseg.cluster.cluster.Cluster.open`."""
+    """Reach the workers, if any were asked for; see `geoseg.cluster.cluster.Cluster.open`.
+
+    Parameters
+    ----------
+    address, workers
+        As the user gave them.
+    packages
+        What must be of the same release there, by default what reads, computes and writes pixels.
+    """
     if address is None:
         return nullcontext()
     from geoseg.cluster.cluster import Cluster  # noqa: PLC0415 — a cluster was asked for
+    from geoseg.raster.provenance import SAME_PACKAGES  # noqa: PLC0415 — likewise
 
-    return Cluster.open(address, workers=workers, packages=packages)
+    return Cluster.open(address, workers=workers, packages=packages or SAME_PACKAGES)

@@ -54,7 +54,8 @@ def run_on_cards(cards: Sequence[int], words: Sequence[str]) -> int:
     from geoseg.models.device import resolve_device  # noqa: PLC0415 — imports torch
 
     for card in cards:
-        resolve_device(f"cuda:{card}")  # said once, here, and not by each process
+        # Said once, here, and not by each process.
+        resolve_device(f"cuda:{card}", typed=f"cuda:{','.join(map(str, cards))}")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     named = visible.split(",") if visible else [str(n) for n in range(max(cards) + 1)]
     environment = {

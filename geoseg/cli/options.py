@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 import click
 
 from geoseg.cli.sent import send, spoken, with_sending
-from geoseg.errors import without_secrets
+from geoseg.errors import harmless, without_secrets
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+TRUST = "GEOSEG_TRUST"
+"""See `geoseg.raster.trust`, which is not imported here for its time."""
 _LEVEL = "geoseg.verbosity"
 _DEBUG = {"on": False}
 
@@ -26,6 +28,16 @@ def _meta(ctx: click.Context) -> dict[str, Any]:
 def _set_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value:
         _DEBUG["on"] = True
+
+
+def _set_trust(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        # Where processes that this one starts find it as well.
+        before = os.environ.get(TRUST)
+        os.environ[TRUST] = "1"
+        ctx.call_on_close(
+            lambda: os.environ.pop(TRUST) if before is None else os.environ.update({TRUST: before})
+        )
 
 
 def _set_level(step: int) -> Callable[[click.Context, click.Parameter, bool], None]:
@@ -48,9 +60,16 @@ def verbosity() -> int:
 
 
 def common_options(function: F) -> F:
-    """Add ``-v``, ``-q`` and ``--debug``, which every command has; outputs may be sent far away."""
+    """Add ``-v``, ``-q``, ``--debug`` and ``--trust``, which every command has; send outputs."""
     function = with_sending(note)(function)
     for option in (
+        click.option(
+            "--trust",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_trust,
+            help="Let rasters, catalogs and recipes from elsewhere lead to files of this machine.",
+        ),
         click.option(
             "--debug",
             is_flag=True,
@@ -318,5 +337,5 @@ def emit(summary: Mapping[str, Any], text: str, *, as_json: bool) -> None:
 
 
 def shown(text: str) -> str:
-    """Name outputs by where they go, and addresses without what nobody else may see."""
-    return without_secrets(spoken(text))
+    """Name outputs by where they go, addresses without secrets, and steer no terminal."""
+    return harmless(without_secrets(spoken(text)))

@@ -13,6 +13,7 @@ from geoseg.cli.cluster_option import opened_cluster
 from geoseg.cli.options import emit, note
 from geoseg.cli.predict_given import Given
 from geoseg.cli.progress import progress
+from geoseg.cli.sent import sends
 from geoseg.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
 
     Leaves with status 1 where one failed.
     """
-    from geoseg.inference.engines import SAME_PACKAGES  # noqa: PLC0415
+    from geoseg.inference.engines import same_packages  # noqa: PLC0415
     from geoseg.inference.many import check_many, outputs_of, predict_many  # noqa: PLC0415
 
     scenes, problems = _scenes(sources, given)
@@ -41,7 +42,9 @@ def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
     total = sum(scene.grid.height * scene.grid.width for scene in scenes)
     try:
         with (
-            opened_cluster(given.cluster, given.cluster_workers, packages=SAME_PACKAGES) as cluster,
+            opened_cluster(
+                given.cluster, given.cluster_workers, packages=same_packages(bundles)
+            ) as cluster,
             progress(total, "predict") as bar,
         ):
             predict_many(
@@ -54,6 +57,7 @@ def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
                 device=given.device,
                 workers=given.workers,
                 cluster=cluster,
+                by_scene=not sends(),
                 overwrite=given.overwrite,
                 resume=given.resume,
                 progress=bar.update,

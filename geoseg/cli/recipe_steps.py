@@ -26,7 +26,7 @@ OUTPUTS: dict[str, frozenset[str]] = {
     "evaluate": frozenset({"errors"}),
 }
 """Options that name files to write, besides ``--output``."""
-_OURS = ("output", "overwrite", "resume", "json", "help")
+_OURS = ("output", "overwrite", "resume", "json", "help", "trust")
 """Options that a step does not give."""
 _NOT_IN_RECIPES = ("run", "demo", "info")
 
@@ -34,7 +34,7 @@ _NOT_IN_RECIPES = ("run", "demo", "info")
 class CommandsOfClick:
     """The commands of the command line, for `geoseg.recipe.running`."""
 
-    neutral: Collection[str] = ("workers", "jobs", "quiet", "verbose", "debug")
+    neutral: Collection[str] = ("workers", "jobs", "quiet", "verbose", "debug", "trust")
     """Options that decide nothing about a result."""
 
     def __init__(self, ctx: click.Context, *, quiet_results: bool) -> None:

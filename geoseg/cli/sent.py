@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from geoseg.errors import OutputError
@@ -19,6 +22,8 @@ _OUTPUTS = (
 )
 """Parameters of commands that name files or folders to write."""
 _SCHEMES = ("s3://", "gs://", "az://")
+_LIKE_AN_ADDRESS = re.compile(r"[a-z][a-z0-9]+:/", re.IGNORECASE)
+"""What is left of an address that was taken for a path."""
 _AT_WORK: list[Sending] = []
 """What runs in this process send, the innermost last."""
 
@@ -46,8 +51,16 @@ def with_sending(say: Callable[[str], None]) -> Callable[[F], F]:
                     raise OutputError(
                         f"{value}: outputs are written to files, or to s3://, gs:// or az://"
                     )
+            for value in (options.get(name) for name in _OUTPUTS):
+                if isinstance(value, Path) and _LIKE_AN_ADDRESS.match(str(value)):
+                    raise OutputError(f"{value}: this command writes to a folder of this machine")
             if not wanted:
                 return function(*args, **options)
+            if os.environ.get("WORLD_SIZE", "1") != "1":
+                raise OutputError(
+                    f"{next(iter(wanted.values()))}: several processes that work together write to"
+                    " files that all of them see; put them there afterwards"
+                )
             from geoseg.raster.sending import Sending, sending  # noqa: PLC0415 — pixels
 
             rest = {name: value for name, value in options.items() if name not in wanted}
@@ -55,7 +68,7 @@ def with_sending(say: Callable[[str], None]) -> Callable[[F], F]:
                 list(dict.fromkeys(wanted.values())),
                 inputs=list(_texts(rest)),
                 overwrite=bool(options.get("overwrite")),
-                resume=bool(options.get("resume")),
+                resume=options.get("resume"),
                 say=say,
             )
             _AT_WORK.append(outputs)
@@ -75,6 +88,11 @@ def send() -> None:
     """Send what the command at work has made, before it says that all is done."""
     if _AT_WORK:
         _AT_WORK[-1].send()
+
+
+def sends() -> bool:
+    """Tell whether the command at work makes its outputs in places that other machines lack."""
+    return bool(_AT_WORK)
 
 
 def spoken(text: str) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from geoseg.cli.options import note
-from geoseg.errors import GeosegError
+
+if TYPE_CHECKING:
+    from geoseg.raster.unfinished import Kind
 
 STEP = "geoseg.step"
 """Where a command's context says that it runs as a step of a recipe."""
@@ -21,96 +24,47 @@ def way_on(said: str) -> str:
     return "" if ctx is not None and STEP in ctx.meta else said
 
 
-@contextmanager
-def stopped_in_words(output: str | Path, height: int) -> Iterator[None]:
+def stopped_in_words(output: str | Path, height: int) -> AbstractContextManager[None]:
     """Say what is kept of a map of so many rows, where the block is left before it is made."""
-    from geoseg.inference.unfinished import LeftoverError, kept_rows  # noqa: PLC0415 — pixels
-    from geoseg.raster.kept import kept_folder_of  # noqa: PLC0415
+    from geoseg.inference.unfinished import PREDICTION  # noqa: PLC0415 — pixels
 
-    def kept() -> str | None:
-        rows = kept_rows(output)
-        if rows == 0:
-            return None
-        return (
-            f"{kept_folder_of(output)} keeps {rows:,} of {height:,} rows"
-            f"{way_on('; --resume goes on from there')}"
-        )
-
-    with _in_words(kept, LeftoverError):
-        yield
+    return _stopped(output, PREDICTION, lambda rows: f"{rows:,} of {height:,} rows")
 
 
-@contextmanager
-def stopped_composite(output: str | Path, height: int, width: int) -> Iterator[None]:
+def stopped_composite(output: str | Path, height: int, width: int) -> AbstractContextManager[None]:
     """Say what is kept of a composite of this size, where the block is left before it is made."""
+    from geoseg.compositing.plan import COMPOSITE  # noqa: PLC0415 — pixels
 
-    def kept() -> str | None:
-        from geoseg.compositing.plan import COMPOSITE  # noqa: PLC0415 — pixels
-        from geoseg.raster.kept import kept_folder_of  # noqa: PLC0415
-        from geoseg.raster.unfinished import finished_parts  # noqa: PLC0415
-
-        pixels = finished_parts(output, COMPOSITE)
-        if pixels == 0:
-            return None
-        return (
-            f"{kept_folder_of(output)} keeps {pixels // width:,} of {height:,} rows"
-            f"{way_on('; --resume goes on from there')}"
-        )
-
-    from geoseg.raster.unfinished import LeftoverError  # noqa: PLC0415
-
-    with _in_words(kept, LeftoverError):
-        yield
+    return _stopped(output, COMPOSITE, lambda n: f"{n // width:,} of {height:,} rows")
 
 
-@contextmanager
-def stopped_polygons(output: str | Path) -> Iterator[None]:
+def stopped_polygons(output: str | Path) -> AbstractContextManager[None]:
     """Say what is kept of a file of polygons, where the block is left before it is made."""
+    from geoseg.assessment.keptpolygons import KIND  # noqa: PLC0415 — pixels
 
-    def kept() -> str | None:
-        from geoseg.assessment.keptpolygons import KIND  # noqa: PLC0415 — pixels
-        from geoseg.raster.kept import kept_folder_of  # noqa: PLC0415
-        from geoseg.raster.unfinished import finished_parts  # noqa: PLC0415
-
-        if not finished_parts(output, KIND):
-            return None
-        return (
-            f"{kept_folder_of(output)} keeps what is finished"
-            f"{way_on('; --resume goes on from there')}"
-        )
-
-    from geoseg.raster.unfinished import LeftoverError  # noqa: PLC0415
-
-    with _in_words(kept, LeftoverError):
-        yield
+    return _stopped(output, KIND, lambda _: "what is finished")
 
 
-@contextmanager
-def stopped_patches(output: str | Path) -> Iterator[None]:
+def stopped_patches(output: str | Path) -> AbstractContextManager[None]:
     """Say what is kept of a data set of patches, where the block is left before it is made."""
+    from geoseg.patches.unfinished import KIND  # noqa: PLC0415 — pixels
 
-    def kept() -> str | None:
-        from geoseg.patches.unfinished import KIND  # noqa: PLC0415 — pixels
-        from geoseg.raster.kept import kept_folder_of  # noqa: PLC0415
-        from geoseg.raster.unfinished import finished_parts  # noqa: PLC0415
-
-        patches = finished_parts(output, KIND)
-        if patches == 0:
-            return None
-        return (
-            f"{kept_folder_of(output)} keeps what {patches:,} patches came to"
-            f"{way_on('; --resume goes on from there')}"
-        )
-
-    from geoseg.raster.unfinished import LeftoverError  # noqa: PLC0415
-
-    with _in_words(kept, LeftoverError):
-        yield
+    return _stopped(output, KIND, lambda patches: f"what {patches:,} patches came to")
 
 
 @contextmanager
-def _in_words(kept: Callable[[], str | None], refusal: type[GeosegError]) -> Iterator[None]:
+def _stopped(output: str | Path, kind: Kind, finished: Callable[[int], str]) -> Iterator[None]:
     """Say what is kept, if anything, where the block is left by an error or by Ctrl-C."""
+    from geoseg.raster.kept import kept_folder_of  # noqa: PLC0415 — pixels
+    from geoseg.raster.unfinished import LeftoverError, finished_parts  # noqa: PLC0415
+
+    def kept() -> str | None:
+        number = finished_parts(output, kind)
+        if number == 0:
+            return None
+        more = way_on("; --resume goes on from there")
+        return f"{kept_folder_of(output)} keeps {finished(number)}{more}"
+
     try:
         yield
     except KeyboardInterrupt:
@@ -119,9 +73,9 @@ def _in_words(kept: Callable[[], str | None], refusal: type[GeosegError]) -> Ite
             raise
         click.echo(f"\nInterrupted; {told}.", err=True)
         raise click.exceptions.Exit(130) from None
-    except (GeosegError, SystemExit) as error:
+    except (Exception, SystemExit) as error:
         told = kept()
         # What refuses to go on has its own words for what is there.
-        if told is not None and not isinstance(error, refusal):
+        if told is not None and not isinstance(error, LeftoverError):
             note(f"Note: {told}.")
         raise

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from geoseg.cli.options import detail, note
+import click
+
+from geoseg.cli.options import detail, note, verbosity
 
 if TYPE_CHECKING:
     from geoseg.training.outputs import Fitted
@@ -60,9 +62,10 @@ class Talk:
             f"  mIoU {record.val_miou:.4f}"
         )
         # A bar may stand on the line.
-        clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+        if sys.stderr.isatty() and verbosity() >= 0:
+            click.echo("\r\x1b[K", nl=False, err=True)
         note(
-            f"{clear}epoch {record.epoch}/{self._epochs}  loss {record.train_loss:.4f}"
+            f"epoch {record.epoch}/{self._epochs}  loss {record.train_loss:.4f}"
             f"  accuracy {record.train_accuracy:.4f}{validated}"
             f"  {each:.1f} s each, {duration((self._epochs - record.epoch) * each)} left"
         )

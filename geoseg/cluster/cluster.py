@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import pickle
-import time
 import uuid
 import warnings
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from geoseg.cluster.asking import Asking
 from geoseg.cluster.quiet import quiet_log
-from geoseg.cluster.trouble import InWords
-from geoseg.errors import ClusterError, OptionError
+from geoseg.cluster.reached import PATIENCE_SECONDS, Reached, reach
+from geoseg.cluster.releases import ALWAYS, releases
+from geoseg.errors import OptionError
 
 if TYPE_CHECKING:
     from geoseg.cluster.worker import Kept
@@ -27,23 +26,8 @@ Result = TypeVar("Result")
 LOCAL = "local"
 """The address of workers of our own."""
 
-PATIENCE_SECONDS = 60.0
-"""How long a cluster may be without a worker."""
-_CONNECT_SECONDS = 20.0
-_LOOK_SECONDS = 1.0
-_ATTEMPTS = 3
-"""How often an item is given to dask, which itself gives it to some workers before it gives up."""
-
-
-@dataclass
-class _Asked:
-    """An item under way."""
-
-    item: Any
-    future: Any
-    """None when its answer is here."""
-    attempts: int = 1
-    answer: Any = None
+WAITING_BYTES = 1 << 30
+"""What results that wait here for earlier ones may take."""
 
 
 class Cluster:
@@ -55,10 +39,13 @@ class Cluster:
         As the user gave it.
     """
 
-    def __init__(self, address: str, client: Any, workers: int | None, stack: ExitStack) -> None:
-        self.address = address
-        self._client = client
+    def __init__(
+        self, reached: Reached, workers: int | None, packages: tuple[str, ...], stack: ExitStack
+    ) -> None:
+        self.address = reached.address
+        self._reached = reached
         self._workers = workers
+        self._packages = packages
         self._stack = stack
 
     @classmethod
@@ -85,7 +72,8 @@ class Cluster:
             How many ``local`` starts; by default so many that each has at most four threads, and
             two at least.
         packages
-            Names of packages whose release must be the same everywhere, besides geoseg and Python.
+            What must be of the same release everywhere, besides geoseg and Python; see
+            `geoseg.cluster.releases.releases`.
         patience
             Seconds that may pass without a single worker.
 
@@ -102,33 +90,27 @@ class Cluster:
                 " local"
             )
         try:
-            from geoseg.cluster import local  # noqa: PLC0415 — imports dask
+            from geoseg.cluster import local, tidying  # noqa: PLC0415 — dask is imported
         except ImportError as error:
             raise OptionError(
                 "--cluster needs dask.distributed: pip install 'geoseg[cluster]'"
             ) from error
         with ExitStack() as stack:
             stack.enter_context(quiet_log())
-            if address == LOCAL:
+            where, refill, is_local = address, None, address == LOCAL
+            if is_local:
                 processes, workers = local.shared_out(workers, processes)
-                try:
-                    where, refill = stack.enter_context(local.local_workers(processes))
-                except (OSError, RuntimeError) as error:
-                    raise ClusterError(f"no workers could be started here: {error}") from error
-            else:
-                where, processes, refill = address, 1, None
-            client = _reach(where)
-            stack.callback(_leave, client)
-            cluster = cls(address, client, workers, stack)
-            cluster._wait_for_workers(processes, patience)
-            cluster._check_releases(packages)
-            cluster._patience, cluster._refill, cluster._processes = patience, refill, processes
-            cluster._stack = stack.pop_all()
-            return cluster
-
-    _patience = PATIENCE_SECONDS
-    _processes = 1
-    _refill: Callable[[], None] | None = None
+                where, refill = stack.enter_context(local.local_workers(processes))
+            reached = reach(
+                address, where, named="the cluster" if is_local else f"the cluster at {address}"
+            )
+            stack.callback(reached.leave)
+            reached.patience, reached.refill, reached.processes = patience, refill, processes or 1
+            if not is_local:
+                reached.teach(tidying.Tidying())
+            reached.wait_for_workers()
+            reached.check_releases(packages)
+            return cls(reached, workers, (*ALWAYS, *packages), stack.pop_all())
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +131,7 @@ class Cluster:
     @property
     def slots(self) -> int:
         """How many items the workers that are there compute at a time; 0 if none is."""
-        return sum(self._threads().values())
+        return sum(self._reached.threads().values())
 
     @property
     def at_once(self) -> int:
@@ -162,18 +144,18 @@ class Cluster:
         What is given back stands for the value: sent along, as a part of what tasks share, it
         costs nothing, and its `get` gives tasks the one object that there is in their process.
         """
-        from geoseg.cluster import worker  # noqa: PLC0415 — imports dask
+        from geoseg.cluster import tidying, worker  # noqa: PLC0415 — dask is imported
 
-        kept = worker.Kept[Value](f"geoseg-{uuid.uuid4().hex}", self._workers)
-        with self._trouble_in_words():
-            content = pickle.dumps(value)
-            self._client.register_plugin(worker.Shared(kept.name, content))
+        client = self._reached.client
+        name = f"{tidying.PREFIX}{uuid.uuid4().hex}@{client.id}"
+        kept = worker.Kept[Value](name, self._workers)
+        with self._reached.in_words():
+            client.register_plugin(worker.Shared(name, pickle.dumps(value)))
         return kept
 
     def let_go(self, kept: Kept[Any]) -> None:
         """Have the workers forget a value."""
-        with suppress(Exception):  # they may be gone, and it with them
-            self._client.unregister_worker_plugin(kept.name)
+        self._reached.forget(kept.name)
 
     def ordered(
         self,
@@ -182,6 +164,7 @@ class Cluster:
         items: Iterable[Item],
         *,
         ahead: int | None = None,
+        result_bytes: int = 0,
     ) -> Generator[Result, None, None]:
         """Compute items at the workers and give the results in the order of the items.
 
@@ -202,6 +185,10 @@ class Cluster:
         ahead
             How many items may be under way or wait for earlier ones; by default twice as many as
             are computed at a time.
+        result_bytes
+            About how large a result is. Where they are large, fewer are ahead, one more than are
+            computed at a time at least, and they wait at their workers: those that wait here take
+            `WAITING_BYTES` at most, or are one.
 
         Raises
         ------
@@ -212,134 +199,36 @@ class Cluster:
         """
         from geoseg.cluster import worker  # noqa: PLC0415 — imports dask
 
-        kept = self.keep(shared)
+        kept, ours = self.keep(shared), releases(self._packages)
+        reached = self._reached
 
-        def ask(item: Item) -> Any:
+        def submit(item: Item, workers: Sequence[str] | None) -> Any:
             call = pickle.dumps((task, item))
-            with self._trouble_in_words(), warnings.catch_warnings():
+            with reached.in_words(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # about the size of an item
-                return self._client.submit(worker.answer, kept, call, worker.release(), pure=False)
+                return reached.client.submit(
+                    worker.answer,
+                    kept,
+                    call,
+                    ours,
+                    pure=False,
+                    workers=workers,
+                    # Rather one of them; whoever there is when they are gone.
+                    allow_other_workers=workers is not None,
+                )
+
+        room = max(1, WAITING_BYTES // max(1, result_bytes))
+
+        def most() -> int:
+            at_once = self.at_once
+            return ahead if ahead is not None else max(at_once + 1, min(2 * at_once, room))
 
         try:
-            with closing(self._in_order(iter(items), ask, ahead)) as results:
-                yield from results
+            with closing(Asking(reached, submit, room).in_order(iter(items), most)) as answers:
+                for answer in answers:
+                    yield _value(answer)
         finally:
             self.let_go(kept)
-
-    def _in_order(
-        self, items: Iterator[Any], ask: Callable[[Any], Any], ahead: int | None
-    ) -> Generator[Any, None, None]:
-        asked: deque[_Asked] = deque()
-        more = True
-        try:
-            while True:
-                most = ahead if ahead is not None else 2 * self.at_once
-                while more and len(asked) < max(1, most):
-                    try:
-                        item = next(items)
-                    except StopIteration:
-                        more = False
-                    else:
-                        asked.append(_Asked(item, ask(item)))
-                if not asked:
-                    return
-                self._collect(asked, ask)
-                while asked and asked[0].future is None:
-                    yield _value(asked.popleft().answer)
-        finally:
-            futures = [one.future for one in asked if one.future is not None]
-            if futures:
-                with suppress(Exception):
-                    self._client.cancel(futures)
-
-    def _collect(self, asked: Iterable[_Asked], ask: Callable[[Any], Any]) -> None:
-        """Wait until the first item is through, and take in whatever else is by then."""
-        dask = _dask()
-        alone_since: float | None = None
-        first, *_ = asked
-        while first.future is not None:
-            running = [one.future for one in asked if one.future is not None]
-            with (
-                suppress(TimeoutError),
-                self._trouble_in_words(),
-                self._client.as_current(),
-            ):
-                dask.wait(running, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
-            through = [one for one in asked if one.future is not None and one.future.done()]
-            for one in through:
-                self._take(one, ask)
-            slots = self.slots
-            if slots < self._processes and self._refill is not None:
-                self._refill()
-            if through or slots:
-                alone_since = None
-                continue
-            alone_since = alone_since or time.monotonic()
-            if time.monotonic() - alone_since > self._patience:
-                raise ClusterError(
-                    f"{self._named} has had no worker for {self._patience:.0f} s: start some"
-                    " (dask worker), and begin again"
-                )
-
-    def _take(self, one: _Asked, ask: Callable[[Any], Any]) -> None:
-        """Take in the answer of an item that is through."""
-        if one.future is None:
-            return
-        try:
-            with self._trouble_in_words():
-                found = one.future.result(timeout=self._patience)
-        except _dask().KilledWorker as error:
-            if one.attempts == _ATTEMPTS:
-                raise ClusterError(
-                    f"{one.item}: every worker that computes it is killed, the last one was"
-                    f" {error.last_worker.address}; it may need more memory than they have (see"
-                    " the workers' own logs)"
-                ) from None
-            one.future, one.attempts = ask(one.item), one.attempts + 1
-            return
-        one.answer, one.future = found, None
-
-    @property
-    def _named(self) -> str:
-        return "the cluster" if self.address == LOCAL else f"the cluster at {self.address}"
-
-    def _threads(self) -> dict[str, int]:
-        with self._trouble_in_words():
-            found: dict[str, int] = dict(self._client.nthreads())
-        return found
-
-    def _trouble_in_words(self) -> InWords:
-        return InWords(self._named)
-
-    def _wait_for_workers(self, number: int, patience: float) -> None:
-        try:
-            with self._trouble_in_words():
-                self._client.wait_for_workers(number, timeout=patience)
-        except TimeoutError:
-            raise ClusterError(
-                f"no worker joined {self._named} within {patience:.0f} s: start some (dask worker"
-                f" {self.address})"
-            ) from None
-
-    def _check_releases(self, packages: Sequence[str]) -> None:
-        """Refuse workers of other releases than ours."""
-        wanted = ("geoseg", "distributed", *packages)
-        with self._trouble_in_words():
-            found = self._client.get_versions(packages=list(wanted))
-        ours = found["client"]["packages"]
-        for address, theirs in found["workers"].items():
-            there = theirs["packages"] if isinstance(theirs, dict) else {}
-            told = [
-                f"{name} {there.get(name) or 'not at all'}, here {ours[name]}"
-                for name in wanted
-                if there.get(name) != ours[name]
-            ]
-            if _python(there) != _python(ours):
-                told.insert(0, f"Python {_python(there)}, here {_python(ours)}")
-            if told:
-                raise ClusterError(
-                    f"the worker {address} has {'; '.join(told)}: install the same there"
-                )
 
 
 def _value(answer: Any) -> Any:
@@ -348,35 +237,3 @@ def _value(answer: Any) -> Any:
         answer.error.add_note(answer.trace)
         raise answer.error
     return answer.value
-
-
-def _dask() -> Any:
-    """Return dask.distributed, which is imported when it is needed."""
-    import distributed  # noqa: PLC0415
-
-    return distributed
-
-
-def _reach(address: str) -> Any:
-    """Connect to a scheduler."""
-    try:
-        with warnings.catch_warnings():
-            # Other releases are told in our own words.
-            warnings.simplefilter("ignore")
-            return _dask().Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise ClusterError(
-            f"no dask scheduler answers at {address}: start one (dask scheduler), and check the"
-            f" address ({why})"
-        ) from error
-
-
-def _leave(client: Any) -> None:
-    with suppress(Exception):
-        client.close(timeout=5)
-
-
-def _python(packages: dict[str, Any]) -> str:
-    """Return the release of Python without its last number."""
-    return ".".join(str(packages.get("python", "?")).split(".")[:2])

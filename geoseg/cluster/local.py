@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from tempfile import TemporaryDirectory
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Any, BinaryIO
 
 import dask
 from distributed import LocalCluster
 
 from geoseg.cluster.quiet import LOGS
+from geoseg.errors import ClusterError
 
 THREADS_A_PROCESS = 4
 """Beyond this many threads, Python's lock costs more than another process."""
 _ATTEMPTS, _PAUSE_SECONDS, _END_SECONDS = 5, 1.0, 20
 _LOST_SECONDS = 10
+_PREFIX, _LOCK = "geoseg-cluster-", "lock"
+_NEW_SECONDS = 60
+"""A folder that is younger may not have its lock yet."""
+_UNGUARDED = "unguarded"
+"""A file that workers leave in their folder if they run the script that starts them."""
+_FOLDER = "GEOSEG_CLUSTER_FOLDER"
+"""Tells workers their folder."""
 
 
 def shared_out(threads: int | None, processes: int | None = None) -> tuple[int, int]:
@@ -49,9 +61,19 @@ def local_workers(processes: int) -> Iterator[tuple[str, Callable[[], None]]]:
 
     Yields the scheduler's address, and a function to be called now and then while workers are
     missing. Those that are killed are started again.
+
+    Raises
+    ------
+    ClusterError
+        They could not be started.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # This process is to be a worker, and imports the script that started it.
+        with suppress(KeyError, OSError):
+            (Path(os.environ[_FOLDER]) / _UNGUARDED).touch()
+        os._exit(1)
     with (
-        TemporaryDirectory(prefix="geoseg-cluster-", ignore_cleanup_errors=True) as folder,
+        _folder() as folder,
         dask.config.set(
             {
                 "logging": dict.fromkeys(LOGS, "critical"),
@@ -59,10 +81,11 @@ def local_workers(processes: int) -> Iterator[tuple[str, Callable[[], None]]]:
                 "distributed.deploy.lost-worker-timeout": f"{_LOST_SECONDS}s",
                 "temporary-directory": folder,
                 "distributed.worker.preload": ["geoseg.cluster.quiet"],
+                f"distributed.nanny.pre-spawn-environ.{_FOLDER}": folder,
             }
         ),
         _ended(
-            LocalCluster,
+            lambda **options: _started(folder, **options),
             n_workers=processes,
             threads_per_worker=1,
             processes=True,
@@ -74,6 +97,59 @@ def local_workers(processes: int) -> Iterator[tuple[str, Callable[[], None]]]:
         ) as cluster,
     ):
         yield str(cluster.scheduler_address), lambda: cluster.scale(processes)
+
+
+def _started(folder: str, **options: Any) -> Any:
+    """Start workers."""
+    start: Any = LocalCluster
+    try:
+        return start(**options)
+    except (OSError, RuntimeError) as error:
+        if (Path(folder) / _UNGUARDED).exists():
+            raise ClusterError(
+                "no workers could be started here: each of them runs this script from its top; put"
+                ' what it does below  if __name__ == "__main__":'
+            ) from None
+        raise ClusterError(f"no workers could be started here: {error}") from error
+
+
+@contextmanager
+def _folder() -> Iterator[str]:
+    """Give workers a folder, removed on leaving; also those of commands that were killed."""
+    _remove_abandoned()
+    with (
+        TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder,
+        _lock(Path(folder) / _LOCK, "wb"),
+    ):
+        yield folder
+
+
+def _remove_abandoned() -> None:
+    """Remove folders of our own that no living process holds."""
+    for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        # It is in use, of somebody else, or removed at the same moment.
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime < _NEW_SECONDS:
+                continue
+            _lock(folder / _LOCK, "r+b").close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(path: Path, mode: str) -> BinaryIO:
+    """Open a file and hold it locked until it is closed, be it by the end of the process.
+
+    Windows needs no lock: there, nobody can remove a file that another has open.
+    """
+    file: BinaryIO = path.open(mode)  # type: ignore[assignment]
+    if sys.platform != "win32":
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise
+    return file
 
 
 @contextmanager

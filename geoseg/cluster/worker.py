@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pickle
 import socket
-import sys
 import traceback
 from dataclasses import dataclass, field
 from threading import Lock, local
@@ -17,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from geoseg import __version__
+from geoseg.cluster.releases import differences, releases
 from geoseg.errors import ClusterError
 
 Value = TypeVar("Value")
@@ -107,12 +106,7 @@ class Answer:
     """Where, as text."""
 
 
-def release() -> str:
-    """Say which geoseg and Python this is: both ends must be of the same."""
-    return f"geoseg {__version__} with Python {sys.version_info[0]}.{sys.version_info[1]}"
-
-
-def answer(kept: Kept[Any], call: bytes, client: str) -> Answer:
+def answer(kept: Kept[Any], call: bytes, client: dict[str, str]) -> Answer:
     """Do a task; what it raises is an answer as well, so that dask neither repeats nor logs it.
 
     Parameters
@@ -122,14 +116,12 @@ def answer(kept: Kept[Any], call: bytes, client: str) -> Answer:
     call
         The task and its item, pickled: what a worker cannot make of them is an answer as well.
     client
-        `release` of who asks.
+        Releases of who asks, see `geoseg.cluster.releases`.
     """
     try:
-        if release() != client:
-            raise ClusterError(
-                f"the worker {worker_name()} runs {release()}, this is {client}: install the same"
-                " there"
-            )
+        told = differences(releases(tuple(client)), client)
+        if told:
+            raise ClusterError(f"the worker {worker_name()} has {told}: install the same there")
         _of_thread.given = kept.threads
         task, item = pickle.loads(call)
         return Answer(task(kept.get(), item))

@@ -20,9 +20,12 @@ from geoseg.compositing import stac
 from geoseg.compositing.product import Product
 from geoseg.errors import InputError, RasterReadError
 from geoseg.raster.handles import is_local_file
+from geoseg.raster.trust import ADVICE, may_lead, trusted
 
 _LARGEST = 256 << 20
 """Bytes; a list of a thousand items has some ten million."""
+_MOST_PLACES = 100_000
+"""Places to which a catalog may lead: a server can make them up as they are asked for."""
 _PATIENCE = 30.0
 """Seconds to wait for a server."""
 _KINDS = ("Catalog", "Collection", "FeatureCollection")
@@ -118,6 +121,10 @@ class _Walk:
             if where in self.seen:
                 continue
             self.seen.add(where)
+            if len(self.seen) > _MOST_PLACES:
+                raise RasterReadError(
+                    f"{self.place}: leads to more than {_MOST_PLACES} places; give a part of it"
+                )
             whole = self.read(where)
             if whole.get("type") == "FeatureCollection":
                 features = whole.get("features")
@@ -137,11 +144,14 @@ class _Walk:
             if not isinstance(found, pystac.Catalog):
                 return []
             links = (*found.get_item_links(), *found.get_child_links())
-            return [_target(link.get_absolute_href() or "") for link in links]
+            found_targets = [_target(link.get_absolute_href() or "") for link in links]
         except Exception as error:  # pystac raises what it runs into: KeyError, TypeError, …
             raise RasterReadError(
                 f"{where}: is no STAC catalog that can be read ({type(error).__name__}: {error})"
             ) from error
+        for target in found_targets:
+            _check_leads(where, target)
+        return found_targets
 
     def read(self, where: str) -> Mapping[str, Any]:
         """Read the JSON at a place."""
@@ -179,7 +189,7 @@ def _absolute(item: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     if is_local_file(where) or not isinstance(assets, dict):
         return item
     moved = {
-        key: asset | {"href": urljoin(where, asset["href"])}
+        key: asset | {"href": _joined(where, asset["href"])}
         if isinstance(asset, dict) and isinstance(asset.get("href"), str)
         else asset
         for key, asset in assets.items()
@@ -187,12 +197,34 @@ def _absolute(item: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     return {**item, "assets": moved}
 
 
+def _joined(where: str, href: str) -> str:
+    """Return the address of an asset of an item from far away; nothing of what is none."""
+    try:
+        found = urljoin(where, href)
+    except ValueError:
+        return ""
+    _check_leads(where, found)
+    return found
+
+
+def _check_leads(where: str, target: str) -> None:
+    """Refuse what lies far away and leads to files here.
+
+    Raises
+    ------
+    RasterReadError
+        It does.
+    """
+    if not is_local_file(where) and not trusted() and not may_lead(where, target):
+        raise RasterReadError(f"{where}: leads to {target[:200]} on this machine; {ADVICE}")
+
+
 def _text(where: str) -> str:
     """Text of a file or of what is at an address; ValueError where it is too large or no text."""
     if is_local_file(where):
         path = Path(where)
-        if path.stat().st_size > _LARGEST:
-            raise ValueError("too large")
+        if path.stat().st_size > _LARGEST or not path.is_file():  # a device, say
+            raise ValueError("too large, or no file")
         return path.read_text(encoding="utf-8")
     if urlsplit(where).scheme not in {"http", "https"}:
         raise OSError(f"no address that is followed: {urlsplit(where).scheme}")

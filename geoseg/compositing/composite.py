@@ -133,7 +133,9 @@ def composite(
     if CLEAR in names:
         raise BandError(f"a band of {dates[0].name} is called “{CLEAR}”, as the counts will be")
     _check_units(dates)
-    refuse_inputs(outputs, [file for date in dates for file in date.files])
+    read = [file for date in dates for file in date.files]
+    refuse_inputs(outputs, read)
+    handles.know(read)
     making = Making(
         dates=dates,
         grid=grid,

@@ -113,7 +113,7 @@ class Outputs:
 
     def _are_whole(self, *, some: bool = False) -> bool:
         paths = [path for path in self.paths if path.exists() or not some]
-        return are_whole(paths, self.tags, self.making.grid)
+        return bool(paths) and are_whole(paths, self.tags, self.making.grid)
 
     def _as_they_are(self, progress: Callable[[int], None]) -> Made:
         making = self.making

@@ -14,7 +14,7 @@ from geoseg.raster.grid import Grid
 from geoseg.raster.kept import KEPT_ROWS, KEPT_TILES, TILE_LIST
 from geoseg.raster.provenance import VERSIONS, versions
 from geoseg.raster.region import Region
-from geoseg.raster.unfinished import Kind, changed, other_versions, then_and_now
+from geoseg.raster.unfinished import Kind, changed, options_then_and_now, or_versions, then_and_now
 
 _FORMAT = 1
 
@@ -93,7 +93,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         told.append(_other_scenes(before.get("scenes"), now.get("scenes")))
     elif "contents" in other:
         told.append(_other_contents(before, now))
-    told += [then_and_now(name, before, now) for name in sorted(other) if name.startswith("--")]
+    told += options_then_and_now(before, now)
     if "grid" in other and not told:
         told.append(then_and_now("grid", before, now))
     elif "transform" in other and not told:
@@ -102,9 +102,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         told.append("--region: its polygons are not the same")
     if "readings" in other and not told:
         told.append("the scenes' metadata are not the same")
-    if other and not told:
-        told += other_versions(before.get("versions"), now.get("versions"))
-    return told
+    return or_versions(told, before, now)
 
 
 def _other_scenes(before: object, now: object) -> str:

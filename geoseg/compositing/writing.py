@@ -58,9 +58,10 @@ class Done:
         if unfinished is None or not unfinished.noted:
             return cls()
         noted: dict[str, Any] = dict(unfinished.noted)
-        for name in ("lists", "counts"):
-            noted[name] = tuple(noted[name])
-        return cls(**noted)
+        with unfinished.legible():
+            for name in ("lists", "counts"):
+                noted[name] = tuple(noted[name])
+            return cls(**noted)
 
 
 class Writing:

@@ -1,8 +1,9 @@
 """How many tiles are computed together: found for a card, halved where memory does not suffice.
 
 A tile's bits may depend on how many others are computed with it. On the processor they are one at
-a time unless asked otherwise, and nothing here changes that. On a card their number follows from
-the memory that is free, never from how long anything takes.
+a time unless asked otherwise, and then the same everywhere. Where more were asked for than memory
+holds, fewer are computed together, and the note of that says that bits may be others. On a card
+their number follows from the memory that is free, never from how long anything takes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol
 import torch
 
 from geoseg.errors import ModelError
+from geoseg.models.device import is_out_of_memory
 from geoseg.raster.allocator import give_back
 
 BATCH_ON_CPU = 1
@@ -22,22 +24,6 @@ _MOST_PIXELS, _MOST_TILES = 32 * 288 * 288, 512
 
 _SHARE = 0.5
 """Of the free memory for one batch: others wait to be blended, and means are kept."""
-
-_OUT_OF_MEMORY = (
-    "out of memory",  # CUDA, MPS
-    "alloc_failed",  # cuDNN, cuBLAS
-    "invalid buffer size",  # MPS, of one tensor that is too large
-    "can't allocate memory",  # the processor
-    "not enough memory",  # likewise, on Windows
-)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that there is too little memory, of whatever device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower() if isinstance(error, RuntimeError) else ""
-    return any(words in text for words in _OUT_OF_MEMORY)
 
 
 class Batches:
@@ -61,10 +47,12 @@ class Batches:
         """What the user should know."""
         if self._most == self.size:
             return ()
+        # On cards bits are not promised anyhow.
+        bits = "; the last bits of shares may not be those of a run with enough memory"
         return (
             f"the memory of {self._device} does not hold {self.size} tiles at once, so that"
-            f" {self._most} are computed together now; --batch-size {self._most} says so from the"
-            " beginning",
+            f" {self._most} are computed together now{bits if self._device.type == 'cpu' else ''};"
+            f" --batch-size {self._most} says so from the beginning",
         )
 
     def cut(self, chosen: Sequence[int]) -> list[list[int]]:

@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ TIMES_THE_EDGE_FOR_TWO = 6
 are written while the second are computed."""
 BLOCK_BYTES = 1 << 28
 """And its finished rows take no more than this, if that leaves it high enough."""
+WAITING_BYTES = 1 << 30
+"""What several cards' finished blocks may take, if that leaves each card one to compute."""
 
 
 class Block(NamedTuple):
@@ -92,9 +95,19 @@ class Networks:
         self._device = device
         self._kind = kind
         self._ready: Ensemble | None = None
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what is of this process alone."""
+        state = vars(self) | {"_ready": None}
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
 
     def ready(self) -> Ensemble:
-        """Return them ready; all calls in a process give the same.
+        """Return them ready; all calls in a process give the same, those of several threads too.
 
         Raises
         ------
@@ -103,26 +116,30 @@ class Networks:
         ClusterError
             It is of another type than that of others.
         """
-        if self._ready is None:
-            device = resolve_device(self._device)
-            if self._kind is not None and device.type != self._kind:
-                from geoseg.cluster.worker import worker_name  # noqa: PLC0415 — imports dask
+        with self._lock:
+            if self._ready is None:
+                self._ready = self._make_ready()
+            return self._ready
 
-                raise ClusterError(
-                    f"the worker {worker_name()} would compute on {device.type}, others on"
-                    f" {self._kind}, and maps would not be the same: say which with --device"
-                )
-            if device.type == "cpu":
-                # Tasks of other threads must not find another number when they begin.
-                torch.set_num_threads(1)
-            self._ready = make_ensemble(
-                self.models,
-                device=device,
-                precision=self._settings.precision,
-                tta=self._settings.tta,
-                compiled=self._settings.compile,
+    def _make_ready(self) -> Ensemble:
+        device = resolve_device(self._device)
+        if self._kind is not None and device.type != self._kind:
+            from geoseg.cluster.worker import worker_name  # noqa: PLC0415 — imports dask
+
+            raise ClusterError(
+                f"the worker {worker_name()} would compute on {device.type}, others on"
+                f" {self._kind}, and maps would not be the same: say which with --device"
             )
-        return self._ready
+        if device.type == "cpu":
+            # Tasks of other threads must not find another number when they begin.
+            torch.set_num_threads(1)
+        return make_ensemble(
+            self.models,
+            device=device,
+            precision=self._settings.precision,
+            tta=self._settings.tta,
+            compiled=self._settings.compile,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +167,7 @@ class BlockWork:
         ModelError
             A probability is NaN, or memory is too small.
         """
-        work, found = Work(), list[ClassRows]()
+        work = Work()
         with (
             closing(Crew(ensemble.device, threads)) as crew,
             closing(
@@ -168,36 +185,35 @@ class BlockWork:
                 )
             ) as rows,
         ):
-            found += class_rows(
+            found = class_rows(
                 rows, crew, confidence=self.confidence, probabilities=self.probabilities
             )
-        return Computed(_joined(block, found), work)
+            return Computed(_joined(block, found, self.scene.grid.width), work)
 
 
-def _joined(block: Block, found: Sequence[ClassRows]) -> ClassRows:
-    """Put the rows of a block together; what no pixel of it has stays None."""
+def _joined(block: Block, found: Iterable[ClassRows], width: int) -> ClassRows:
+    """Put the rows of a block together as they come; what no pixel of it has stays None."""
     height = block.stop - block.first
-    width = found[0].class_index.shape[1]
+    index = np.empty((height, width), np.uint8)
+    confidence: NDArray[np.float32] | None = None
+    probabilities: NDArray[np.float32] | None = None
 
-    def joined(
-        parts: Sequence[NDArray[np.float32] | None],
+    def put(
+        every: NDArray[np.float32] | None, begin: int, part: NDArray[np.float32] | None
     ) -> NDArray[np.float32] | None:
-        there = next((part for part in parts if part is not None), None)
-        if there is None:
-            return None
-        every = np.full((*there.shape[:-2], height, width), np.nan, np.float32)
-        for rows, part in zip(found, parts, strict=True):
-            if part is not None:
-                begin = rows.row - block.first
-                every[..., begin : begin + part.shape[-2], :] = part
+        if part is None:
+            return every
+        if every is None:
+            every = np.full((*part.shape[:-2], height, width), np.nan, np.float32)
+        every[..., begin : begin + part.shape[-2], :] = part
         return every
 
-    return ClassRows(
-        block.first,
-        np.concatenate([rows.class_index for rows in found]),
-        joined([rows.confidence for rows in found]),
-        joined([rows.probabilities for rows in found]),
-    )
+    for rows in found:
+        begin = rows.row - block.first
+        index[begin : begin + len(rows.class_index)] = rows.class_index
+        confidence = put(confidence, begin, rows.confidence)
+        probabilities = put(probabilities, begin, rows.probabilities)
+    return ClassRows(block.first, index, confidence, probabilities)
 
 
 def cut_blocks(
@@ -248,9 +264,23 @@ class _ClusterWork:
 
 
 def by_cluster(
-    cluster: Cluster, networks: Kept[Networks], work: BlockWork, blocks: Iterable[Block]
+    cluster: Cluster,
+    networks: Kept[Networks],
+    work: BlockWork,
+    blocks: Sequence[Block],
+    *,
+    row_bytes: int,
 ) -> Generator[Computed, None, None]:
     """Have a cluster compute blocks; they come in order.
+
+    Parameters
+    ----------
+    cluster, networks
+        Who computes, and by which models.
+    work, blocks
+        What to compute.
+    row_bytes
+        Size of a finished row: it says how many blocks may wait here.
 
     Raises
     ------
@@ -264,7 +294,12 @@ def by_cluster(
         confidence=work.confidence,
         probabilities=work.probabilities,
     )
-    yield from cluster.ordered(_compute, _ClusterWork(elsewhere, networks), blocks)
+    yield from cluster.ordered(
+        _compute,
+        _ClusterWork(elsewhere, networks),
+        blocks,
+        result_bytes=_largest(blocks, row_bytes),
+    )
 
 
 def _compute(shared: _ClusterWork, block: Block) -> Computed:
@@ -281,30 +316,16 @@ def _compute(shared: _ClusterWork, block: Block) -> Computed:
         ) from error
 
 
-def device_kind(cluster: Cluster, device: str) -> str:
-    """Say which type of device the cluster's workers compute on; that of one of them.
-
-    Raises
-    ------
-    OptionError
-        It has no such device.
-    """
-    if device != "auto":
-        return torch.device(device).type
-    if cluster.is_local:
-        return resolve_device(device).type
-    return next(cluster.ordered(_kind, None, [device]))
-
-
-def _kind(_shared: None, device: str) -> str:
-    return resolve_device(device).type
-
-
 # -- by several cards of this machine ----------------------------------------------------------
 
 
 def by_cards(
-    ensembles: Sequence[Ensemble], work: BlockWork, blocks: Iterable[Block], *, threads: int
+    ensembles: Sequence[Ensemble],
+    work: BlockWork,
+    blocks: Sequence[Block],
+    *,
+    threads: int,
+    row_bytes: int,
 ) -> Generator[Computed, None, None]:
     """Have each of several devices compute blocks, side by side; they come in order.
 
@@ -316,6 +337,8 @@ def by_cards(
         What to compute.
     threads
         In all; the devices share them.
+    row_bytes
+        Size of a finished row: it says how many blocks may wait for earlier ones.
     """
     free: SimpleQueue[Ensemble] = SimpleQueue()
     for ensemble in ensembles:
@@ -335,7 +358,14 @@ def by_cards(
         for ensemble in ensembles:
             stack.enter_context(one_thread_per_operation(ensemble.device))
         pool = stack.enter_context(_closing(ThreadPoolExecutor(len(ensembles), "geoseg-card")))
-        yield from _ahead(pool, compute, blocks, 2 * len(ensembles))
+        room = WAITING_BYTES // max(1, _largest(blocks, row_bytes))
+        ahead = max(len(ensembles) + 1, min(2 * len(ensembles), room))
+        yield from _ahead(pool, compute, blocks, ahead)
+
+
+def _largest(blocks: Sequence[Block], row_bytes: int) -> int:
+    """Return the size of the largest block's rows."""
+    return row_bytes * max((block.stop - block.first for block in blocks), default=0)
 
 
 def _ahead(

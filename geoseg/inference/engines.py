@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from geoseg.errors import OptionError
 from geoseg.inference.blocks import (
     Block,
     BlockWork,
@@ -19,7 +20,6 @@ from geoseg.inference.blocks import (
     by_cards,
     by_cluster,
     cut_blocks,
-    device_kind,
 )
 from geoseg.inference.classes import ClassRows, class_rows
 from geoseg.inference.members import Ensemble, make_ensemble
@@ -27,13 +27,19 @@ from geoseg.inference.rows import map_rows
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.stream import Crew, Work
 from geoseg.models.bundle import ModelBundle
-from geoseg.models.device import resolve_devices
+from geoseg.models.device import (
+    are_several_cards,
+    device_named,
+    resolve_device,
+    resolve_devices,
+)
+from geoseg.raster.provenance import SAME_PACKAGES
 
 if TYPE_CHECKING:
     from geoseg.cluster.cluster import Cluster
 
-SAME_PACKAGES = ("numpy", "rasterio", "torch")
-"""What must be of one release on all machines, for maps to be the same bytes."""
+_PART_BYTES = 1 << 26
+"""Rows of a block that are written at a time."""
 
 
 class Engine(Protocol):
@@ -106,6 +112,12 @@ def make_engine(
     return OnOne(ensembles[0]) if len(ensembles) == 1 else OnCards(ensembles)
 
 
+def same_packages(models: Sequence[ModelBundle]) -> tuple[str, ...]:
+    """Return what must be of one release on all machines, for maps to be the same bytes."""
+    of_onnx = any(model.suffix == ".onnx" for model in models)
+    return (*SAME_PACKAGES, "torch", *(("onnxruntime",) if of_onnx else ()))
+
+
 @contextmanager
 def engine_of(
     models: Sequence[ModelBundle],
@@ -133,7 +145,8 @@ def engine_of(
         return
     from geoseg.cluster.cluster import Cluster  # noqa: PLC0415 — a cluster was asked for
 
-    with Cluster.open(address, workers=workers, packages=SAME_PACKAGES) as cluster:
+    packages = same_packages(models)
+    with Cluster.open(address, workers=workers, packages=packages) as cluster:
         engine = make_engine(models, settings, device=device, cluster=cluster)
         with closing(engine):
             yield engine
@@ -196,7 +209,8 @@ class OnCards:
         """Give rows a block at a time."""
         classes, devices = self._ensembles[0].classes, len(self._ensembles)
         blocks = _blocks(work, first=first, classes=classes, at_once=devices)
-        found = by_cards(self._ensembles, work, blocks, threads=workers)
+        row_bytes = _row_bytes(work, classes)
+        found = by_cards(self._ensembles, work, blocks, threads=workers, row_bytes=row_bytes)
         yield from _counted(found, count)
 
     def close(self) -> None:
@@ -230,25 +244,56 @@ class OnMachines:
         """Give rows a block at a time; how many threads workers use, the cluster was told."""
         del workers
         blocks = _blocks(work, first=first, classes=self._classes, at_once=self.cluster.at_once)
-        yield from _counted(by_cluster(self.cluster, self.networks, work, blocks), count)
+        row_bytes = _row_bytes(work, self._classes)
+        found = by_cluster(self.cluster, self.networks, work, blocks, row_bytes=row_bytes)
+        yield from _counted(found, count)
 
     def close(self) -> None:
         """Have the workers forget the models."""
         self.cluster.let_go(self.networks)
 
 
+def device_kind(cluster: Cluster, device: str) -> str:
+    """Say which type of device the cluster's workers compute on; that of one of them.
+
+    Raises
+    ------
+    OptionError
+        It has no such device, there is none of this name, or several are named.
+    """
+    if device != "auto":
+        if are_several_cards(device):
+            raise OptionError(
+                f"--device {device}: a worker of a cluster computes on one card; start a worker for"
+                " each, with CUDA_VISIBLE_DEVICES, and give --device cuda, or leave out --cluster"
+            )
+        return device_named(device).type
+    if cluster.is_local:
+        return resolve_device(device).type
+    return next(cluster.ordered(_kind, None, [device]))
+
+
+def _kind(_shared: None, device: str) -> str:
+    return resolve_device(device).type
+
+
 def _blocks(work: BlockWork, *, first: int, classes: int, at_once: int) -> list[Block]:
     grid = work.scene.grid
     if first >= grid.height:
         return []
-    bytes_a_pixel = 1 + 4 * work.confidence + 4 * classes * work.probabilities
     return cut_blocks(
         grid.height,
         work.settings,
         first=first,
         at_once=at_once,
-        row_bytes=grid.width * bytes_a_pixel,
+        row_bytes=_row_bytes(work, classes),
     )
+
+
+def _row_bytes(work: BlockWork, classes: int) -> int:
+    """Return the size of a finished row."""
+    pixel = 1 + 4 * work.confidence + 4 * classes * work.probabilities
+    return work.scene.grid.width * pixel
 
 
 def _counted(
@@ -259,4 +304,20 @@ def _counted(
             count.tiles += block.work.tiles
             count.skipped += block.work.skipped
             count.notes = tuple(dict.fromkeys((*count.notes, *block.work.notes)))
-            yield block.rows
+            # Who writes them holds some of them, and not several blocks.
+            yield from _in_parts(block.rows)
+
+
+def _in_parts(rows: ClassRows) -> Iterator[ClassRows]:
+    """Give rows some at a time."""
+    height, width = rows.class_index.shape
+    deep = 0 if rows.probabilities is None else len(rows.probabilities)
+    step = max(1, _PART_BYTES // ((5 + 4 * deep) * width))
+    for begin in range(0, height, step):
+        some = slice(begin, begin + step)
+        yield ClassRows(
+            rows.row + begin,
+            rows.class_index[some],
+            None if rows.confidence is None else rows.confidence[some],
+            None if rows.probabilities is None else rows.probabilities[:, some],
+        )

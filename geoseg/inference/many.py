@@ -202,6 +202,7 @@ def predict_many(
     device: str = "auto",
     workers: int = 4,
     cluster: Cluster | None = None,
+    by_scene: bool = True,
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -227,6 +228,9 @@ def predict_many(
     cluster
         Where to compute; here if None. `device` is each worker's then, and workers read the scenes
         and, where they are given whole ones, write their maps where this machine has them.
+    by_scene
+        Whether other machines see the folders of the outputs, so that they may be given whole
+        scenes.
     resume
         Leave maps that are whole and made of the same as they are, and go on with what was stopped.
     progress
@@ -254,6 +258,7 @@ def predict_many(
     with closing(make_engine(models, wish.settings, device=device, cluster=cluster)) as engine:
         if (
             isinstance(engine, OnMachines)
+            and (by_scene or engine.cluster.is_local)
             and len(scenes) >= SCENES_A_WORKER * engine.cluster.at_once
         ):
             maps = _by_scene(engine, wish, scenes, outputs, count)

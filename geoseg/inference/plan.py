@@ -11,7 +11,7 @@ from geoseg.inference.source import KnownArea
 from geoseg.models.bundle import ModelBundle
 from geoseg.raster.provenance import versions
 from geoseg.raster.scene import Band, Scene
-from geoseg.raster.unfinished import changed, other_versions, then_and_now
+from geoseg.raster.unfinished import changed, options_then_and_now, or_versions, then_and_now
 
 _FORMAT = 2
 
@@ -55,6 +55,7 @@ def described(
         "transform": list(grid.transform)[:6],
         # By their place as well: names that a user gave may stand for other bands.
         "bands": [f"{band.name} ({_place(scene, band)})" for band in scene.bands],
+        "readings": [_reading(band) for band in scene.bands],
         "region": None if area is None else area.fingerprint(),
         "models": [bundle.card.name for bundle in models],
         "weights": [bundle.card.hash for bundle in models],
@@ -70,6 +71,11 @@ def _place(scene: Scene, band: Band) -> str:
     return f"band {band.index}" + (f" of file {number + 1}" if len(scene.paths) > 1 else "")
 
 
+def _reading(band: Band) -> str:
+    """Say what numbers of a band mean; a file beside its own may say it."""
+    return f"{band.name}: nodata {band.nodata}, scale {band.scale!r}, offset {band.offset!r}"
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return how two descriptions differ; empty where they do not.
 
@@ -79,6 +85,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     told = []
     if "scene" in other:
         told.append(then_and_now("scene", before, now))
+    elif "readings" in other and "bands" not in other:
+        told.append(then_and_now("readings", before, now))
     elif "contents" in other:
         told.append("the scene's files are not the same")
     elif "grid" in other or "transform" in other:
@@ -89,13 +97,11 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         told.append(then_and_now("models", before, now))
     elif "weights" in other:
         told.append("the models' weights are not the same")
-    told += [then_and_now(name, before, now) for name in sorted(other) if name.startswith("--")]
+    told += options_then_and_now(before, now)
     if "region" in other and "--region" not in other:
         told.append("--region: its polygons are not the same")
     if "colour" in other and "--homogenise" not in other:
         told.append("--homogenise: the colour is not the same")
     if "device" in other:
         told.append(then_and_now("device", before, now))
-    if other and not told:
-        told += other_versions(before.get("versions"), now.get("versions"))
-    return told
+    return or_versions(told, before, now)

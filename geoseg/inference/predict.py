@@ -27,11 +27,16 @@ from geoseg.inference.stream import Work
 from geoseg.inference.unfinished import Unfinished, kept_rows, remove_useless
 from geoseg.inference.whole import FinishedMap, are_whole, finished_map
 from geoseg.models.bundle import ModelBundle
+from geoseg.models.device import failures_in_words
 from geoseg.raster.allocator import give_back
 from geoseg.raster.handles import is_local_file
 from geoseg.raster.output import refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
+
+_GIVE_BACK_PIXELS = 1 << 26
+"""Freed memory goes back to the system after so many: blocks of many sizes leave gaps between them
+that fit nothing, more of them the longer a run is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +165,8 @@ def predict(
     with kept as unfinished:
         if unfinished is not None and unfinished.done.made:
             # It was stopped while outputs got their names: those that have theirs get them again.
-            overwrite = overwrite or are_whole([p for p in wanted.paths if p.exists()], tags)
+            there = [path for path in wanted.paths if path.exists()]
+            overwrite = overwrite or (bool(there) and are_whole(there, tags))
         with Maps(
             wanted,
             grid=scene.grid,
@@ -225,13 +231,19 @@ def _compute(
     if progress is not None and maps.rows:
         progress(maps.rows * wish.scene.grid.width)
     with (
+        failures_in_words(),
         lane("geoseg-write") as write,
         closing(engine.rows(wish, first=maps.rows, workers=workers, count=work)) as found,
     ):
+        since = 0
         for rows in found:
             write(lambda r=rows: maps.write(*r))  # type: ignore[misc]
             if progress is not None:
                 progress(rows.class_index.size)
+            since += rows.class_index.size
+            if since > _GIVE_BACK_PIXELS:
+                give_back()
+                since = 0
         write.drain()
         give_back()
 

@@ -64,12 +64,28 @@ def strange_readings(scene: Scene, card: ModelCard, *, workers: int = 4) -> list
 def _windows(scene: Scene) -> Iterator[Window]:
     """Spread a few windows evenly, off the border."""
     grid = scene.grid
-    height, width = min(_SIDE, grid.height), min(_SIDE, grid.width)
-    for i in range(_PLACES):
-        for j in range(_PLACES):
-            row = (grid.height - height) * (2 * i + 1) // (2 * _PLACES)
-            col = (grid.width - width) * (2 * j + 1) // (2 * _PLACES)
-            yield Window(row, col, height, width)
+    rows, cols = (
+        _begins(*given)
+        for given in zip(
+            (grid.height, grid.width), scene.block_shape, scene.block_origin, strict=True
+        )
+    )
+    for row in rows:
+        for col in cols:
+            yield Window(row, col, min(_SIDE, grid.height), min(_SIDE, grid.width))
+
+
+def _begins(length: int, block: int, origin: int) -> list[int]:
+    """Return where windows begin along one side: within one block each, as each is decoded."""
+    size = min(_SIDE, length)
+    found = []
+    for number in range(_PLACES):
+        begin = (length - size) * (2 * number + 1) // (2 * _PLACES)
+        edge = begin + (origin - begin) % block
+        if size <= block and edge < begin + size:
+            begin = edge if edge + size <= length else max(0, edge - size)
+        found.append(begin)
+    return found
 
 
 def _number(value: float) -> str:

@@ -14,7 +14,6 @@ from geoseg.inference.batches import (
     BATCH_ON_CPU,
     Batches,
     fitting_batch,
-    is_out_of_memory,
     memory_of,
     most_on_card,
     too_small,
@@ -32,6 +31,7 @@ from geoseg.inference.stream import (
     one_thread_per_operation,
 )
 from geoseg.inference.upsample import RowUpsampler
+from geoseg.models.device import is_out_of_memory
 from geoseg.raster.allocator import keep_large_blocks
 from geoseg.raster.scene import Scene
 

@@ -28,7 +28,9 @@ class FinishedMap:
 def are_whole(paths: Iterable[Path], tags: Mapping[str, str]) -> bool:
     """Tell whether outputs are there and were made of the same scene, models and settings.
 
-    A raster gets its name when it is whole. By which versions it was made is not asked.
+    A raster gets its name when it is whole. By which versions it was made is not asked, nor on
+    which device, with how many tiles at once or compiled: that may change the last bits of shares,
+    and is asked only of rows that are to be gone on with.
 
     Parameters
     ----------

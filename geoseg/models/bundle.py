@@ -118,11 +118,17 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> ModelBu
             raise ModelError(f"{path} is damaged: weights in {key!r} are NaN or infinite")
         if key.endswith("running_var") and bool((tensor < 0).any()):
             raise ModelError(f"{path} is damaged: variances in {key!r} are negative")
-    # Not `to_empty`: where a tensor has no memory yet, that imports sympy, for a third of a second.
-    made = {key: torch.empty(t.shape, dtype=t.dtype) for key, t in expected.items()}
-    for key, tensor in made.items():
-        tensor.copy_(tensors[key])
-    network.load_state_dict(made, assign=True)
+    if {key for key, _ in network.named_buffers()} <= expected.keys():
+        # Not `to_empty`: where a tensor has no memory yet, that imports sympy, for a third of a
+        # second.
+        made = {key: torch.empty(t.shape, dtype=t.dtype) for key, t in expected.items()}
+        for key, tensor in made.items():
+            tensor.copy_(tensors[key])
+        network.load_state_dict(made, assign=True)
+    else:
+        # Some of what it computed at its construction is in no file, and is computed again.
+        network = network.to_empty(device="cpu")
+        network.load_state_dict(tensors)
     return ModelBundle(network.to(device).eval(), card)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,11 @@ from geoseg.models.tensorfile import read_tensors
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 """How files of weights end."""
+
+_TYPES = (
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool, torch.uint8),
+    *(torch.int8, torch.int16, torch.int32, torch.int64),
+)
 
 # Where training programs keep the weights among other things.
 _INSIDE = ("state_dict", "model_state_dict", "model_state", "model", "network", "weights")
@@ -68,13 +74,40 @@ def read_state(path: Path) -> StateFile:
     if not state.tensors:
         raise ModelError(f"{path} holds no weights")
     for key, tensor in state.tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"{path} is damaged: weights in {key!r} are NaN or infinite")
+        _check(key, tensor, path)
     return state
+
+
+def _check(key: str, tensor: Tensor, path: Path) -> None:
+    """Refuse a tensor that cannot be weights, before anything as large as it says is taken."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in _TYPES:
+        raise ModelError(
+            f"{path} cannot be used: {key!r} holds no plain numbers ({tensor.dtype},"
+            f" {tensor.layout}, {tensor.device.type})"
+        )
+    # A few numbers can be said to stand for any number of them.
+    if tensor.numel() * tensor.element_size() > path.stat().st_size:
+        raise ModelError(f"{path} is damaged: {key!r} is larger than the file that it is in")
+    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        raise ModelError(f"{path} is damaged: weights in {key!r} are NaN or infinite")
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """Refuse a zip file whose parts are said to be larger than it: torch packs nothing."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+    if size > path.stat().st_size:
+        raise ModelError(
+            f"{path} cannot be used: it unpacks to {size} bytes, more than it has; save it with"
+            " torch.save"
+        )
 
 
 def _unpickled(path: Path) -> object:
     try:
+        _check_unpacked_size(path)
         with warnings.catch_warnings():
             # Of old protocols, which it then reads or not.
             warnings.simplefilter("ignore", UserWarning)
@@ -98,6 +131,7 @@ def _unpickled(path: Path) -> object:
         TypeError,
         ValueError,
         struct.error,
+        zipfile.BadZipFile,
     ) as error:
         # The reader meets damage wherever it happens to be.
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]

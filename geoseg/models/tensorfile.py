@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -69,6 +70,9 @@ def write_tensors(
             raise output_error(error, path) from error
         except SafetensorError as error:
             reason = str(error).splitlines()[0]
+            # The library keeps the system's number in its words alone.
+            if number := re.search(r"\(os error (\d+)\)", reason):
+                raise output_error(OSError(int(number[1]), reason), path) from error
             raise OutputError(f"{path} cannot be written: {reason}") from error
         folder.publish(made, sidecars, overwrite=overwrite)
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from geoseg.patches.job import Job, Seen
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.storage import ArrayWriter, FileWriter, PatchWriter
 from geoseg.patches.unfinished import COUNTS, noted_statistics, restore_statistics
+from geoseg.raster.provenance import without_secrets
 from geoseg.raster.spool import Spool
 from geoseg.raster.statistics import Statistics, statistics_for
 from geoseg.raster.unfinished import Unfinished
@@ -92,20 +95,25 @@ class Assembly:
         self.begun = self._begin(0)
         noted = {} if kept is None else kept.noted
         try:
-            if kept is not None:
-                record = 8 * (1 + self._classes)
-                self._log = Spool(
-                    kept.folder(kept.outputs[0]).path / COUNTS,
-                    noted.get("patches", 0) * record,
-                    again=bool(noted),
-                )
-            if noted:
-                self._go_on(noted)
-            self.before = self._decided
-            self.writers = [self._writer(made / name, i, noted) for i, name in enumerate(SPLITS)]
+            with kept.legible() if kept is not None and noted else nullcontext():
+                self._take_up(made, noted, kept)
         except BaseException:
             self.close()
             raise
+
+    def _take_up(self, made: Path, noted: Mapping[str, Any], kept: Unfinished | None) -> None:
+        """Open what patches go into, where an earlier run left it."""
+        if kept is not None:
+            record = 8 * (1 + self._classes)
+            self._log = Spool(
+                kept.folder(kept.outputs[0]).path / COUNTS,
+                noted.get("patches", 0) * record,
+                again=bool(noted),
+            )
+        if noted:
+            self._go_on(noted)
+        self.before = self._decided
+        self.writers = [self._writer(made / name, i, noted) for i, name in enumerate(SPLITS)]
 
     @property
     def _classes(self) -> int:
@@ -250,6 +258,7 @@ class Assembly:
         self.begun = self._begin(begun.number + 1)
 
     def _withdraw(self, job: Job, reason: str) -> None:
+        reason = without_secrets(reason)  # it is noted
         self.inputs.drop(job, reason)
         self.withdrawn[job.name] = reason
         job.table.withdraw(reason)
@@ -267,12 +276,12 @@ class Assembly:
         begun = self.begun = self._begin(noted["scene"])
         if begun.number < len(self.jobs):
             self._count_again(self.jobs[begun.number], noted["row"])
-        begun.row = noted["row"]
+        begun.row = index(noted["row"])
         begun.seen = Seen(
-            valid=noted["valid"],
-            nonzero=noted["nonzero"],
+            valid=bool(noted["valid"]),
+            nonzero=bool(noted["nonzero"]),
             ignored=_counter(now),
-            first_row=noted["read_to"],
+            first_row=index(noted["read_to"]),
         )
         restore_statistics(begun.statistics, noted["statistics"][1])
 

@@ -128,6 +128,13 @@ def blocks_of(
         )
 
 
+def most_bytes(job: Job, dtype: np.dtype[Any]) -> int:
+    """Return what the patches of one of a scene's blocks take at most, with their labels."""
+    table, beside = job.table, (job.labels is not None) + (job.confidence is not None)
+    patch = table.pixels * (len(job.scene.bands) * dtype.itemsize + beside)
+    return min(_step(job, dtype), len(table.rows)) * len(table.cols) * patch
+
+
 def _step(job: Job, dtype: np.dtype[Any]) -> int:
     """Rows of patches of a block."""
     table = job.table

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from geoseg.patches import kernels
 from geoseg.patches.dataset import UNLABELLED
 from geoseg.patches.job import Job, Seen, converter
+from geoseg.patches.packing import Patch
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.storage import PatchTaker
 from geoseg.raster.legend import Legend
@@ -232,16 +233,16 @@ class SceneCutter:
             measured = self.statistics.measure(flat, valid.reshape(-1))
         if table.valid_pixels[patch] < table.pixels:
             np.copyto(images, self.invalid_value, where=~valid)
-        self.writers[split].write(
-            int(table.position[patch]),
-            images,
-            labels if self.legend is not None else None,
+        cut = Patch(
+            images=images,
+            labels=labels if self.legend is not None else None,
+            confidence=confidence if job.confidence is not None else None,
             name=patch_name(job.name, row, col),
             grid=job.scene.grid,
             row=row,
             col=col,
-            confidence=confidence if job.confidence is not None else None,
         )
+        self.writers[split].write(int(table.position[patch]), cut)
         return measured
 
     def _buffer(

@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.compositing.homogenise.standard import Standard
-from geoseg.errors import ColourError, DatasetError
+from geoseg.errors import ColourError, DatasetError, LabelError
 from geoseg.patches.presence import PRESENT, present_in
 from geoseg.raster.bandstatistics import BandStatistics
 from geoseg.raster.legend import Legend
@@ -39,6 +40,8 @@ FORMAT = "geoseg-patches"
 VERSION = 1
 SPLITS = ("train", "val", "test")
 UNLABELLED = 255
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_NAME = re.compile(r"\w[\w-]*")
 
 Storage = Literal["npy", "geotiff"]
 Labelling = Literal["pixels", "patches"]
@@ -173,6 +176,13 @@ class PatchDataset:
         where they were taken as they are."""
         if self.colour is not None and self.colour.names != self.bands:
             raise ValueError("its colour is of other bands")
+        if min(self.size - 1, *self.splits.values(), 0) < 0 or self.dtype.kind not in "iuf":
+            raise ValueError("its patches have no size, or hold no numbers")
+        if any(len(pixels) != len(self.legend or ()) for pixels in self.class_pixels.values()):
+            raise ValueError("it counts pixels of other classes")
+        # Splits are folders: none may lie elsewhere.
+        if not {*map(type, self.bands)} <= {str} or not all(map(_NAME.fullmatch, self.splits)):
+            raise ValueError("its bands or its splits have no names")
 
     @classmethod
     def open(cls, folder: str | Path) -> PatchDataset:
@@ -196,7 +206,7 @@ class PatchDataset:
             raise DatasetError(
                 f"{folder} is a file: give the folder that geoseg tile made"
             ) from error
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             raise DatasetError(f"{path} is damaged ({error}): tile the scenes again") from error
         except OSError as error:
             raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
@@ -209,7 +219,7 @@ class PatchDataset:
             )
         try:
             return cls(folder, metadata)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (*_NONSENSE, LabelError) as error:
             raise DatasetError(f"{path} is damaged ({error!r}): tile the scenes again") from error
         except ColourError as error:
             raise DatasetError(str(error)) from error
@@ -293,8 +303,12 @@ class PatchDataset:
 
         try:
             names = (folder / "files.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise DatasetError(f"cannot read {folder / 'files.txt'}: {error}") from error
+        if any(name in ("", ".", "..") or set(name) & set("/\\:\0") for name in names):
+            raise DatasetError(
+                f"{folder / 'files.txt'} names files elsewhere: tile the scenes again"
+            )
         if len(names) != count:
             raise DatasetError(
                 f"{folder} lists {len(names)} patches and dataset.json {count}: "
@@ -374,8 +388,9 @@ def _number(value: float | None) -> float:
 def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Memory-map an array after checking that it is the one described."""
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with np.errstate(over="ignore"):  # of sizes beyond reason
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # its header is parsed as Python's literals are, which trip anyhow
         raise DatasetError(f"cannot read {path}: {error}; tile the scenes again") from error
     if array.shape != shape or array.dtype != dtype:
         raise DatasetError(

@@ -195,6 +195,8 @@ def why_withdrawn(error: RasterReadError) -> str:
     """Say why a scene that is being cut cannot be used, however it was cut up for reading."""
     if not error.damaged:
         return str(error)
+    if error.changed:
+        return f"{error.damaged}: changed while it was read; run again when nobody writes it"
     if is_remote(error.damaged):
         return (
             f"{error.damaged}: a part of it cannot be read (the server or the network fails, or the"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,38 +18,45 @@ Packed = Mapping[str, NDArray[Any] | bytes]
 """What is stored of a patch, by kind: "images", "labels", "confidence"."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Patch:
+    """One patch, as it was cut."""
+
+    images: NDArray[Any]
+    """(bands, rows, cols)."""
+    labels: NDArray[np.uint8] | None
+    """(rows, cols) class index, 255 = unlabelled."""
+    confidence: NDArray[np.uint8] | None
+    """(rows, cols) round(255 · confidence) of each label."""
+    name: str
+    """For its file."""
+    grid: Grid
+    """Of its scene."""
+    row: int
+    """Its first row in the scene."""
+    col: int
+    """Its first column."""
+
+    @property
+    def planes(self) -> dict[str, NDArray[Any]]:
+        """What there is of it, by kind."""
+        given = {"images": self.images, "labels": self.labels, "confidence": self.confidence}
+        return {kind: pixels for kind, pixels in given.items() if pixels is not None}
+
+
 class Packer(Protocol):
     """Knows what is stored of a patch, not where."""
 
-    def pack(
-        self,
-        images: NDArray[Any],
-        labels: NDArray[np.uint8] | None,
-        confidence: NDArray[np.uint8] | None,
-        *,
-        grid: Grid,
-        row: int,
-        col: int,
-    ) -> dict[str, NDArray[Any] | bytes]:
-        """Pack one patch, as `PatchTaker.write` has it; arrays may be the given ones themselves."""
+    def pack(self, patch: Patch) -> dict[str, NDArray[Any] | bytes]:
+        """Pack one patch; arrays may be its own."""
 
 
 class ArrayPacker:
     """Patches as they are."""
 
-    def pack(
-        self,
-        images: NDArray[Any],
-        labels: NDArray[np.uint8] | None,
-        confidence: NDArray[np.uint8] | None,
-        *,
-        grid: Grid,  # noqa: ARG002 - arrays know patches by their place alone
-        row: int,  # noqa: ARG002
-        col: int,  # noqa: ARG002
-    ) -> dict[str, NDArray[Any] | bytes]:
+    def pack(self, patch: Patch) -> dict[str, NDArray[Any] | bytes]:
         """Return the arrays themselves."""
-        given = {"images": images, "labels": labels, "confidence": confidence}
-        return {kind: pixels for kind, pixels in given.items() if pixels is not None}
+        return {**patch.planes}
 
 
 class FilePacker:
@@ -61,25 +69,14 @@ class FilePacker:
         self._encoders: tuple[Grid, dict[str, PatchEncoder]] | None = None
         self._lock = threading.Lock()
 
-    def pack(
-        self,
-        images: NDArray[Any],
-        labels: NDArray[np.uint8] | None,
-        confidence: NDArray[np.uint8] | None,
-        *,
-        grid: Grid,
-        row: int,
-        col: int,
-    ) -> dict[str, NDArray[Any] | bytes]:
+    def pack(self, patch: Patch) -> dict[str, NDArray[Any] | bytes]:
         """Return a file a kind."""
-        given = {"images": images, "labels": labels, "confidence": confidence}
-        encoders = self._encoders_of(grid, images)
+        encoders = self._encoders_of(patch.grid, patch.images)
         return {
             kind: encoders[kind].encode(
-                pixels if kind == "images" else pixels[np.newaxis], row, col
+                pixels if kind == "images" else pixels[np.newaxis], patch.row, patch.col
             )
-            for kind, pixels in given.items()
-            if pixels is not None
+            for kind, pixels in patch.planes.items()
         }
 
     def _encoders_of(self, grid: Grid, images: NDArray[Any]) -> dict[str, PatchEncoder]:
@@ -109,20 +106,9 @@ class Collector:
         self._packer = packer
         self.packed: dict[int, Packed] = {}
 
-    def write(
-        self,
-        position: int,
-        images: NDArray[Any],
-        labels: NDArray[np.uint8] | None,
-        *,
-        name: str,  # noqa: ARG002 - whoever stores it knows it
-        grid: Grid,
-        row: int,
-        col: int,
-        confidence: NDArray[np.uint8] | None = None,
-    ) -> None:
+    def write(self, position: int, patch: Patch) -> None:
         """Keep one patch; several threads may call it."""
-        packed = self._packer.pack(images, labels, confidence, grid=grid, row=row, col=col)
+        packed = self._packer.pack(patch)
         # Arrays are the cutter's own room, which the next patch gets.
         self.packed[position] = {
             kind: data.copy() if isinstance(data, np.ndarray) else data

@@ -20,6 +20,7 @@ from geoseg.patches.settings import TileOptions, TileSettings
 from geoseg.patches.splits import Ground, Splitting, split_ground
 from geoseg.patches.unfinished import KIND
 from geoseg.raster.footprints import boxes_in
+from geoseg.raster.names import check_geopackage_path
 from geoseg.raster.output import check_folder_place
 from geoseg.raster.unfinished import check_leftover
 
@@ -116,6 +117,7 @@ def _listed(sources: Source | Sequence[Source]) -> list[Source]:
 def _check_folder(target: Path, *, overwrite: bool) -> Path:
     """Tell early whether a folder can be made."""
     check_folder_place(target)
+    check_geopackage_path(target)
     if os.path.lexists(target):
         if not overwrite:
             raise OutputError(f"{target} is there already; replace it with --overwrite")

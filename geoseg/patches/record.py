@@ -25,7 +25,7 @@ from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.footprints import outlines
 from geoseg.raster.grid import crs_code
 from geoseg.raster.grouping import Problem
-from geoseg.raster.provenance import provenance
+from geoseg.raster.provenance import provenance, public_name, without_secrets
 from geoseg.raster.style import category_qml
 
 # Blue, orange, green, grey: told apart by colour-blind people too.
@@ -65,7 +65,10 @@ class Outcome:
 def public_problems(problems: Sequence[Problem]) -> list[dict[str, str]]:
     """Problems with the names of files in place of their paths."""
     return [
-        {"path": Path(p.path).name, "reason": p.reason.replace(p.path, Path(p.path).name)}
+        {
+            "path": _shown(p.path),
+            "reason": without_secrets(p.reason.replace(p.path, _shown(p.path))),
+        }
         for p in problems
     ]
 
@@ -118,12 +121,17 @@ def dataset_json(inputs: Inputs, settings: TileSettings, outcome: Outcome) -> di
     }
 
 
+def _shown(path: str) -> str:
+    """Name a file: of its path or address nothing else, and no signature, is told."""
+    return Path(public_name(path)).name
+
+
 def _scene_json(job: Job, inputs: Inputs) -> dict[str, Any]:
     scene = job.scene
     crs = scene.grid.crs
     out: dict[str, Any] = {
         "name": job.name,
-        "paths": [Path(path).name for path in scene.paths],
+        "paths": [_shown(path) for path in scene.paths],
         "fingerprint": scene.fingerprint(),
         "height": scene.grid.height,
         "width": scene.grid.width,
@@ -132,13 +140,13 @@ def _scene_json(job: Job, inputs: Inputs) -> dict[str, Any]:
     }
     if job.labels is not None:
         out["labels"] = {
-            "paths": [Path(path).name for path in job.labels.paths],
+            "paths": [_shown(path) for path in job.labels.paths],
             "fingerprint": job.labels.fingerprint(),
             "resampled": "nearest" if job.labels.is_warped else None,
         }
     if job.confidence is not None:
         out["confidence"] = {
-            "paths": [Path(path).name for path in job.confidence.paths],
+            "paths": [_shown(path) for path in job.confidence.paths],
             "fingerprint": job.confidence.fingerprint(),
             "resampled": "nearest" if job.confidence.is_warped else None,
         }
@@ -156,7 +164,7 @@ def _label_table(inputs: Inputs) -> dict[str, Any] | None:
     parts = [path, path.with_suffix(".dbf")] if path.suffix.lower() == ".shp" else [path]
     files = [p for p in parts if p.is_file() and p.suffix.lower() != ".vrt"]
     return {
-        "path": Path(inputs.label_table).name,
+        "path": _shown(inputs.label_table),
         "fingerprint": fingerprint_files([str(p) for p in files]) if files else None,
     }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from geoseg.errors import RasterReadError
 from geoseg.patches.assembling import Assembly
-from geoseg.patches.blocks import Block, Common, CutBlock, blocks_of, cut_block
+from geoseg.patches.blocks import Block, Common, CutBlock, blocks_of, cut_block, most_bytes
 from geoseg.patches.cutting import SceneCutter, patch_name
 from geoseg.patches.job import Seen, why_withdrawn
 
@@ -101,7 +101,9 @@ def cut_at_workers(
         while assembly.begun.number < number:
             assembly.end_scene("", pool)
 
-    with closing(cluster.ordered(cut_block, common, wanted())) as results:
+    largest = max((most_bytes(job, inputs.dtype) for job in jobs), default=0)
+    found = cluster.ordered(cut_block, common, wanted(), result_bytes=largest)
+    with closing(found) as results:
         for result in results:
             if jobs[result.scene].name in assembly.withdrawn:
                 continue

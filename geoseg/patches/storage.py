@@ -20,8 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.patches.packing import ArrayPacker, FilePacker, Packed, Packer
-from geoseg.raster.grid import Grid
+from geoseg.patches.packing import ArrayPacker, FilePacker, Packed, Packer, Patch
 
 # Bytes before the numbers of a .npy file: room for any number of patches.
 _HEADER = 256
@@ -30,37 +29,8 @@ _HEADER = 256
 class PatchTaker(Protocol):
     """Takes the patches of one split as they are cut."""
 
-    def write(
-        self,
-        position: int,
-        images: NDArray[Any],
-        labels: NDArray[np.uint8] | None,
-        *,
-        name: str,
-        grid: Grid,
-        row: int,
-        col: int,
-        confidence: NDArray[np.uint8] | None = None,
-    ) -> None:
-        """Store one patch; several threads may call it.
-
-        Parameters
-        ----------
-        position
-            Its place in the split.
-        images
-            (bands, rows, cols).
-        labels
-            (rows, cols) class index, 255 = unlabelled.
-        name
-            Of the patch, for its file.
-        grid
-            Of its scene.
-        row, col
-            Its first pixel in the scene.
-        confidence
-            (rows, cols) round(255 · confidence) of each label.
-        """
+    def write(self, position: int, patch: Patch) -> None:
+        """Store one patch at its place in the split; several threads may call it."""
 
 
 class PatchWriter(PatchTaker, Protocol):
@@ -147,21 +117,9 @@ class _Writer:
 
     _packer: Packer
 
-    def write(
-        self,
-        position: int,
-        images: NDArray[Any],
-        labels: NDArray[np.uint8] | None,
-        *,
-        name: str,
-        grid: Grid,
-        row: int,
-        col: int,
-        confidence: NDArray[np.uint8] | None = None,
-    ) -> None:
+    def write(self, position: int, patch: Patch) -> None:
         """Store one patch."""
-        packed = self._packer.pack(images, labels, confidence, grid=grid, row=row, col=col)
-        self.put(position, name, packed)
+        self.put(position, patch.name, self._packer.pack(patch))
 
     def put(self, position: int, name: str, packed: Packed) -> None:
         """Store what was packed."""

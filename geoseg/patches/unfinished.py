@@ -20,10 +20,10 @@ from geoseg.patches.gathered import Inputs
 from geoseg.patches.job import Job
 from geoseg.patches.settings import TileSettings
 from geoseg.raster.fingerprint import fingerprint_files
-from geoseg.raster.provenance import versions
+from geoseg.raster.provenance import public_name, versions, without_secrets
 from geoseg.raster.scene import Scene
 from geoseg.raster.statistics import Statistics
-from geoseg.raster.unfinished import Kind, changed, other_versions, then_and_now
+from geoseg.raster.unfinished import Kind, changed, options_then_and_now, or_versions, then_and_now
 
 MADE, COUNTS = "made", "counts.raw"
 _FORMAT = 1
@@ -43,6 +43,7 @@ def described(inputs: Inputs, settings: TileSettings) -> dict[str, Any]:
     words = {k: v for k, v in asdict(settings).items() if k not in ("workers", "shares", "storage")}
     jobs = inputs.jobs
     table = inputs.label_table
+    left_out = [(public_name(one.path), without_secrets(one.reason)) for one in inputs.problems]
     used = versions()
     used.pop("torch", None)  # takes no part
     return {
@@ -56,14 +57,14 @@ def described(inputs: Inputs, settings: TileSettings) -> dict[str, Any]:
         "contents of labels": [_contents(job.labels) for job in jobs],
         "confidence": [_files(job.confidence) for job in jobs],
         "contents of confidence": [_contents(job.confidence) for job in jobs],
-        "label table": table,
+        "label table": None if table is None else public_name(table),
         "bands": list(inputs.bands),
         "dtype": inputs.dtype.name,
         "classes": None if inputs.legend is None else inputs.legend.to_json(),
         "region": inputs.region_fingerprints,
         "scale": inputs.scale,
         "colour": None if inputs.colour is None else inputs.colour.standard.digest,
-        "left out": [f"{problem.path}: {problem.reason}" for problem in inputs.problems],
+        "left out": [f"{name}: {reason}" for name, reason in left_out],
         # What splits, regions and tables of labels came to.
         "patches": [_digest(job) for job in jobs],
         "versions": used,
@@ -71,7 +72,8 @@ def described(inputs: Inputs, settings: TileSettings) -> dict[str, Any]:
 
 
 def _files(scene: Scene | None) -> list[str] | None:
-    return None if scene is None else list(scene.paths)
+    """Name a scene's files, wherever they lie and however they are addressed."""
+    return None if scene is None else [public_name(path) for path in scene.paths]
 
 
 def _contents(scene: Scene | None) -> list[Any] | None:
@@ -107,7 +109,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             told.append(then_and_now(name, before, now))
         elif f"contents of {name}" in other:
             told.append(f"the files of the {name} are not the same")
-    told += [then_and_now(name, before, now) for name in sorted(other) if name.startswith("--")]
+    told += options_then_and_now(before, now)
     if not told:
         said = {
             "region": "--region: its polygons are not the same",
@@ -119,9 +121,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         told += [then_and_now(name, before, now) for name in ("bands", "classes") if name in other]
     if not told and "patches" in other:
         told.append("what is known of the patches is not the same (a table of labels, or a region)")
-    if other and not told:
-        told += other_versions(before.get("versions"), now.get("versions"))
-    return told
+    return or_versions(told, before, now)
 
 
 KIND = Kind(

@@ -11,7 +11,8 @@ import threading
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from geoseg.errors import RasterReadError
-from geoseg.raster import remote
+from geoseg.raster import remote, trust
 
 MAX_OPEN_FILES = 64
 """Files that one thread keeps open of one scene (a mosaic may have thousands)."""
@@ -42,6 +43,8 @@ _OPTIONS = {
     # Two handles of one VRT that a thread opened would share its sources, and threads must share
     # none.
     "VRT_SHARED_SOURCE": "NO",
+    # A VRT may hold Python to be run for its pixels.
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
 }
 _IN_THE_FILE_SYSTEM = ("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/", "/vsimem/")
 _SCHEME = re.compile(r"^(?:[a-z0-9]+\+)?[a-z][a-z0-9]+://", re.IGNORECASE)
@@ -107,21 +110,59 @@ def open_dataset(path: str) -> DatasetReader:
     RasterReadError
         Nothing there, not a raster, or damaged; the message says which.
     """
-    waits = remote.pauses() if is_remote(path) else []
+    waits = remote.first_at_once(remote.pauses()) if is_remote(path) else []
+    trouble: remote.Trouble | None = None
+    if is_remote(path) and (wrong := remote.trouble_with_parts(path)):
+        raise RasterReadError(f"{path}: {wrong}")
     while True:
         _quieten()
         try:
-            return DatasetReader(path)
+            dataset = DatasetReader(path)
+            _look_into(path, dataset)
+            return dataset
         except NotGeoreferencedWarning:
             continue  # another thread has just put back its filters, and they make warnings errors
         except RasterioError as error:
             told = " ".join(str(error).split())
             if not is_remote(path):
                 raise RasterReadError(_why_not_opened(path, told)) from error
-            trouble = remote.diagnose(path, told)
+            if trouble is None or not waits:
+                trouble = remote.diagnose(path, told)
             if not (trouble.passing and waits):
                 raise RasterReadError(f"{path}: {trouble.reason}") from error
         time.sleep(waits.pop(0))
+        _forget(path)
+
+
+_LOOKED_INTO: set[str] = set()
+"""Sources of VRTs from elsewhere that lead nowhere else."""
+
+
+def _look_into(path: str, dataset: DatasetReader, depth: int = 0) -> None:
+    """Refuse a raster from elsewhere that leads to files here; see `geoseg.raster.trust`."""
+    if trust.trusted() or not trust.is_elsewhere(path):
+        return
+
+    def look(target: str) -> None:
+        # What cannot be opened leads nowhere; whoever reads it is told.
+        with suppress(RasterioError, NotGeoreferencedWarning), environment(target):
+            _quieten()
+            with DatasetReader(target) as inner:
+                _look_into(target, inner, depth + 1)
+        _LOOKED_INTO.add(target)
+
+    try:
+        trust.deepest(depth, path)
+        driver = str(dataset.driver)
+        xml = dataset.tags(ns="xml:VRT").get("xml:VRT", "") if driver == "VRT" else ""
+        # Whatever a source is called, it may be a VRT again.
+        new = [t for t in trust.sources_of(path, driver, xml) if t not in _LOOKED_INTO]
+        if new:
+            with ThreadPoolExecutor(8, "geoseg-look") as pool:
+                list(pool.map(look, new))
+    except trust.LeadsHereError:
+        dataset.close()
+        raise
 
 
 def _why_not_opened(path: str, told: str) -> str:
@@ -148,6 +189,17 @@ def _why_not_opened(path: str, told: str) -> str:
     return f"{path}: is not a raster that GDAL can read; give a GeoTIFF, VRT or other raster"
 
 
+def _stamp(path: str) -> tuple[int, int] | None:
+    """Return by what a file's contents are known to be the same; None where there is none."""
+    if not is_local_file(path):
+        return None
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 class _ThreadFiles:
     """Files that one thread holds open, the one used last at the end."""
 
@@ -162,6 +214,17 @@ class _ThreadFiles:
                 self.open.popitem()[1].close()
 
 
+def _forget(path: str) -> None:
+    # What came in part is remembered as it came. A file that is opened so is forgotten when it is
+    # closed, be it by failing.
+    with (
+        environment(path),
+        rasterio.Env(CPL_VSIL_CURL_NON_CACHED=remote.ANYTHING),
+        suppress(RasterioError, NotGeoreferencedWarning),
+    ):
+        DatasetReader(path).close()
+
+
 class Handles:
     """Open files, one handle for each thread and path, since no two threads may use one at once.
 
@@ -172,25 +235,47 @@ class Handles:
     ----------
     most
         Files that one thread keeps open, by default `MAX_OPEN_FILES`.
+    known
+        Files of which something is known already, so that they must stay as they are.
     """
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, known: Iterable[str] = ()) -> None:
         self._most = most
         self._local = threading.local()
         self._threads: WeakSet[_ThreadFiles] = WeakSet()
+        self._stamps: dict[str, tuple[int, int] | None] = {}
+        self.know(known)
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Handles, (self._most,))
 
+    def know(self, paths: Iterable[str]) -> None:
+        """Note how files are now; they must stay so, for something is known of them already."""
+        for path in paths:
+            self._stamps.setdefault(path, _stamp(path))
+
+    def know_as(self, other: Handles) -> None:
+        """Take over how files were when others were opened."""
+        self._stamps |= other._stamps
+
     @contextmanager
     def borrow(self, path: str) -> Iterator[DatasetReader]:
-        """Give this thread's handle of `path`, opened if need be, within `environment`."""
+        """Give this thread's handle of `path`, opened if need be, within `environment`.
+
+        Raises
+        ------
+        RasterReadError
+            It cannot be opened, or is another file by now than the one that was read first: else
+            what is read would be of two versions.
+        """
         files: _ThreadFiles | None = getattr(self._local, "files", None)
         if files is None or files.process != os.getpid():
             files = self._local.files = _ThreadFiles()
             with self._lock:
                 self._threads.add(files)
+        if path not in self._stamps:
+            self._stamps[path] = _stamp(path)
         with files.lock, environment(path):
             dataset = files.open.get(path)
             if dataset is None:
@@ -199,7 +284,22 @@ class Handles:
                     files.open.popitem(last=False)[1].close()
             else:
                 files.open.move_to_end(path)
-            yield dataset
+            try:
+                yield dataset
+            except (RasterReadError, RasterioError) as error:
+                self._check_unchanged(path, error)
+                raise
+            self._check_unchanged(path)
+
+    def _check_unchanged(self, path: str, cause: Exception | None = None) -> None:
+        first = self._stamps.get(path)
+        # One that is gone is as it was to who has it open.
+        if first is not None and (_stamp(path) or first) != first:
+            changed = RasterReadError(
+                f"{path}: changed while it was read; run again when nobody writes it"
+            )
+            changed.damaged, changed.changed = path, True
+            raise changed from cause
 
     def forget(self, path: str) -> None:
         """Close this thread's handle of a remote file, and drop what GDAL remembers of it."""
@@ -209,14 +309,7 @@ class Handles:
                 dataset = files.open.pop(path, None)
                 if dataset is not None:
                     dataset.close()
-        # What came in part is remembered as it came. A file that is opened so is forgotten when it
-        # is closed, be it by failing.
-        with (
-            environment(path),
-            rasterio.Env(CPL_VSIL_CURL_NON_CACHED=remote.ANYTHING),
-            suppress(RasterioError),
-        ):
-            DatasetReader(path).close()
+        _forget(path)
 
     def close(self) -> None:
         """Close every file of every thread; a later read opens it again."""

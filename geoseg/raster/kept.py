@@ -41,12 +41,22 @@ class KeptFolder(TemporaryFolder):
         self.path = kept_folder_of(target)
         try:
             self.path.mkdir(exist_ok=True)
+            # A folder that came from elsewhere must not lead to files that are nobody's leftovers.
+            if self.path.is_symlink() or any(entry.is_symlink() for entry in self.path.iterdir()):
+                raise OutputError(
+                    f"{self.path} is or holds a link to another place, which no run leaves; remove"
+                    " it, or choose another output"
+                )
             try:
                 self._lock = lock(self.path / LOCK, "ab")
             except BlockingIOError:
                 raise OutputError(
                     f"{target}: another run is making it; wait for that, or choose another output"
                 ) from None
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()  # it stays if something is in it
+                raise
         except OSError as error:
             raise output_error(error, target) from error
 

@@ -82,17 +82,32 @@ def there(address: str) -> bool:
     import obstore  # noqa: PLC0415 — an extra
 
     scheme, bucket, key = _split(address)
+    if not key.endswith("/"):
+        return size(address) is not None
     try:
-        store = _store(scheme, bucket)
-        if key.endswith("/"):
-            return any(len(batch) for batch in obstore.list(store, prefix=key))
-        obstore.head(store, key)
-    except FileNotFoundError:
-        _need_bucket(address)
-        return False
+        return any(len(batch) for batch in obstore.list(_store(scheme, bucket), prefix=key))
     except Exception as error:
         raise OutputError(f"{address}: cannot be reached ({_words(error)}); {_ADVICE}") from error
-    return True
+
+
+def size(address: str) -> int | None:
+    """Return how many bytes an object has; None if there is none.
+
+    Raises
+    ------
+    OutputError
+        The storage cannot be asked.
+    """
+    import obstore  # noqa: PLC0415 — an extra
+
+    scheme, bucket, key = _split(address)
+    try:
+        return int(obstore.head(_store(scheme, bucket), key)["size"])
+    except FileNotFoundError:
+        _need_bucket(address)
+        return None
+    except Exception as error:
+        raise OutputError(f"{address}: cannot be reached ({_words(error)}); {_ADVICE}") from error
 
 
 def _need_bucket(address: str) -> None:
@@ -143,12 +158,12 @@ def put(file: Path, address: str) -> None:
     try:
         store = _store(scheme, bucket)
         obstore.put(store, key, file, chunk_size=max(_PART, file.stat().st_size // 9000))
-        size = obstore.head(store, key)["size"]
+        held = obstore.head(store, key)["size"]
     except Exception as error:
         raise OutputError(f"{address}: cannot be written ({_words(error)}); {_ADVICE}") from error
-    if size != file.stat().st_size:
+    if held != file.stat().st_size:
         raise OutputError(
-            f"{address}: holds {size:,} bytes of {file.stat().st_size:,}; write it again"
+            f"{address}: holds {held:,} bytes of {file.stat().st_size:,}; write it again"
         )
 
 

@@ -18,10 +18,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
+from weakref import WeakSet
 
 from geoseg.errors import OptionError, OutputError
+from geoseg.raster.names import check_name
+from geoseg.raster.uninterrupted import uninterrupted
 
 LOCK = "lock"
+OLD = "old"
+"""Folder that made way for a new one, until that has its name."""
 _RASTERS = (".tif", ".tiff")
 
 
@@ -53,6 +58,7 @@ def check_output(
     target = Path(text)
     if not target.name or text.endswith(("/", os.sep)):
         raise OutputError(f"{text or '(nothing)'} names no file to write")
+    check_name(target)
     if suffixes is not None and target.suffix.lower() not in suffixes:
         raise OutputError(f"{target}: name the output {' or '.join('*' + s for s in suffixes)}")
     folder = target.parent
@@ -105,6 +111,7 @@ def check_folder_place(target: Path) -> None:
     parent = target.absolute().parent
     if not target.name:
         raise OutputError(f"{target} names no folder to make")
+    check_name(target)
     if not parent.is_dir():
         raise OutputError(f"{target}: the folder {parent} does not exist; make it first")
     if not os.access(parent, os.W_OK | os.X_OK):
@@ -244,6 +251,7 @@ class TemporaryFolder:
                 self._lock = lock(self.path / LOCK, "r+b")
         except OSError as error:
             raise output_error(error, target) from error
+        _living.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -264,13 +272,14 @@ class TemporaryFolder:
         if not os.path.lexists(self.target):
             made.rename(self.target)
             return
-        old = self.path / "old"
-        self.target.rename(old)
-        try:
-            made.rename(self.target)
-        except OSError:
-            old.rename(self.target)
-            raise
+        old = self.path / OLD
+        with uninterrupted():
+            self.target.rename(old)
+            try:
+                made.rename(self.target)
+            except OSError:
+                old.rename(self.target)
+                raise
         shutil.rmtree(old, ignore_errors=True)
 
     def free_bytes(self) -> int:
@@ -328,12 +337,13 @@ class TemporaryFolder:
             for place in sidecars:
                 if place.is_dir():
                     raise OutputError(f"{self.target}: {place}, which goes with it, is a folder")
-            for old in stale:
-                if old not in sidecars:
-                    old.unlink(missing_ok=True)
-            for part, place in ready:
-                part.replace(place)
-            made.replace(self.target)
+            with uninterrupted():
+                for old in stale:
+                    if old not in sidecars:
+                        old.unlink(missing_ok=True)
+                for part, place in ready:
+                    part.replace(place)
+                made.replace(self.target)
         except OSError as error:
             raise output_error(error, self.target) from error
 
@@ -341,6 +351,16 @@ class TemporaryFolder:
         """Remove the folder and what is in it; safe to call again."""
         self._lock.close()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+_living: WeakSet[TemporaryFolder] = WeakSet()
+
+
+def remove_temporary() -> None:
+    """Remove the temporary folders of this process, which is about to end at once."""
+    for folder in list(_living):
+        if not (folder.path / OLD).exists():
+            folder.remove()
 
 
 def lock(path: Path, mode: str) -> BinaryIO:
@@ -366,6 +386,8 @@ def _remove_abandoned(target: Path, prefix: str) -> None:
         folder = target.parent / name
         try:
             lock(folder / LOCK, "r+b").close()
+            if (folder / OLD).exists() and not os.path.lexists(target):
+                (folder / OLD).rename(target)  # killed before the new one got its name
             (folder / LOCK).unlink()
         except OSError:
             continue  # in use, or not ours to judge

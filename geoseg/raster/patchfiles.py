@@ -259,6 +259,11 @@ class PatchFiles:
             )
         if self._fill is not None and nodata is not None:
             invalid = np.isnan(data) if math.isnan(nodata) else data == nodata
-            data[:, invalid.any(axis=0)] = self._fill
+            try:
+                data[:, invalid.any(axis=0)] = self._fill
+            except (OverflowError, TypeError, ValueError) as error:
+                raise DatasetError(
+                    f"the patch {path} cannot be filled ({error}): tile the scenes again"
+                ) from error
         data = data.astype(self.dtype, copy=False)
         return data[0] if self._squeeze else data

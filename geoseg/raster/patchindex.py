@@ -47,10 +47,14 @@ def read_columns(path: str | Path, layer: str, columns: Sequence[str]) -> list[t
     address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:
+            kind = "SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE"
+            if any(found != "table" for (found,) in database.execute(kind, (layer,))):
+                # Whoever made the file could have it compute for ever.
+                raise DatasetError(f"{file} holds no table {layer}, but a query: tile again")
             return database.execute(
                 f"SELECT {names} FROM {_quoted(layer)} ORDER BY rowid"
             ).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:  # what SQLite says of damage may be no text
         raise DatasetError(f"{file} cannot be read ({error}): tile again") from error
 
 
@@ -73,7 +77,7 @@ def described_grid(crs: str | None, transform: Sequence[float], *, height: int, 
     """
     try:
         system = None if crs is None else CRS.from_user_input(crs)
-    except CRSError as error:
+    except (CRSError, ValueError) as error:  # a text that is no Unicode
         raise DatasetError(f"{str(crs)[:40]!r} is no coordinate system: tile again") from error
     return Grid(crs=system, transform=Affine(*transform[:6]), height=height, width=width)
 

@@ -6,20 +6,19 @@ Knows files, masks and nodata; knows neither coordinates nor other grids.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from geoseg.errors import RasterReadError
 from geoseg.raster.bands import Piece, Source, comparable_nodata
-from geoseg.raster.handles import Handles, is_local_file, is_remote
+from geoseg.raster.handles import Handles, is_local_file
 from geoseg.raster.orientation import Orientation
+from geoseg.raster.patient import read_patiently
 from geoseg.raster.recolour import Recolour
-from geoseg.raster.remote import repeated
+from geoseg.raster.small import read_small
 from geoseg.raster.sparse import known_missing
 from geoseg.raster.window import Window
 
@@ -102,26 +101,21 @@ class Pieces:
             place = _stored(source.turned, place)
             out, valid = source.turned.as_stored(out), source.turned.as_stored(valid)
 
-        def decode() -> None:
-            self._decode(source, place, out, valid)
+        as_stored = (place.height, place.width) == valid.shape
 
-        path = source.path
-        try:
-            if is_remote(path):
-                repeated(decode, forget=lambda: self.handles.forget(path))
-            else:
-                decode()
-        except RasterioError as error:
-            rows = f"{place.row_off}–{place.row_off + place.height - 1}"
-            damaged = RasterReadError(
-                f"{path}: cannot be read at rows {rows} (the server or the network fails, or the"
-                " file is damaged); try again later"
-                if is_remote(path)
-                else f"{path}: cannot be read at rows {rows} (truncated or damaged?); "
-                "re-download or recreate it"
-            )
-            damaged.damaged = path
-            raise damaged from error
+        def decode(part: RasterioWindow, bands: slice, rows: slice, cols: slice) -> None:
+            at = (rows, cols) if as_stored else (slice(None), slice(None))
+            some = replace(source, indexes=source.indexes[bands])
+            self._decode(some, part, out[(bands, *at)], valid[at])
+
+        read_patiently(
+            decode,
+            source.path,
+            place,
+            self.handles,
+            bands=len(source.indexes),
+            in_parts=as_stored,
+        )
         for band, nodata in zip(out, source.nodata, strict=True):
             if self.dtype.kind == "f":
                 valid &= np.isfinite(band)
@@ -157,6 +151,14 @@ class Pieces:
         self, source: Source, place: RasterioWindow, out: NDArray[Any], valid: Mask
     ) -> None:
         """Read a window as it is stored; may be done again where it failed."""
+        if source.mask == "none" and valid.shape == (place.height, place.width):
+            extra = () if source.alpha is None else (source.alpha,)
+            small = read_small(self.handles, source.path, (*source.indexes, *extra), place)
+            if small is not None:
+                out[...] = small[: len(out)]
+                if extra:
+                    valid &= small[-1] != 0
+                return
         with self.handles.borrow(source.path) as dataset:
             if np.dtype(source.dtype) == self.dtype and source.turned is None:
                 dataset.read(source.indexes, window=place, out=out)

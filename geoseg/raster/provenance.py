@@ -95,17 +95,22 @@ def read_provenance(path: str | PurePath) -> dict[str, str]:
     return {name: text for name, text in tags.items() if name.startswith("GEOSEG_")}
 
 
+SAME_PACKAGES = ("numpy", "rasterio", "rasterio:__gdal_version__", "numba")
+"""What must be of one release on all machines, for files to be the same bytes."""
+
+
 def versions() -> dict[str, str]:
-    """Return the versions of what computes and writes; torch's only where it is in use."""
+    """Return the versions of what computes and writes; those of networks only where in use."""
     found = {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "rasterio": rasterio.__version__,
         "gdal": rasterio.__gdal_version__,
     }
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        found["torch"] = str(torch.__version__)
+    for name in ("torch", "onnxruntime"):
+        module = sys.modules.get(name)
+        if module is not None:
+            found[name] = str(module.__version__)
     return found
 
 
@@ -122,6 +127,29 @@ def made_geopackage(path: Path) -> bool:
         except sqlite3.Error:
             return False
     return any("GEOSEG_COMMAND" in str(text) for (text,) in rows)
+
+
+def public_name(path: str) -> str:
+    """Reduce an input's path to its file name, and an address to what anybody may see of it."""
+    return _file_name(path)
+
+
+def without_secrets(value: Any) -> Any:
+    """Return plain JSON with its addresses reduced to what anybody may see.
+
+    No user, password, query or signature is left; names of files and folders stay.
+    """
+    match value:
+        case dict():
+            return {key: without_secrets(item) for key, item in value.items()}
+        case list():
+            return [without_secrets(item) for item in value]
+        case str() if _ADDRESS.search(value) or _VSI.match(value):
+            return _public(value)
+        case str():
+            return _SECRET_GIVEN.sub(r"\1=(hidden)", value)
+        case _:
+            return value
 
 
 def _json(value: object) -> str:

@@ -30,12 +30,19 @@ _PARTS = (".aux.xml", ".msk")
 """Files beside a raster that change what is read of it; overviews (.ovr) do not."""
 _PATIENCE = 15.0
 """Seconds that a server may take to say what is wrong."""
-_MOST_REPEATS = 2
+_MOST_REPEATS = 3
 """Times that a read is repeated from here, on top of each request's own repeats in GDAL."""
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _VSICURL = "/vsicurl/"
 ANYTHING = ":".join(f"/vsi{kind}/" for kind in ("curl", "s3", "gs", "az", "adls", "oss", "swift"))
 """Beginnings of the names of remote files."""
+_WHOLE_ONLY = (
+    "the server gives whole files only and no parts of them; download it, and give the copy"
+)
+_HEAD_BYTES = 32 << 10
+"""Bytes that are asked for when a file is opened."""
+_GIVE_PARTS: set[str] = set()
+"""Servers (http) that have given a part of a file to this process."""
 _BEFORE_HTML = re.compile(rb"\s*<(?:!doctype|html|head|body)", re.IGNORECASE)
 
 _ALWAYS = {
@@ -50,8 +57,10 @@ _ALWAYS = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_MULTIPLEX": "YES",
     # The head of most files in one request.
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+    "GDAL_INGESTED_BYTES_AT_OPEN": str(_HEAD_BYTES),
 }
+_FOLDERS = {"GDAL_DISABLE_READDIR_ON_OPEN": ("TRUE", "EMPTY_DIR")}
+"""Options that are set otherwise for some addresses, and how."""
 
 
 def settings(path: str) -> dict[str, str]:
@@ -72,8 +81,24 @@ def settings(path: str) -> dict[str, str]:
     return {
         key: value
         for key, value in options.items()
-        if key not in os.environ and get_gdal_config(key) is None
+        if key not in os.environ and not _set_by_others(key, value)
     }
+
+
+def _set_by_others(key: str, ours: str) -> bool:
+    """Tell whether an option is set, and not from here.
+
+    What the main thread sets while it reads is set for all threads: they may not rely on it, for it
+    goes when that one is done.
+    """
+    told = get_gdal_config(key)
+    return told is not None and _plain(told) not in map(_plain, (ours, *_FOLDERS.get(key, ())))
+
+
+def _plain(value: object) -> str:
+    """Write a value in one way: rasterio makes numbers, and truths, of some."""
+    text = str(value).upper()
+    return {"ON": "YES", "TRUE": "YES", "OFF": "NO", "FALSE": "NO"}.get(text, text)
 
 
 def _endpoint() -> dict[str, str]:
@@ -133,25 +158,56 @@ def diagnose(path: str, told: str) -> Trouble:
             passing=False,
         )
     if status != 206:
-        return Trouble(
-            "the server gives whole files only and no parts of them; download it, and give the"
-            " copy",
-            passing=False,
-        )
+        return Trouble(_WHOLE_ONLY, passing=False)
     return Trouble(f"cannot be opened ({told}); is it a raster, and whole?", passing=True)
 
 
+def trouble_with_parts(path: str) -> str | None:
+    """Find out, once a server (http), whether it gives parts of files; return what is wrong if not.
+
+    GDAL would ask many times for parts, and be given the whole file each time. Whatever else is
+    wrong is told by who reads: nothing is said of it here.
+    """
+    address = path.removeprefix(_VSICURL)
+    server = urlsplit(address).netloc
+    if not address.lower().startswith(("http://", "https://")) or server in _GIVE_PARTS:
+        return None
+    try:
+        with urlopen(request(address, first=512), timeout=_PATIENCE) as answer:
+            status, size = answer.status, int(answer.headers.get("Content-Length") or -1)
+            head = answer.read(512) if status == 200 else b""
+    except (HTTPError, URLError, OSError, HTTPException, ValueError):
+        return None
+    if status == 206:
+        _GIVE_PARTS.add(server)
+    # GDAL takes small files whole.
+    is_whole = status == 200 and not 0 <= size <= 10 * _HEAD_BYTES
+    return _WHOLE_ONLY if is_whole and not _BEFORE_HTML.match(head) else None
+
+
+def trouble_of(path: str) -> Trouble | None:
+    """Ask the server of a file (http) that was opened and cannot be read what is wrong."""
+    if not path.removeprefix(_VSICURL).lower().startswith(("http://", "https://")):
+        return None
+    return diagnose(path, "")
+
+
 def request(address: str, *, first: int) -> Request:
-    """Ask for the first bytes of a file at an address (http); who asks is named as GDAL does."""
+    """Ask for the first bytes of a file at an address (http); who asks is named as GDAL does.
+
+    Who asks is told to the server of the address alone, and not to one that it sends on to.
+    """
     parts = urlsplit(address)
-    fields = {"Range": f"bytes=0-{first - 1}"}
     who, _, host = parts.netloc.rpartition("@")
+    asked = Request(urlunsplit(parts._replace(netloc=host)))
+    asked.add_header("Range", f"bytes=0-{first - 1}")
     if who:
-        fields["Authorization"] = f"Basic {b64encode(unquote(who).encode()).decode()}"
+        words = f"Basic {b64encode(unquote(who).encode()).decode()}"
+        asked.add_unredirected_header("Authorization", words)
     for line in (get_gdal_config("GDAL_HTTP_HEADERS") or "").splitlines():
         name, _, value = line.partition(":")
-        fields[name.strip()] = value.strip()
-    return Request(urlunsplit(parts._replace(netloc=host)), headers=fields)
+        asked.add_unredirected_header(name.strip(), value.strip())
+    return asked
 
 
 def _refused(status: int) -> Trouble:
@@ -188,37 +244,52 @@ def repeated(work: Callable[[], Found], forget: Callable[[], None]) -> Found:
     """Do what reads over a network, again after growing waits where it fails.
 
     GDAL repeats requests that a server refuses for the moment; this is for what it does not: bodies
-    that end early, connections that are cut. How often and how long is decided by GDAL's own
-    ``GDAL_HTTP_MAX_RETRY`` (at most two repeats here) and ``GDAL_HTTP_RETRY_DELAY``.
+    that end early, connections that are cut. Two repeats come at once. How often and how long
+    after these is decided by GDAL's own ``GDAL_HTTP_MAX_RETRY`` (at most three more repeats here)
+    and ``GDAL_HTTP_RETRY_DELAY``.
 
     Parameters
     ----------
     work
         What reads.
     forget
-        Called before each repeat: drops what is open, and with it what GDAL remembers of it.
+        Called before each repeat: drops what is open, and with it what GDAL remembers of it. A
+        file that stays open may give zeros for blocks whose places could not be read.
 
     Raises
     ------
     RasterioError
         As `work`, the last time.
     """
-    waits = pauses()
+    waits = first_at_once(pauses())
     while True:
         try:
             return work()
         except RasterioError:
             if not waits:
                 raise
+            wait(waits.pop(0))
             forget()
-            time.sleep(waits.pop(0))
+            if len(waits) % 2:
+                # Where each fifth body is cut, a repeat of five requests would always meet it.
+                forget()
+
+
+def wait(seconds: float) -> None:
+    """Wait before what failed is done again."""
+    time.sleep(seconds)
 
 
 def pauses() -> list[float]:
     """Seconds to wait before each repeat."""
     count = int(_number("GDAL_HTTP_MAX_RETRY"))
     first = _number("GDAL_HTTP_RETRY_DELAY")
-    return [first * 3**k for k in range(min(_MOST_REPEATS, count))]
+    return [first * 2**k for k in range(min(_MOST_REPEATS, count))]
+
+
+def first_at_once(waits: list[float]) -> list[float]:
+    """Add repeats without waiting, if there are any: a body that was cut is mostly there again."""
+    return [0.0, 0.0, *waits] if waits else []
 
 
 def _number(key: str) -> float:

@@ -131,7 +131,7 @@ class Scene:
             photograph=layout.photograph,
             _native=layout.grid,
             _block=layout.block_shape,
-            _pieces=Pieces(layout.pieces, _common_type(layout.bands), Handles()),
+            _pieces=Pieces(layout.pieces, _common_type(layout.bands), Handles(known=layout.paths)),
         )
 
     def _with(self, **changes: Any) -> Scene:
@@ -247,6 +247,7 @@ class Scene:
 
     def opened_by(self, handles: Handles) -> Scene:
         """Return the scene that opens its files through `handles`, which several may share."""
+        handles.know_as(self._pieces.handles)
         return self._with(_pieces=replace(self._pieces, handles=handles))
 
     def assume_grid(self, grid: Grid) -> Scene:
@@ -370,7 +371,8 @@ class Scene:
     def fingerprint(self) -> str:
         """Return a short digest of the files' contents; see `geoseg.raster.fingerprint`.
 
-        Neither names and places of the files nor the view (`select`, `on_grid`) enter.
+        What lies beside them and changes how they are read enters; neither names and places of the
+        files nor the view (`select`, `on_grid`) do.
         """
         return fingerprint_files(self.paths)
 

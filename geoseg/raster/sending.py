@@ -1,7 +1,8 @@
 """Outputs that go to object storage: made whole on this machine, and put there in the end.
 
 While a command works, each such output has a place on this machine; the rest of the package sees
-that alone. Places depend on the addresses, so what a stopped run keeps is found by the next one.
+that alone. Places depend on the addresses, so what a stopped run keeps is found by the next one;
+one run at a time has them.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ import hashlib
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import BinaryIO
 
 from geoseg.errors import GeosegError, OutputError
 from geoseg.raster import objects
 from geoseg.raster.beside import stale_files
-from geoseg.raster.output import output_error
+from geoseg.raster.output import LOCK, lock, output_error
 
 _RASTERS = (".tif", ".tiff")
 _LARGEST_STYLE = 8 << 20
+_BEGUN = ".begun"
+"""Lists the addresses under which a run began to put its objects."""
 
 
 class Sending:
@@ -38,14 +43,15 @@ class Sending:
         Whether objects that are there may be replaced.
     resume
         Whether what an earlier run left on this machine is gone on from, or put there if it is
-        whole.
+        whole; None where the command cannot go on.
     say
         Told what is being done.
 
     Raises
     ------
     OutputError
-        One is there already, is an input, or the storage cannot be asked.
+        One is there already, is an input, or the storage cannot be asked; another run makes the
+        same, or one made it and could not put it there.
     """
 
     def __init__(
@@ -54,28 +60,68 @@ class Sending:
         *,
         inputs: Sequence[str] = (),
         overwrite: bool = False,
-        resume: bool = False,
+        resume: bool | None = False,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._say = say or (lambda _text: None)
         self._overwrite = overwrite
+        self._resume = resume
         self._sent = False
         self.places: dict[str, Path] = {}
         self._styles: dict[Path, tuple[str, bytes]] = {}
         for address in addresses:
-            self._check(address, inputs)
+            _check(address, inputs)
         self.root = _own_folder() / _digest(addresses[0])
         for address in addresses:
             folder, _, name = address.rstrip("/").rpartition("/")
             self.places[address] = self.root / _digest(folder) / name
         try:
-            for place in self.places.values():
-                place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                if not resume:
-                    _clear(place.parent)
-            self._fetch_styles()
+            self._unlock = weakref.finalize(self, _locked(self.root, addresses[0]).close)
+            try:
+                self._begin()
+            except BaseException:
+                self.leave()
+                raise
         except OSError as error:
             raise output_error(error, self.root) from error
+
+    def _begin(self) -> None:
+        """Refuse what cannot be done, and make room for the rest."""
+        self._begun = set(_lines(self.root / _BEGUN)) if self._resume else set[str]()
+        for address in self.places:
+            taken = self._taken(address)
+            if taken == "folder":
+                raise OutputError(f"{address} holds objects already; choose another name")
+            if taken and not self._overwrite:
+                raise OutputError(f"{address} is there already; replace it with --overwrite")
+        if not self._resume:
+            for address, place in self.places.items():
+                if not self._overwrite and any(_whole_files(place)):
+                    way = "by hand" if self._resume is None else "with --resume"
+                    raise OutputError(
+                        f"{address}: what an earlier run made and did not put there lies in"
+                        f" {place.parent}; put it there {way}, or begin anew with --overwrite"
+                    )
+            (self.root / _BEGUN).unlink(missing_ok=True)
+        for place in self.places.values():
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._resume:
+                _clear(place.parent)
+        self._fetch_styles()
+
+    def _taken(self, address: str) -> str:
+        """Tell what is there and was not put by the run that is gone on with."""
+        folder, place = f"{address.rstrip('/')}/", self.places[address]
+        is_file = "." in place.name
+        with suppress(*(GeosegError,) * is_file):  # who may not list may still write
+            if objects.there(folder) and not self._begun.issuperset(objects.listed(f"{folder}**")):
+                return "folder"
+        if is_file:
+            size = objects.size(address)
+            ours = address in self._begun and place.is_file() and place.stat().st_size == size
+            if size is not None and not ours:
+                return "file"
+        return ""
 
     def _fetch_styles(self) -> None:
         """Bring styles that are there to where outputs are made: they may be of something else."""
@@ -95,19 +141,6 @@ class Sending:
         found = self._styles.get(file)
         return found is not None and file.is_file() and file.read_bytes() == found[1]
 
-    def _check(self, address: str, inputs: Sequence[str]) -> None:
-        objects.need_objects(address)
-        name = address.rstrip("/").rpartition("/")[2]
-        if not objects.key_of(address).strip("/"):
-            raise OutputError(f"{address} names no file to write; give s3://bucket/name.tif")
-        if any(address == one or fnmatchcase(address, one) for one in inputs):
-            raise OutputError(f"{address} is an input of this very run; name another output")
-        taken = objects.there(address if "." in name else f"{address.rstrip('/')}/")
-        if taken and "." not in name:
-            raise OutputError(f"{address} holds objects already; choose another name")
-        if taken and not self._overwrite:
-            raise OutputError(f"{address} is there already; replace it with --overwrite")
-
     def spoken(self, text: str) -> str:
         """Name outputs in a text by where they go, not by where they are made."""
         for address, place in self.places.items():
@@ -124,26 +157,47 @@ class Sending:
         """
         if self._sent:
             return
+        for address, place in self.places.items():
+            if not place.exists():
+                raise OutputError(
+                    f"{address}: nothing was put there, for nothing was made in {place.parent}"
+                )
         files = self._files()
         if not files:
             return
         size = sum(file.stat().st_size for file, _ in files)
-        made = [address for address, place in self.places.items() if place.exists()]
-        self._say(f"putting {size / 1e6:,.1f} MB to {', '.join(made)}")
+        self._say(f"putting {size / 1e6:,.1f} MB to {', '.join(self.places)}")
         try:
-            if not self._overwrite:
-                for address, place in self.places.items():
-                    if place.is_file() and objects.there(address):
-                        raise OutputError(f"{address} appeared meanwhile; it was left as it is")
+            for address in self.places:
+                taken = self._taken(address)
+                if taken == "folder" or (taken and not self._overwrite):
+                    raise OutputError(f"{address} appeared meanwhile; it was left as it is")
+            self._note_begun({address for _, address in files})
             self._remove_stale({address for _, address in files})
             for file, address in files:
                 objects.put(file, address)
+        except KeyboardInterrupt:
+            self._say(f"Not all was put there; {self._way_out()}")
+            raise
         except GeosegError as error:
-            raise OutputError(
-                f"{error}; nothing is lost: it is whole in {files[-1][0].parent}, to be copied"
-            ) from error
+            raise OutputError(f"{error}; {self._way_out()}") from error
         self._sent = True
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _way_out(self) -> str:
+        """Say where what was not put is, and what can be done with it."""
+        folders = {place.parent for place in self.places.values()}
+        where = self.root if len(folders) > 1 else folders.pop()
+        way = "" if self._resume is None else ", or to be put there with --resume"
+        return f"nothing is lost: it is whole in {where}, to be copied{way}"
+
+    def _note_begun(self, addresses: set[str]) -> None:
+        """Note what is put from now on: who goes on with it knows it as its own."""
+        self._begun |= addresses
+        try:
+            (self.root / _BEGUN).write_text("\n".join(sorted(self._begun)), encoding="utf-8")
+        except OSError as error:
+            raise output_error(error, self.root) from error
 
     def _files(self) -> list[tuple[Path, str]]:
         """List every file made and where it goes: outputs last, the first of them at the end."""
@@ -175,14 +229,18 @@ class Sending:
 
     def leave(self) -> None:
         """Remove the folders in which nothing is left; what can be gone on from stays."""
+        if self._sent:
+            self._unlock()
+            return
         for style in self._styles:
             if self._untouched(style):
                 style.unlink()
         for folder in {*(place.parent for place in self.places.values())}:
             with suppress(OSError):
                 folder.rmdir()
-        with suppress(OSError):
-            self.root.rmdir()
+        if all(entry.name in (LOCK, _BEGUN) for entry in self.root.glob("*")):
+            shutil.rmtree(self.root, ignore_errors=True)
+        self._unlock()
 
 
 @contextmanager
@@ -217,6 +275,50 @@ def _own_folder() -> Path:
     return folder
 
 
+def _locked(root: Path, address: str) -> BinaryIO:
+    """Make the folder of a run, and lock it."""
+    while True:
+        root.mkdir(exist_ok=True, mode=0o700)
+        try:
+            file = lock(root / LOCK, "ab")
+        except FileNotFoundError:
+            continue  # who had it has just removed it
+        except BlockingIOError:
+            raise OutputError(
+                f"{address}: another run on this machine is making it; wait for that, or choose"
+                " another name"
+            ) from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), (root / LOCK).stat()):
+                return file
+        file.close()
+
+
+def _check(address: str, inputs: Sequence[str]) -> None:
+    """Refuse what nothing can be put under."""
+    objects.need_objects(address)
+    if not objects.key_of(address).strip("/"):
+        raise OutputError(f"{address} names no file to write; give s3://bucket/name.tif")
+    if any(address == one or fnmatchcase(address, one) for one in inputs):
+        raise OutputError(f"{address} is an input of this very run; name another output")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _whole_files(place: Path) -> Iterator[Path]:
+    """Give the files of an output; what is hidden is not finished."""
+    if place.is_file():
+        yield place
+    for file in place.rglob("*"):
+        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(place).parts):
+            yield file
+
+
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -229,8 +331,11 @@ def _rank(file: Path) -> tuple[bool, Path]:
 def _clear(folder: Path) -> None:
     """Remove what an earlier run made whole but could not send; what it keeps to go on stays."""
     for entry in folder.iterdir():
-        if not entry.name.startswith("."):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            _clear(entry)
+            with suppress(OSError):
+                entry.rmdir()
+        else:
+            entry.unlink()

@@ -14,8 +14,9 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack, suppress
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from typing import Any, Self
 from geoseg.errors import OutputError
 from geoseg.raster.kept import KeptFolder, kept_folder_of, read_kept
 from geoseg.raster.output import output_error
+from geoseg.raster.provenance import without_secrets
 
 EVERY_SECONDS = 1.0
 """Parts are noted no more often than this …"""
@@ -31,6 +33,10 @@ TIMES_AS_LONG = 20
 """… nor before this many times as long as it took the last time."""
 
 PLAN, DONE = "plan.json", "done.json"
+_NONSENSE = (
+    *(ArithmeticError, AttributeError, LookupError, SyntaxError, TypeError, ValueError),
+    *(MemoryError, zlib.error),
+)
 
 
 class LeftoverError(OutputError):
@@ -97,7 +103,9 @@ class Unfinished:
         self.outputs = tuple(outputs)
         self.kind = kind
         self.noted: dict[str, Any] = {}
-        self._plan: dict[str, Any] = json.loads(json.dumps(plan)) | {"work": kind.what}
+        # A signature is renewed, and lies on no disk.
+        shown = without_secrets(json.loads(json.dumps(plan)))
+        self._plan: dict[str, Any] = {**shown, "work": kind.what}
         self._resume = resume
         self._overwrite = overwrite
         self._folders: dict[Path, KeptFolder] = {}
@@ -206,6 +214,23 @@ class Unfinished:
         now = time.monotonic()
         self._next = now + max(EVERY_SECONDS, TIMES_AS_LONG * (now - began))
 
+    @contextmanager
+    def legible(self) -> Iterator[None]:
+        """Refuse in one line what is noted and makes no sense to who takes it up within.
+
+        Raises
+        ------
+        LeftoverError
+            It does not.
+        """
+        try:
+            yield
+        except _NONSENSE:
+            raise LeftoverError(
+                f"{self._folders[self.outputs[0]].path} is damaged: what was finished cannot be"
+                " read; begin anew with --overwrite"
+            ) from None
+
     def remove(self) -> None:
         """Remove the folders, the plan first, as in `_begin`."""
         if self._folders:
@@ -224,6 +249,8 @@ def finished_parts(output: str | Path, kind: Kind) -> int:
         return _count(_read(output, DONE) or {}, kind)
     # Parts beside another output: they are of use while that has a run to go on with.
     main = plan["of"]
+    if not isinstance(main, str):
+        return 0
     with_main = _plan_of(main, kind) or {}
     if with_main.get("run") != plan.get("run"):
         return 0
@@ -274,8 +301,20 @@ def then_and_now(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -
     return f"{name}: {_brief(before.get(name))} then, {_brief(now.get(name))} now"
 
 
-def other_versions(before: object, now: object) -> list[str]:
-    """Say which versions differ, where nothing else does: mappings of names to versions."""
+def options_then_and_now(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say how the options of two plans differ: what begins with two dashes."""
+    other = sorted(name for name in changed(before, now) if name.startswith("--"))
+    return [then_and_now(name, before, now) for name in other]
+
+
+def or_versions(told: list[str], before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what was told of two plans; where they differ and nothing was, their versions."""
+    if told or not changed(before, now):
+        return told
+    return _other_versions(before.get("versions"), now.get("versions"))
+
+
+def _other_versions(before: object, now: object) -> list[str]:
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         names = sorted(changed(before, now))
         if names:
@@ -302,7 +341,7 @@ def _read(output: str | Path, name: str) -> dict[str, Any] | None:
     """Read what was noted; None if nothing was."""
     try:
         found = json.loads(read_kept(output, name) or "")
-    except ValueError:
+    except (RecursionError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -315,4 +354,4 @@ def _plan_of(output: str | Path, kind: Kind) -> dict[str, Any] | None:
 
 def _count(noted: Mapping[str, Any], kind: Kind) -> int:
     number = noted.get(kind.count, 0)
-    return number if isinstance(number, int) else 0
+    return number if isinstance(number, int) and number > 0 else 0

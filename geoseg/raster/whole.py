@@ -41,6 +41,9 @@ def whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
             hidden.publish_folder(made)
         except OSError as error:
             raise output_error(error, target) from error
+        except OutputError as error:
+            # Files in it have paths that nobody knows.
+            raise OutputError(str(error).replace(str(made), str(target))) from error
 
 
 def write_whole(target: Path, text: str, *, overwrite: bool, stale: Iterable[Path] = ()) -> None:

@@ -267,6 +267,10 @@ def _steps(
         arguments = fill(table.get("arguments", []), known, outputs, failing("arguments"))
         if any(isinstance(word, bool) for word in arguments):
             raise failing("arguments")("true and false are neither text nor number")
+        # Else files could be written of which nobody is told.
+        odd = next((word for word in arguments if str(word).startswith("-")), None)
+        if odd is not None:
+            raise failing("arguments")(f"'{odd}' is an option: write it under options")
         steps.append(
             Step(
                 name=f"{table['name']}[{label}]" if label else table["name"],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from geoseg.raster.trust import ADVICE, trusted
 from geoseg.recipe.form import Recipe, Step, names_place
 from geoseg.recipe.lines import suggestion
 
 _OUT = "{out}/"
+_ELSEWHERE = re.compile(r"[/\\]|[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +61,17 @@ def wire(recipe: Recipe, outputs_of: Callable[[str], Collection[str]]) -> tuple[
         reads += [(text, ("needs",)) for text in step.needs]
         for text in makes:
             at = step.place("output" if text == step.output else "options")
-            if not text.startswith(_OUT) or ".." in text.split("/"):
+            if not text.startswith(_OUT) or ".." in re.split(r"[\\/|]", text):
                 raise document.error(at, f"'{text}' is written: let it begin with {{out}}/")
             if text in made:
                 several = " (for each: name a value in it)" if step.name != step.group else ""
                 raise document.error(at, f"'{text}' is made by another step{several}")
         for text, keys in reads:
+            if _is_elsewhere(text) and not (trusted() or any(text in o for o in recipe.overrides)):
+                raise document.error(
+                    step.place(*keys),
+                    f"'{text}' is neither in {{data}}, {{out}} nor {{recipe}}; {ADVICE}",
+                )
             if text.startswith("{out}") and not _is_made(text, made):
                 raise document.error(
                     step.place(*keys), f"no earlier step makes '{text}'{suggestion(text, made)}"
@@ -79,6 +87,11 @@ def wire(recipe: Recipe, outputs_of: Callable[[str], Collection[str]]) -> tuple[
                 f"no step makes '{one.file}'{suggestion(one.file, made)}",
             )
     return tuple(wired)
+
+
+def _is_elsewhere(text: str) -> bool:
+    """Tell whether a word names a place that nobody named who runs the recipe."""
+    return _ELSEWHERE.match(text) is not None or ".." in re.split(r"[\\/|]", text)
 
 
 def _is_made(text: str, made: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ written into it as variables. A PNG is light.
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ def drawing() -> Iterator[None]:
     Wraps making the figure and `encode`. The settings are matplotlib's global ones: not for two
     threads at once.
     """
+    # Where a cache cannot be written it says so at length, and draws all the same.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib import style  # noqa: PLC0415 — only who draws waits for it
 
     with style.context(["default", _STYLE]), warnings.catch_warnings():

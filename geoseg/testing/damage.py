@@ -67,7 +67,21 @@ ODD_VALUES: tuple[Any, ...] = (
 
 _TOKENS = (
     *(b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\n", b'"', b"'", b"\\", b"{", b"}"),
-    *(b"[", b"]", b",", b":", b"=", b"<", b">", b"&x;", b"NaN", b"Infinity", b"1e999", b"-", b"../"),
+    *(
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"=",
+        b"<",
+        b">",
+        b"&x;",
+        b"NaN",
+        b"Infinity",
+        b"1e999",
+        b"-",
+        b"../",
+    ),
     *(b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x80\x04", b"PK\x03\x04", b"9" * 5000, b"[" * 20_000),
     *(b'{"a":' * 3000, b"<a>" * 500, b"\x00\x00\x00\x80"),
 )

@@ -69,6 +69,7 @@ class WebServer:
         ranges: bool = True,
         faults: list[Fault | None] | None = None,
         forever: Fault | None = None,
+        every: int = 1,
     ) -> None:
         """Say how to behave from now on, and forget what came.
 
@@ -82,8 +83,11 @@ class WebServer:
             What goes wrong with the next requests (GET), first to last; None for nothing.
         forever
             What goes wrong with all requests after these.
+        every
+            Of those, 5 for every fifth.
         """
         how = {"latency": latency, "ranges": ranges, "faults": faults or [], "forever": forever}
+        how["every"] = every
         request = Request(self.url(_CONTROL[1:]), data=json.dumps(how).encode(), method="POST")
         with urlopen(request, timeout=10) as answer:
             answer.read()
@@ -121,11 +125,15 @@ class _State:
         self.ranges = bool(how.get("ranges", True))
         self.faults: deque[Fault | None] = deque(how.get("faults", []))
         self.forever: Fault | None = how.get("forever")
+        self.every, self.count = int(how.get("every", 1)), 0
         self.asked = []
 
     def fault(self) -> Fault | None:
         with self.lock:
-            return self.faults.popleft() if self.faults else self.forever
+            if self.faults:
+                return self.faults.popleft()
+            self.count += 1
+            return None if self.count % self.every else self.forever
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from geoseg.errors import GeosegError, OptionError
+from geoseg.models.device import failures_in_words, is_out_of_memory
 from geoseg.patches.dataset import PatchDataset
 from geoseg.raster.allocator import keep_large_blocks
 from geoseg.training.distributed import joined, own_device
@@ -178,9 +179,11 @@ def _torch_set_up(device: torch.device, threads: int | None) -> Iterator[None]:
         # All batches are of one or two shapes, so trying the kernels out pays.
         torch.backends.cudnn.benchmark = True
     try:
-        with torch.random.fork_rng(devices=cards):
+        with failures_in_words(), torch.random.fork_rng(devices=cards):
             yield
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise GeosegError(
             f"the memory of {device} is too small: use a smaller --batch-size"
         ) from error

@@ -129,7 +129,7 @@ def test_overwrite_begins_anew(run):
 )
 def test_a_cluster_that_is_none_is_one_line(run, scenes, words, told, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("geoseg.cluster.cluster._CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("geoseg.cluster.reached._CONNECT_SECONDS", 0.2)
     status, out, err = run(f"-o out.tif {words}")
     assert (status in (1, 2), out, err.count("\n")) == (True, "", 1)
     assert told in err

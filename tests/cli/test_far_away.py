@@ -215,6 +215,28 @@ def test_what_cannot_be_written_is_said_before_anything_is_read(
     assert left(tmp_path) == []
 
 
+def test_a_folder_of_results_is_not_taken_for_an_address(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run("run", "recipe.toml", "--data", ".", "-o", f"{BUCKET}/results")
+    assert (status, err) == (
+        1,
+        "Error: s3:/maps/results: this command writes to a folder of this machine\n",
+    )
+    assert not (tmp_path / "s3:").exists()
+
+
+def test_processes_that_train_together_do_not_all_put_the_model(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, _, err = run("train", "patches", "-o", f"{BUCKET}/model.safetensors")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "several processes that work together write to files" in err
+    assert left(tmp_path) == []
+
+
 def test_an_input_in_object_storage_is_not_written_over(run: Run, server: WebServer) -> None:
     address = f"{BUCKET}/own/labels.tif"
     objects.put(server.folder / "labels.tif", address)

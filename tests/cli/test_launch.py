@@ -28,7 +28,7 @@ def test_a_card_that_is_not_there_is_said_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(device.torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(OptionError, match="no CUDA card"):
+    with pytest.raises(OptionError, match=r"^--device cuda:\d,\d: torch sees no CUDA card"):
         run_on_cards((0, 1), ["train"])
 
 

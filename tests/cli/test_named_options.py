@@ -30,6 +30,7 @@ from geoseg.testing.scenes import made_scene
 
 NEUTRAL = {
     *("output", "overwrite", "workers", "json", "verbose", "quiet", "debug", "device", "resume"),
+    "trust",
     *("batch-size", "compile", "output-dir", "cluster"),
 }
 """Options that decide nothing about what is made, or name where it goes."""

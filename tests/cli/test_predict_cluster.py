@@ -110,7 +110,7 @@ def test_the_function_takes_a_cluster_as_well():
 )
 @pytest.mark.usefixtures("work")
 def test_a_cluster_that_cannot_be_reached_is_one_line(capsys, monkeypatch, address, status, says):
-    monkeypatch.setattr("geoseg.cluster.cluster._CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("geoseg.cluster.reached._CONNECT_SECONDS", 1.0)
     for words in (["-o", "map.tif"], ["--output-dir", "maps"]):
         assert predict("scene0.tif", *words, "--cluster", address) == status
         streams = capsys.readouterr()

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,11 +13,13 @@ import time
 from pathlib import Path
 
 import cluster_tasks as work
+import dask
 import pytest
+from machines import dask_worker, scheduler
 
-from geoseg.cluster import worker as worker_module
 from geoseg.cluster.cluster import Cluster
 from geoseg.cluster.local import shared_out
+from geoseg.cluster.releases import ALWAYS, releases
 from geoseg.errors import ClusterError, OptionError, RasterReadError
 
 
@@ -96,13 +97,13 @@ def test_threads_are_shared_out_among_processes(threads, processes, expected):
 
 
 def test_a_killed_workers_items_are_computed_again_and_no_others(tmp_path):
-    kills = 4
+    kills = 3
     with Cluster.open("local", workers=2) as cluster:
         killed = []
 
         def kill_in_turn():
             while len(killed) < kills:
-                time.sleep(0.4)
+                time.sleep(0.3)
                 running = sorted(
                     {path.name.split("-")[1] for path in tmp_path.iterdir()} - {*killed}
                 )
@@ -114,55 +115,25 @@ def test_a_killed_workers_items_are_computed_again_and_no_others(tmp_path):
 
         killer = threading.Thread(target=kill_in_turn)
         killer.start()
-        found = list(cluster.ordered(work.dies_sometimes, tmp_path, range(60)))
+        found = list(cluster.ordered(work.dies_sometimes, tmp_path, range(40)))
         killer.join()
-    assert found == [(item, item * item) for item in range(60)]
+    assert found == [(item, item * item) for item in range(40)]
     begun = len(list(tmp_path.iterdir()))
     # What a worker was at, and what it had ready that nobody had fetched.
-    assert 60 <= begun <= 60 + 3 * kills
+    assert 40 <= begun <= 40 + 3 * kills
 
 
 def test_an_item_that_ends_every_worker_is_one_line(monkeypatch):
-    monkeypatch.setattr("geoseg.cluster.cluster._ATTEMPTS", 2)
-    with Cluster.open("local", workers=2) as cluster:
+    monkeypatch.setattr("geoseg.cluster.asking._ATTEMPTS", 2)
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        Cluster.open("local", workers=2) as cluster,
+    ):
         found = cluster.ordered(work.ends_its_worker, None, range(3))
         assert next(found) == 0
         with pytest.raises(ClusterError, match="every worker that computes it is killed") as told:
             next(found)
     assert "\n" not in str(told.value)
-
-
-@contextlib.contextmanager
-def scheduler():
-    """Start a dask scheduler as a user does; give its address and itself."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield f"tcp://127.0.0.1:{port}", process
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextlib.contextmanager
-def dask_worker(address: str, folder: Path, *words: str):
-    command = [sys.executable, "-m", "distributed.cli.dask_worker", address]
-    command += ["--no-nanny", "--no-dashboard", "--local-directory", str(folder), *words]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_without_any_worker_left_it_is_one_line(tmp_path):
@@ -171,18 +142,19 @@ def test_without_any_worker_left_it_is_one_line(tmp_path):
         dask_worker(address, tmp_path, "--nthreads", "2") as process,
         Cluster.open(address, workers=4, patience=20) as cluster,
     ):
-        cluster._patience = 2.0
+        cluster._reached.patience = 1.0
         assert cluster.slots == 2
         found = cluster.ordered(work.threads, None, range(1000), ahead=1)
         assert next(found) == 2  # four threads, two tasks at a time
         process.kill()
-        with pytest.raises(ClusterError, match="has had no worker for 2 s") as told:
+        with pytest.raises(ClusterError, match="has had no worker for 1 s") as told:
             list(found)
     assert address in str(told.value)
 
 
 def test_a_scheduler_that_is_killed_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.cluster.cluster._CONNECT_SECONDS", 4.0)
+    monkeypatch.setattr("geoseg.cluster.reached._CONNECT_SECONDS", 4.0)
+    monkeypatch.setattr("geoseg.cluster.reached._LEAVE_SECONDS", 0.5)
     with (
         scheduler() as (address, process),
         dask_worker(address, tmp_path, "--nthreads", "1"),
@@ -211,7 +183,7 @@ def test_an_address_that_is_none_is_refused(address):
 
 
 def test_an_address_where_nobody_answers_is_one_line(monkeypatch):
-    monkeypatch.setattr("geoseg.cluster.cluster._CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("geoseg.cluster.reached._CONNECT_SECONDS", 1.0)
     with pytest.raises(ClusterError, match="no dask scheduler answers at tcp:") as told:
         Cluster.open("tcp://127.0.0.1:1")
     assert "\n" not in str(told.value)
@@ -224,8 +196,23 @@ def test_without_dask_the_extra_is_named(monkeypatch):
         Cluster.open("local")
 
 
+def test_a_scheduler_without_geoseg_is_refused(cluster, monkeypatch):
+    client = cluster._reached.client
+    asked = client.get_versions
+
+    def other(**words):
+        found = asked(**words)
+        found["scheduler"]["packages"]["geoseg"] = None
+        return found
+
+    monkeypatch.setattr(client, "get_versions", other)
+    with pytest.raises(ClusterError, match="the scheduler of the cluster has geoseg not at all"):
+        cluster._reached.check_releases(())
+
+
 def test_workers_of_another_release_are_refused(cluster, monkeypatch):
-    asked = cluster._client.get_versions
+    client = cluster._reached.client
+    asked = client.get_versions
 
     def other(**words):
         found = asked(**words)
@@ -234,14 +221,17 @@ def test_workers_of_another_release_are_refused(cluster, monkeypatch):
             theirs["packages"]["python"] = "3.9.1.final.0"
         return found
 
-    monkeypatch.setattr(cluster._client, "get_versions", other)
-    with pytest.raises(ClusterError, match=r"has Python 3\.9, here .*; geoseg 0\.0\.1, here"):
-        cluster._check_releases(())
+    monkeypatch.setattr(client, "get_versions", other)
+    with pytest.raises(ClusterError, match=r"has Python 3\.9\.1, here .*; geoseg 0\.0\.1, here"):
+        cluster._reached.check_releases(())
 
 
-def test_a_worker_of_another_release_that_joins_later_is_refused(cluster, monkeypatch):
-    monkeypatch.setattr(worker_module, "release", lambda: "geoseg 99 with Python 3.99")
-    with pytest.raises(ClusterError, match="this is geoseg 99 with Python"):
+@pytest.mark.parametrize("name", ["Python", "geoseg", "distributed", "rasterio:__gdal_version__"])
+def test_an_item_is_computed_by_workers_of_the_same_releases_alone(cluster, monkeypatch, name):
+    ours = {**releases((*ALWAYS, "rasterio:__gdal_version__")), name: "99"}
+    monkeypatch.setattr("geoseg.cluster.cluster.releases", lambda _packages: ours)
+    told = f"has {name.replace(':', ' ')} .*, here 99: install the same there"
+    with pytest.raises(ClusterError, match=told):
         list(cluster.ordered(work.threads, None, [0]))
 
 
@@ -297,11 +287,11 @@ def test_an_interrupt_ends_local_workers_in_silence(tmp_path):
     done = _script(
         tmp_path,
         """import time
-        try: time.sleep(60)
+        try: print("begun", flush=True), time.sleep(60)
         except KeyboardInterrupt: print("ended")""",
     )
     assert done.stdout is not None
-    assert done.stdout.readline() == "2\n"
+    assert [done.stdout.readline() for _ in "12"] == ["2\n", "begun\n"]
     os.killpg(done.pid, signal.SIGINT)
     assert done.communicate(timeout=60) == ("ended\n", "")
     assert list((tmp_path / "tmp").iterdir()) == []

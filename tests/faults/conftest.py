@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ COMMANDS = {
     " --weak-labels {out}/weak.tif -o {out}/cam.tif",
 }
 """Commands by a name: {data} holds inputs, {out} takes outputs."""
+RESUMES = {"tile", "predict", "clean", "composite", "vectorise", "train"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,10 @@ class Runner:
         before: str = "",
         signals: Sequence[tuple[float, int]] = (),
     ) -> Ended:
-        """Run; `signals` are sent after so many seconds each."""
+        """Run a command of `COMMANDS`, or where there is no name, words alone.
+
+        Signals are sent after so many seconds each.
+        """
         told = [self.folder / name for name in ("out.txt", "err.txt")]
         job: dict[str, Any] = {
             "args": self.words(name, out, *more),
@@ -148,22 +153,75 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     runner.close()
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Everything in a folder, by its path there."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+class Checked:
+    """One command that fails in one folder, and is run again."""
+
+    def __init__(self, run: Runner, whole: dict[str, dict[str, bytes]], folder: Path) -> None:
+        self.run, self._whole, self._folder = run, whole, folder
+        self.out = folder / "out"
+        self.out.mkdir(parents=True, exist_ok=True)
+
+    def contents(self) -> dict[str, bytes]:
+        """What lies in the folder of outputs; of a model that was trained, the model alone."""
+        return {
+            str(p.relative_to(self.out)): p.read_bytes()
+            for p in self.out.rglob("*")
+            if p.is_file() and (not p.name.startswith("m.") or p.suffix == ".safetensors")
+        }
+
+    def whole(self, name: str) -> dict[str, bytes]:
+        """What a command makes where nothing goes wrong, made once."""
+        if name not in self._whole:
+            other = Checked(self.run, {}, self._folder / "whole")
+            ended = self.run(name, other.out)
+            assert ended.status == 0, ended.err
+            self._whole[name] = other.contents()
+        return self._whole[name]
+
+    def fails(self, name: str, *more: str, status: int = 1, **fault: Any) -> str:
+        """Run, and check how it fails: in one line, and with nothing lost or half-written.
+
+        Returns
+        -------
+        What was said.
+        """
+        (self.out / "before.txt").write_text("was there before")
+        visible = {"before.txt", "m.checkpoint"} | {p.name for p in self.out.iterdir()}
+        ended = self.run(name, self.out, *more, **fault)
+        assert ended.status == status, ended.err
+        said = [
+            line for line in ended.lines if line and not line.startswith(("epoch", "Note: wit"))
+        ]
+        notes = [line for line in said if line.startswith("Note: ")]
+        if status == 1:
+            assert [line.startswith("Error: ") for line in said] == [False] * len(notes) + [True]
+            assert "defect" not in said[-1] or "faulty" in said[-1]
+        assert "Traceback" not in ended.err
+        if self.out.is_dir():
+            left = {path.name for path in self.out.iterdir()} - visible
+            assert all(re.fullmatch(r"\..+\.part", path) for path in left)
+            assert not left or "--resume goes on from there" in ended.err or status == -9
+            assert (self.out / "before.txt").read_text() == "was there before"
+        return ended.err
+
+    def again(self, name: str, *more: str) -> None:
+        """Run without faults, and check that the same comes out as if there never was one."""
+        resume = ["--resume"] if name in RESUMES else []
+        ended = self.run(name, self.out, *resume, *more)
+        assert ended.status == 0, ended.err
+        made = self.contents()
+        made.pop("before.txt", None)
+        assert made == self.whole(name)
+        assert not [p.name for p in self.out.iterdir() if p.name.startswith(".")]
 
 
 @pytest.fixture(scope="session")
-def whole(run: Runner, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, bytes]]:
-    """What a command makes where nothing goes wrong, made once."""
-    made: dict[str, dict[str, bytes]] = {}
+def whole() -> dict[str, dict[str, bytes]]:
+    """What commands make where nothing goes wrong."""
+    return {}
 
-    def give(name: str) -> dict[str, bytes]:
-        if name not in made:
-            out = tmp_path_factory.mktemp(name)
-            ended = run(name, out)
-            assert ended.status == 0, ended.err
-            made[name] = contents(out)
-        return made[name]
 
-    return give
+@pytest.fixture
+def checked(run: Runner, whole: dict[str, dict[str, bytes]], tmp_path: Path) -> Checked:
+    """Run commands that fail, into one folder."""
+    return Checked(run, whole, tmp_path)

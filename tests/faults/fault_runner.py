@@ -25,16 +25,6 @@ from typing import Any
 
 import numpy as np
 
-import geoseg.assessment.coverage.result
-import geoseg.assessment.vectorise
-import geoseg.cli.composite
-import geoseg.cli.homogenise
-import geoseg.compositing.composite
-import geoseg.compositing.homogenise.run
-import geoseg.inference.cam.run
-import geoseg.inference.predict
-import geoseg.patches.tile
-import geoseg.training.fit
 from geoseg.cli import main
 from geoseg.raster import unfinished
 
@@ -76,7 +66,7 @@ def run(job: dict[str, Any]) -> None:
         opened = os.open(path, flags, 0o600)
         os.dup2(opened, number)
         os.close(opened)
-    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115 - nothing of the parent's is left in it
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - nothing of the parent's is left in it
     unfinished.EVERY_SECONDS, unfinished.TIMES_AS_LONG = 0.0, 0
     exec(job["before"], globals())
     for fault in job["faults"]:
@@ -86,7 +76,7 @@ def run(job: dict[str, Any]) -> None:
         main(job["args"])
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else int(left.code is not None)
-    except BaseException:  # noqa: BLE001 - what the interpreter would print
+    except BaseException:
         traceback.print_exc()
     # As the interpreter ends, but without a look at all that was imported, which takes a second.
     threading._shutdown()  # type: ignore[attr-defined]

@@ -78,8 +78,17 @@ def test_four_tiles_become_two_and_the_user_is_told() -> None:
     assert seen == [4, 2, 2, 2, 2]
     assert batches.notes == (
         "the memory of cpu does not hold 4 tiles at once, so that 2 are computed together now;"
+        " the last bits of shares may not be those of a run with enough memory;"
         " --batch-size 2 says so from the beginning",
     )
+
+
+def test_on_a_card_nothing_is_said_of_bits() -> None:
+    batches = Batches(4, torch.device("meta"))
+    batches.compute([0, 1, 2, 3], room_for(3, []))
+    (note,) = batches.notes
+    assert "of meta does not hold 4 tiles" in note
+    assert "bits" not in note
 
 
 def test_a_single_tile_that_does_not_fit_is_one_line_with_ways_out() -> None:

@@ -180,7 +180,7 @@ def killing(cluster: Cluster, times: int, pause: float, killed: list[int]) -> th
     def kill() -> None:
         for turn in range(times):
             time.sleep(pause)
-            found = cluster._client.run(os.getpid, on_error="ignore")
+            found = cluster._reached.client.run(os.getpid, on_error="ignore")
             pids = [found[address] for address in sorted(found)]
             if pids:
                 pid = pids[turn % len(pids)]
@@ -331,7 +331,9 @@ def test_workers_of_another_device_are_refused(cluster, write_scene, make_bundle
     )
     with (
         closing(
-            blocks_module.by_cluster(cluster, cluster.keep(networks), work, [Block(0, 9)])
+            blocks_module.by_cluster(
+                cluster, cluster.keep(networks), work, [Block(0, 9)], row_bytes=1
+            )
         ) as found,
         pytest.raises(ClusterError, match="would compute on cpu, others on cuda"),
     ):

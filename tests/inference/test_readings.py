@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geoseg.inference.readings import strange_readings
+from geoseg.inference.readings import _begins, strange_readings
 from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Scene
 from geoseg.testing.bundles import pointwise_bundle
@@ -55,3 +55,17 @@ def test_a_model_that_takes_readings_as_they_are_says_nothing(scene):
 def test_a_scene_without_readings_says_nothing(scene):
     with scene(0, 0, np.uint16) as given:
         assert strange_readings(given, card((10000.0, 16000.0))) == []
+
+
+@pytest.mark.parametrize(
+    ("length", "block", "origin", "expected"),
+    [
+        (4096, 512, 0, [512, 1536, 2560, 3584]),  # 504, 1512, 2520 and 3528 would lie across edges
+        (4096, 512, 100, [504, 1512, 2520, 3528]),  # edges at 100 + 512 n are far from these
+        (4096, 16, 0, [504, 1512, 2520, 3528]),  # lower than a window
+        (90, 70, 0, [3, 6, 70 - 64, 70 - 64]),  # 9 and 22, and there is no room behind the edge
+        (50, 16, 0, [0, 0, 0, 0]),
+    ],
+)
+def test_windows_lie_in_one_block_each_where_they_can(length, block, origin, expected):
+    assert _begins(length, block, origin) == expected

@@ -296,6 +296,7 @@ def test_without_a_connection_the_library_is_quiet(
         raise FileNotFoundError("check your connection\nand try again")
 
     monkeypatch.setattr(smp.encoders, "hf_hub_download", fetch)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)  # where older releases go next
     message = refusal(made("smp:unet/resnet18"), "smp:unet/resnet18", "imagenet")
     assert "cannot be fetched: check your connection; " in message
     assert caplog.records == []

@@ -105,6 +105,30 @@ def test_workers_cut_the_same_bytes(
         assert shared.summary["ignored_label_values"]["9"] > 1000
 
 
+def test_workers_are_said_how_large_what_they_send_is(
+    scenes: list[Path],
+    labels: list[Path],
+    tmp_path: Path,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[int] = []
+    sizes: list[int] = []
+    ordered = Cluster.ordered
+
+    def looked_at(self: Cluster, *given: Any, result_bytes: int) -> Iterator[Any]:
+        said.append(result_bytes)
+        for result in ordered(self, *given, result_bytes=result_bytes):
+            sizes.append(sum(array.nbytes for patch in result.kept for array in patch.values()))
+            yield result
+
+    monkeypatch.setattr(Cluster, "ordered", looked_at)
+    options = {"labels": labels, "classes": "1=water,2=forest", "stride": 5}
+    make(scenes, tmp_path / "patches", cluster=cluster, **options)
+    # Patches without a reading are not sent.
+    assert said[0] / 2 < max(sizes) <= said[0]
+
+
 def test_statistics_of_floats_merge_in_one_order(
     write_raster: WriteRaster, tmp_path: Path, cluster: Cluster
 ) -> None:
@@ -175,7 +199,7 @@ def test_killed_workers_cost_their_blocks_alone(scenes: list[Path], tmp_path: Pa
     stopped = threading.Event()
 
     with Cluster.open("local", workers=2) as breakable:
-        pids = list(breakable._client.run(os.getpid).values())
+        pids = list(breakable._reached.client.run(os.getpid).values())
 
         def kill() -> None:
             for pid in pids:

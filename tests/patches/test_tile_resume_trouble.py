@@ -122,6 +122,24 @@ def test_a_scene_that_could_not_be_read_can_be_tried_again(
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("said", ["<NoDataValue>7</NoDataValue>", "<Scale>0.1</Scale>"])
+def test_a_file_beside_a_scene_that_changed_is_refused(
+    scenes: list[Path], tmp_path: Path, said: str
+) -> None:
+    out = tmp_path / "set"
+    stop(scenes, out, rows=6)
+    beside = Path(f"{scenes[0]}.aux.xml")
+    text = f'<PAMDataset><PAMRasterBand band="1">{said}</PAMRasterBand></PAMDataset>'
+    beside.write_text(text)
+    with pytest.raises(OutputError, match="the files of the scenes are not the same"):
+        make(scenes, out, resume=True)
+    beside.unlink()
+    assert make(scenes, out, resume=True).summary["patches_before"] > 0
+    beside.write_text(text)
+    with pytest.raises(OutputError, match="is there already"):
+        make(scenes, out, resume=True)
+
+
 def test_where_no_patch_is_left_nothing_is_kept(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = np.zeros((1, 64, 64), np.uint8)
     pixels[:, ::9, ::9] = 1

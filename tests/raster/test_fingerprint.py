@@ -113,3 +113,74 @@ def test_a_file_that_went_away_is_named(make_raster: MakeRaster) -> None:
     path.unlink()
     with pytest.raises(RasterReadError, match=r"a.tif: no such file"):
         scene.fingerprint()
+
+
+def pam(band: str = "", dataset: str = "") -> str:
+    return f'<PAMDataset>{dataset}<PAMRasterBand band="1">{band}</PAMRasterBand></PAMDataset>'
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pam("<NoDataValue>3</NoDataValue>"),
+        pam("<Scale>0.1</Scale>"),
+        pam("<Offset>-5</Offset>"),
+        pam("<ColorInterp>Alpha</ColorInterp>"),
+        pam(dataset="<GeoTransform>0, 2, 0, 0, 0, -2</GeoTransform>"),
+        pam(dataset='<SRS dataAxisToSRSAxisMapping="1,2">EPSG:32612</SRS>'),
+        pam(dataset='<Metadata><MDI key="NODATA_VALUES">0 0 0</MDI></Metadata>'),
+    ],
+)
+def test_what_a_file_beside_says_of_reading_enters(
+    make_raster: MakeRaster, tmp_path: Path, said: str
+) -> None:
+    path = make_raster("a.tif", np.arange(20, dtype="uint8").reshape(4, 5), crs=None)
+    plain = Scene.open(path).fingerprint()
+    beside = tmp_path / "a.tif.aux.xml"
+    beside.write_text(said)
+    found = Scene.open(path).fingerprint()
+    assert found != plain
+    other = {"1,2": "2,1", "Alpha": "Gray", ">3": ">4", ">0": ">1", "-5": "-7"}
+    for text, replacement in other.items():
+        said = said.replace(text, replacement)
+    beside.write_text(said)
+    assert Scene.open(path).fingerprint() not in (found, plain)
+
+
+def test_what_programs_note_on_looking_does_not_enter(
+    make_raster: MakeRaster, tmp_path: Path
+) -> None:
+    path = make_raster("a.tif", np.arange(20, dtype="uint8").reshape(4, 5))
+    plain = Scene.open(path).fingerprint()
+    noted = '<Metadata><MDI key="STATISTICS_MEAN">9.5</MDI></Metadata><Histograms></Histograms>'
+    for said in (pam(noted), "<PAMDataset>, cut", ""):
+        (tmp_path / "a.tif.aux.xml").write_text(said)
+        assert Scene.open(path).fingerprint() == plain
+    (tmp_path / "a.tif.aux.xml").write_text(pam("<NoDataValue>3</NoDataValue>"))
+    found = Scene.open(path).fingerprint()
+    # Written anew, as GDAL does when it adds statistics.
+    written = '<NoDataValue le_hex_equiv="0000000000000840">3.00000E+00</NoDataValue>'
+    (tmp_path / "a.tif.aux.xml").write_text(pam(noted + written))
+    assert Scene.open(path).fingerprint() == found
+
+
+def test_the_same_words_of_another_band_are_others(make_raster: MakeRaster, tmp_path: Path) -> None:
+    path = make_raster("a.tif", np.ones((2, 3, 3), "uint8"))
+    found = set()
+    for band in ("1", "2"):
+        said = pam("<NoDataValue>3</NoDataValue>").replace('band="1"', f'band="{band}"')
+        (tmp_path / "a.tif.aux.xml").write_text(said)
+        found.add(Scene.open(path).fingerprint())
+    assert len(found) == 2
+
+
+def test_what_is_beside_a_source_of_a_vrt_enters(make_raster: MakeRaster, tmp_path: Path) -> None:
+    make_raster("a.tif", np.ones((3, 3), "uint8"))
+    (tmp_path / "a.vrt").write_text(
+        '<VRTDataset rasterXSize="3" rasterYSize="3"><VRTRasterBand dataType="Byte" band="1">'
+        '<SimpleSource><SourceFilename relativeToVRT="1">a.tif</SourceFilename></SimpleSource>'
+        "</VRTRasterBand></VRTDataset>"
+    )
+    before = fingerprint.fingerprint_files([str(tmp_path / "a.vrt")])
+    (tmp_path / "a.tif.aux.xml").write_text(pam("<NoDataValue>3</NoDataValue>"))
+    assert fingerprint.fingerprint_files([str(tmp_path / "a.vrt")]) != before

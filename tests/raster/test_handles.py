@@ -13,6 +13,7 @@ import pytest
 import rasterio
 from rasterio.env import get_gdal_config
 
+from geoseg.errors import RasterReadError
 from geoseg.raster import handles
 from geoseg.raster.handles import (
     Handles,
@@ -21,6 +22,7 @@ from geoseg.raster.handles import (
     is_remote,
     small_block_cache,
 )
+from geoseg.raster.scene import Scene
 
 MakeRaster = Callable[..., Path]
 
@@ -114,3 +116,41 @@ def test_block_cache_is_bounded_while_anyone_streams_and_then_put_back() -> None
                 assert int(get_gdal_config("GDAL_CACHEMAX")) == usual
         assert int(get_gdal_config("GDAL_CACHEMAX")) == 1 << 20
     assert int(get_gdal_config("GDAL_CACHEMAX")) == usual
+
+
+@pytest.mark.parametrize("seconds", [-100, 100])
+def test_a_file_that_changes_between_reads_is_refused(
+    make_raster: MakeRaster, seconds: int
+) -> None:
+    path = str(make_raster("a.tif", np.zeros((4, 4), "uint8")))
+    opened = Handles()
+    with opened.borrow(path) as dataset:
+        dataset.read()
+    later = os.stat(path).st_mtime + seconds
+    os.utime(path, (later, later))
+    opened.close()
+    told = "changed while it was read"
+    with pytest.raises(RasterReadError, match=told) as caught, opened.borrow(path):
+        pass
+    assert (caught.value.damaged, caught.value.changed) == (path, True)
+    with Handles().borrow(path):
+        pass
+
+
+def test_a_file_must_stay_as_it_was_when_its_header_was_read(make_raster: MakeRaster) -> None:
+    path = make_raster("a.tif", np.zeros((4, 4), "uint8"))
+    with Scene.open(path) as scene:
+        shared = Handles()
+        view = scene.opened_by(shared)
+        path.write_bytes(path.read_bytes() + b"more")
+        for one in (scene, view):
+            with pytest.raises(RasterReadError, match="changed while it was read"):
+                one.read(one.grid.window)
+
+
+def test_a_file_that_is_gone_is_read_on_by_who_has_it_open(make_raster: MakeRaster) -> None:
+    path = make_raster("a.tif", np.ones((4, 4), "uint8"))
+    with Scene.open(path) as scene:
+        scene.read(scene.grid.window)
+        path.unlink()
+        assert scene.read(scene.grid.window).data.all()

@@ -234,12 +234,118 @@ def test_what_cannot_be_put_stays_here_and_resume_puts_it(
     assert content(f"{store}/a.tif", tmp_path) == b"pixels"
 
 
-def test_a_new_run_begins_without_what_an_old_one_could_not_put(store: str) -> None:
-    place = Sending([f"{store}/a.tif"]).places[f"{store}/a.tif"]
-    place.write_bytes(b"old")
-    (place.parent / ".a.tif.part").mkdir()
-    assert Sending([f"{store}/a.tif"]).places[f"{store}/a.tif"] == place
-    assert [file.name for file in place.parent.iterdir()] == [".a.tif.part"]
+def test_what_an_old_run_could_not_put_is_removed_only_when_asked(store: str) -> None:
+    old = Sending([f"{store}/a.tif", f"{store}/maps"])
+    file, folder = old.places.values()
+    file.write_bytes(b"old")
+    for hidden in (file.parent / ".a.tif.part", folder / ".scene.tif.part"):
+        hidden.mkdir(parents=True)
+    (folder / "done.tif").write_bytes(b"old")
+    old.leave()
+    for resume, way in ((False, "with --resume"), (None, "by hand")):
+        with pytest.raises(OutputError, match=f"put it there {way}, or begin anew") as told:
+            Sending([f"{store}/a.tif", f"{store}/maps"], resume=resume)
+        assert str(told.value).startswith(f"{store}/a.tif: what an earlier run made")
+        assert str(file.parent) in str(told.value)
+    again = Sending([f"{store}/a.tif", f"{store}/maps"], overwrite=True)
+    left = {entry.name for place in (file, folder) for entry in place.parent.rglob("*")}
+    assert left == {".a.tif.part", ".scene.tif.part", "maps"}
+    again.leave()
+
+
+def test_two_runs_do_not_make_the_same_at_a_time(store: str) -> None:
+    first = Sending([f"{store}/a.tif"])
+    place = first.places[f"{store}/a.tif"]
+    place.write_bytes(b"whole, and being put")
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(OutputError, match="another run on this machine is making it"):
+            Sending([f"{store}/a.tif"], **options)
+    assert place.read_bytes() == b"whole, and being put"
+    other = Sending([f"{store}/b.tif"])
+    other.leave()
+    with sending(first):
+        pass
+    assert names(store) == ["a.tif"]
+    again = Sending([f"{store}/a.tif"], overwrite=True)
+    assert not place.exists()
+    again.leave()
+    assert not again.root.exists()
+
+
+def test_an_output_that_was_not_made_is_no_success(store: str) -> None:
+    outputs = Sending([f"{store}/a.tif", f"{store}/b.tif"])
+    with pytest.raises(OutputError, match=r"b\.tif: nothing was put there"), sending(outputs):
+        outputs.places[f"{store}/a.tif"].write_bytes(b"pixels")
+    assert names(store) == []
+
+
+def test_a_folder_with_a_dot_in_its_name_is_not_filled_up(store: str, tmp_path: Path) -> None:
+    put(store, "maps.v2/x.tif", folder=tmp_path)
+    with pytest.raises(OutputError, match="holds objects already"):
+        Sending([f"{store}/maps.v2"], overwrite=True)
+
+
+def test_a_folder_that_appeared_meanwhile_is_left(store: str, tmp_path: Path) -> None:
+    outputs = Sending([f"{store}/set"])
+    outputs.places[f"{store}/set"].mkdir()
+    (outputs.places[f"{store}/set"] / "x.npy").write_bytes(b"ours")
+    put(store, "set/y.npy", folder=tmp_path)
+    with pytest.raises(OutputError, match="appeared meanwhile"):
+        outputs.send()
+    assert names(store) == ["set/y.npy"]
+
+
+class Lost:
+    """Puts some objects, and then the storage is gone."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, puts: int) -> None:
+        self.put, self.left = objects.put, puts
+        monkeypatch.setattr(objects, "put", self)
+
+    def __call__(self, file: Path, address: str) -> None:
+        if self.left == 0:
+            raise OutputError(f"{address}: cannot be written (no route)")
+        self.left -= 1
+        self.put(file, address)
+
+
+@pytest.mark.parametrize("puts", [1, 2, 3])
+def test_what_was_put_in_part_is_put_whole_by_resume(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, puts: int
+) -> None:
+    addresses = [f"{store}/a.tif", f"{store}/more/b.tif", f"{store}/set"]
+    outputs = Sending(addresses)
+    a, b, folder = outputs.places.values()
+    a.write_bytes(b"pixels")
+    b.write_bytes(b"more pixels")
+    folder.mkdir()
+    for name in ("x.npy", "dataset.json"):
+        (folder / name).write_bytes(name.encode())
+    with monkeypatch.context() as patch:
+        Lost(patch, puts)
+        with pytest.raises(OutputError, match="or to be put there with --resume"), sending(outputs):
+            pass
+    assert len(names(store)) == puts
+    with sending(Sending(addresses, resume=True)):
+        pass
+    assert names(store) == ["a.tif", "more/b.tif", "set/dataset.json", "set/x.npy"]
+    assert content(f"{store}/a.tif", tmp_path) == b"pixels"
+    assert not outputs.root.exists()
+
+
+def test_resume_replaces_nothing_of_others(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = Sending([f"{store}/a.tif"])
+    outputs.places[f"{store}/a.tif"].write_bytes(b"pixels")
+    with monkeypatch.context() as patch:
+        Lost(patch, 0)
+        with pytest.raises(OutputError, match="nothing is lost"), sending(outputs):
+            pass
+    put(store, "a.tif", folder=tmp_path)
+    with pytest.raises(OutputError, match="is there already"):
+        Sending([f"{store}/a.tif"], resume=True)
+    assert content(f"{store}/a.tif", tmp_path) == b"a.tif"
 
 
 def test_names_of_no_file_are_refused(store: str) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.env import get_gdal_config
 
 from geoseg.errors import LabelError, RasterReadError
 from geoseg.raster import remote
@@ -169,8 +175,10 @@ def test_a_missing_file_costs_no_waiting(server: WebServer, folder: Path) -> Non
 def test_a_server_without_ranges_is_refused(server: WebServer, folder: Path) -> None:
     made(folder, "whole.tif")
     server.set(ranges=False)
+    remote._GIVE_PARTS.clear()
     with pytest.raises(RasterReadError, match="whole files only"):
         Scene.open(server.url("whole.tif"))
+    assert len(server.asked()) <= 1  # noted when it has been answered
 
 
 def test_a_page_in_place_of_a_raster_is_refused(server: WebServer, folder: Path) -> None:
@@ -207,7 +215,7 @@ def test_the_endpoint_of_the_tools_of_aws_is_gdals(monkeypatch: pytest.MonkeyPat
 
 def test_repeats_follow_what_gdal_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "2")
-    assert remote.pauses() == [2, 6]
+    assert remote.pauses() == [2, 4, 8]
     monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "1")
     assert remote.pauses() == [2]
     monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
@@ -227,3 +235,64 @@ def test_classes_that_lie_beside_a_map_are_read_from_its_server(
     (folder / "broken.tif.aux.xml").write_text("<PAM")
     with pytest.raises(LabelError, match=r"^http://127\.0\.0\.1:\d+/broken\.tif\.aux\.xml: "):
         Legend.of_raster(server.url("broken.tif"))
+
+
+def test_what_the_main_thread_sets_while_it_reads_is_set_for_others_too() -> None:
+    address = "https://host/a.tif"
+    alone = remote.settings(address)
+    with environment(address), ThreadPoolExecutor(1) as pool:
+        assert get_gdal_config("GDAL_HTTP_MAX_RETRY") is not None
+        # For all threads, and gone when this one is done: others may not rely on it.
+        assert pool.submit(remote.settings, address).result() == alone
+        other = pool.submit(remote.settings, "https://host/a").result()
+        assert other["GDAL_DISABLE_READDIR_ON_OPEN"] == "EMPTY_DIR"
+    with rasterio.Env(GDAL_HTTP_MAX_RETRY="9"), environment(address), ThreadPoolExecutor(1) as pool:
+        assert "GDAL_HTTP_MAX_RETRY" not in pool.submit(remote.settings, address).result()
+
+
+class _Heard(BaseHTTPRequestHandler):
+    """Sends on to another server, where there is one, and notes what it was told."""
+
+    def do_GET(self) -> None:
+        self.server.heard.append(dict(self.headers))  # type: ignore[attr-defined]
+        target = self.server.target  # type: ignore[attr-defined]
+        self.send_response(302 if target else 200)
+        self.send_header("Content-Length", "0")
+        if target:
+            self.send_header("Location", target)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def hearing(target: str | None = None) -> Iterator[Any]:
+    server: Any = HTTPServer(("127.0.0.1", 0), _Heard)
+    server.heard, server.target = [], target
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_who_asks_is_told_to_no_server_that_is_sent_on_to() -> None:
+    told = "Authorization: Bearer hidden\nX-Token: hidden-too"
+    with hearing() as other, hearing(f"http://127.0.0.1:{other.server_port}/b.tif") as first:
+        for who, headers in (("somebody:hidden@", None), ("", told)):
+            with rasterio.Env(**({} if headers is None else {"GDAL_HTTP_HEADERS": headers})):
+                asked = remote.request(f"http://{who}127.0.0.1:{first.server_port}/a", first=9)
+                with urlopen(asked, timeout=10):
+                    pass
+    assert [one["Range"] for one in (*first.heard, *other.heard)] == ["bytes=0-8"] * 4
+    assert first.heard[0]["Authorization"].startswith("Basic ")
+    assert (first.heard[1]["Authorization"], first.heard[1]["X-Token"]) == (
+        "Bearer hidden",
+        "hidden-too",
+    )
+    for one in other.heard:
+        assert not {"authorization", "x-token"} & {name.lower() for name in one}

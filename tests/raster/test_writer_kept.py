@@ -29,7 +29,7 @@ from geoseg.raster.unfinished import (
     changed,
     check_leftover,
     finished_parts,
-    other_versions,
+    or_versions,
     remove_useless,
 )
 from geoseg.raster.window import Window
@@ -223,9 +223,10 @@ def test_a_note_that_is_damaged_counts_as_none(tmp_path, content):
 
 
 def test_versions_are_told_one_by_one():
-    assert other_versions({"gdal": "1", "x": "1"}, {"gdal": "2", "x": "1"}) == [
-        "gdal: 1 then, 2 now"
-    ]
-    assert (
-        other_versions({}, {}) == other_versions(None, {}) == ["another release of geoseg began it"]
-    )
+    def told(before, now):
+        return or_versions([], {"versions": before}, {"versions": now})
+
+    assert told({"gdal": "1", "x": "1"}, {"gdal": "2", "x": "1"}) == ["gdal: 1 then, 2 now"]
+    assert told({"gdal": "1"}, {"gdal": "1"}) == []
+    assert told(None, {}) == ["another release of geoseg began it"]
+    assert or_versions(["a"], {"versions": {}}, {"versions": {"gdal": "1"}}) == ["a"]

@@ -114,6 +114,8 @@ def test_classes_absent_from_training_do_no_harm(patch_folder: FolderMaker, tmp_
     folder = patch_folder(classes=3)
     description = json.loads((folder / "dataset.json").read_text())
     description["classes"].append({"id": 99, "name": "never seen", "color": "#ffffff"})
+    for counts in description.get("class_pixels", {}).values():
+        counts.append(0)
     (folder / "dataset.json").write_text(json.dumps(description))
     for split in ("train", "val"):
         path = folder / split / "class_pixels.npy"

@@ -23,10 +23,16 @@ from geoseg.assessment.coverage.table import cell_text, csv_of, free_name, style
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import VectorError
 from geoseg.raster.ellipsoid import RowAreas
-from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.output import check_outputs
 from geoseg.raster.strips import Strip
-from geoseg.raster.vector import Features, Purpose, crs_of, read_features, write_footprints
+from geoseg.raster.vector import (
+    Features,
+    Purpose,
+    crs_of,
+    fingerprint_polygons,
+    read_features,
+    write_footprints,
+)
 from geoseg.raster.window import Window
 from geoseg.raster.zones import Zones, whole_areas
 
@@ -262,4 +268,4 @@ def _own(
 
 def _digest(source: str) -> dict[str, str]:
     path = source.partition("|layername=")[0]
-    return {path: fingerprint_files([path])} if Path(path).is_file() else {path: ""}
+    return {path: fingerprint_polygons(source, purpose=_PURPOSE)}

@@ -25,7 +25,7 @@ from geoseg.inference.colour import in_colour, wanted_colour
 from geoseg.inference.fit import fit_bands
 from geoseg.inference.readings import strange_readings
 from geoseg.models.bundle import ModelBundle
-from geoseg.models.device import resolve_device
+from geoseg.models.device import failures_in_words, resolve_device
 from geoseg.raster.handles import small_block_cache
 from geoseg.raster.output import refuse_inputs
 from geoseg.raster.scene import Scene
@@ -148,6 +148,7 @@ def make_cam(
     if fitted is None and labels.combine == "logistic":
         notes += made.take_kept()
     with ExitStack() as stack:
+        stack.enter_context(failures_in_words())
         stack.enter_context(small_block_cache(_CACHE_BYTES))
         files = stack.enter_context(
             CamFiles(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def _deepness(file: OnnxFile, path: Path) -> dict[str, Any]:
         std = _numbers(held.get("standardization_std"), [1.0] * count)
         said["mean"], said["std"] = ([value * _BYTE for value in v] for v in (mean, std))
     resolution, tile = held.get("resolution"), held.get("tile_size")
-    if isinstance(resolution, int | float) and 0 < resolution < math.inf:
+    if isinstance(resolution, int | float) and 0 < resolution < 1e300:
         said["resolution"] = resolution / 100
     if type(tile) is int and tile > 0:
         said["tile"] = tile
@@ -108,7 +107,11 @@ def _deepness(file: OnnxFile, path: Path) -> dict[str, Any]:
 
 
 def _numbers(value: object, default: list[float]) -> list[float]:
-    if isinstance(value, list) and value and all(type(v) in (int, float) for v in value):
+    if (
+        isinstance(value, list)
+        and value
+        and all(type(v) in (int, float) and abs(v) < 1e300 for v in value)
+    ):
         return [float(v) for v in value]
     return default
 

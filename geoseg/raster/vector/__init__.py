@@ -4,6 +4,7 @@ Importing it is slow (GEOS, GDAL's vector side), so modules import it only where
 hand.
 """
 
+from geoseg.raster.vector.digest import fingerprint_polygons
 from geoseg.raster.vector.options import configured
 from geoseg.raster.vector.reading import (
     Features,
@@ -29,6 +30,7 @@ __all__ = [
     "configured",
     "crs_of",
     "fields_of",
+    "fingerprint_polygons",
     "points_at",
     "read_features",
     "read_region",

@@ -121,7 +121,7 @@ def test_workers_killed_in_turn_change_no_byte(dates, out, whole, make, monkeypa
         killed = []
 
         def kill_one(pixels):
-            pids = list(cluster._client.run(os.getpid, on_error="ignore").values())
+            pids = list(cluster._reached.client.run(os.getpid, on_error="ignore").values())
             if pids and len(killed) < 4:
                 killed.append(pids[len(killed) % len(pids)])
                 os.kill(killed[-1], signal.SIGKILL)

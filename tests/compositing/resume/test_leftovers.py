@@ -95,6 +95,22 @@ def test_what_metadata_say_of_the_numbers_belongs_to_the_scenes(
         make(paths, out, resume=True)
 
 
+@pytest.mark.parametrize("said", ["<NoDataValue>7</NoDataValue>", "<Scale>0.1</Scale>"])
+def test_a_file_beside_a_scene_that_changed_is_refused(dates, out, make, stop, said):
+    paths = dates()
+    stop(paths, out, after=1)
+    beside = Path(f"{paths[1]}.aux.xml")
+    text = f'<PAMDataset><PAMRasterBand band="1">{said}</PAMRasterBand></PAMDataset>'
+    beside.write_text(text)
+    with pytest.raises(LeftoverError, match="the files of date1 are not the same"):
+        make(paths, out, resume=True)
+    beside.write_text('<PAMDataset><PAMRasterBand band="1"/></PAMDataset>')
+    make(paths, out, resume=True)
+    beside.write_text(text)
+    with pytest.raises(OutputError, match="is there already"):
+        make(paths, out, resume=True)
+
+
 def test_a_library_that_takes_no_part_may_be_loaded_or_not(dates, out, make, stop, monkeypatch):
     paths = dates()
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(__version__="0.1"))

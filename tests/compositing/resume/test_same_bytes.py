@@ -11,6 +11,7 @@ import pytest
 from geoseg.compositing import making, writing
 from geoseg.compositing.plan import COMPOSITE
 from geoseg.compositing.reduce import Reduction
+from geoseg.errors import OutputError
 from geoseg.raster import unfinished
 from geoseg.raster.kept import KEPT_ROWS, KEPT_TILES, TILE_LIST, kept_folder_of
 from geoseg.raster.output import TemporaryFolder
@@ -178,3 +179,25 @@ def test_a_run_stopped_while_outputs_get_their_names_gives_them_again(
     made = make(paths, out, resume=True, counts=True)
     assert made.taken_over == made.grid.window.area
     assert files(out.parent) == files(whole.parent)
+
+
+def test_a_file_of_others_that_appears_while_outputs_are_made_stays(dates, out, make):
+    paths, publish = dates(), TemporaryFolder.publish
+
+    def interrupted(self, *args, **more):
+        raise KeyboardInterrupt
+
+    def late(self, *args, **more):
+        if not out.exists():
+            out.write_text("mine")
+        publish(self, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TemporaryFolder, "publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make(paths, out, keep=True)
+        assert not out.exists()
+        patch.setattr(TemporaryFolder, "publish", late)
+        with pytest.raises(OutputError, match="appeared while"):
+            make(paths, out, resume=True)
+    assert out.read_text() == "mine"

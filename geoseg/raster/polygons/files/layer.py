@@ -32,6 +32,7 @@ from geoseg.raster.geoparquet import can_arrow
 from geoseg.raster.grid import Grid
 from geoseg.raster.kept import KeptFolder
 from geoseg.raster.layerstyle import is_of_raster, put_inside
+from geoseg.raster.names import check_geopackage_path, layer_name
 from geoseg.raster.output import TemporaryFolder, check_output, no_space, output_error
 from geoseg.raster.polygons.files.beside import Beside, blank
 from geoseg.raster.polygons.files.formats import BATCHES, COPIES, FORMATS, Columns, Form, Mark
@@ -72,6 +73,8 @@ def check_polygon_output(path: str | Path, *, overwrite: bool) -> Path:
             f"{target}: GeoParquet needs pyarrow: install it (pip install pyarrow), or name the"
             " output *.gpkg"
         )
+    if target.suffix.lower() == ".gpkg":
+        check_geopackage_path(target)
     return target
 
 
@@ -137,7 +140,7 @@ class PolygonFile:
         self._points = 0
         self._again = again is not None
         form = Form(
-            layer=self.target.stem,
+            layer=layer_name(self.target),
             crs=None if grid.crs is None else crs_definition(grid.crs),
             kind="MultiPolygon" if gathered else "Polygon",
             decimals=_decimals(grid),
@@ -251,7 +254,7 @@ class PolygonFile:
         arrays: dict[str, NDArray[Any]] = {}
         if self._parts is not None:
             arrays |= {f"parts_{name}": array for name, array in self._parts.flush().items()}
-        elif self._waiting:
+        elif any(len(shapes) for shapes, _ in self._waiting):
             arrays |= {f"waiting_{name}": a for name, a in _packed(self._waiting).items()}
         return LayerMark(sink=self._sink.mark(), arrays=arrays)
 
@@ -291,7 +294,7 @@ class PolygonFile:
         self._flush(1)
         sidecars: dict[Path, str | bytes] = {}
         styles = {} if style_qml is None else {self.target: style_qml}
-        within = {} if style_qml is None else {self.target.stem: style_qml}
+        within = {} if style_qml is None else {layer_name(self.target): style_qml}
         is_package = self.target.suffix.lower() == ".gpkg"
         try:
             self._sink.finish()
