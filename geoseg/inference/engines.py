@@ -24,6 +24,7 @@ from geoseg.inference.blocks import (
 from geoseg.inference.classes import ClassRows, class_rows
 from geoseg.inference.members import Ensemble, make_ensemble
 from geoseg.inference.rows import map_rows
+from geoseg.inference.plan import packages_of
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.stream import Crew, Work
 from geoseg.models.bundle import ModelBundle
@@ -114,8 +115,7 @@ def make_engine(
 
 def same_packages(models: Sequence[ModelBundle]) -> tuple[str, ...]:
     """Return what must be of one release on all machines, for maps to be the same bytes."""
-    of_onnx = any(model.suffix == ".onnx" for model in models)
-    return (*SAME_PACKAGES, "torch", *(("onnxruntime",) if of_onnx else ()))
+    return (*SAME_PACKAGES, "torch", *packages_of(models))
 
 
 @contextmanager

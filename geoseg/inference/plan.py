@@ -61,9 +61,14 @@ def described(
         "weights": [bundle.card.hash for bundle in models],
         "colour": colour.inputs,
         "device": device,
-        "versions": versions(),
+        "versions": versions(packages_of(models)),
         "tags": dict(tags),
     }
+
+
+def packages_of(models: Sequence[ModelBundle]) -> tuple[str, ...]:
+    """Return the packages besides torch that compute what models answer."""
+    return ("onnxruntime",) if any(bundle.suffix == ".onnx" for bundle in models) else ()
 
 
 def _place(scene: Scene, band: Band) -> str:

@@ -19,7 +19,7 @@ from geoseg.inference.engines import Engine, make_engine
 from geoseg.inference.fit import fit_bands, fit_scale
 from geoseg.inference.lane import lane
 from geoseg.inference.outputs import Maps, Outputs
-from geoseg.inference.plan import described
+from geoseg.inference.plan import described, packages_of
 from geoseg.inference.readings import strange_readings
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import KnownArea
@@ -278,4 +278,5 @@ def _tags(
         inputs,
         model=[{bundle.card.name: bundle.card.hash} for bundle in models],
         options=options,
+        also=packages_of(models),
     )

@@ -53,6 +53,7 @@ def provenance(
     inputs: Mapping[str, str],
     model: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     options: Mapping[str, Any] | None = None,
+    also: Sequence[str] = (),
 ) -> dict[str, str]:
     """Tags that say what made an output.
 
@@ -66,6 +67,8 @@ def provenance(
         What the model's card says (its hash above all), or one such for each of an ensemble.
     options
         Settings by name: anything JSON can hold; paths and arrays are written as text and lists.
+    also
+        Further packages that take part; their versions are told.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def provenance(
         "GEOSEG_VERSION": __version__,
         "GEOSEG_INPUTS": _json(_public_inputs(inputs)),
         "GEOSEG_OPTIONS": _json(_clean(dict(options or {}))),
-        "GEOSEG_VERSIONS": _json(versions()),
+        "GEOSEG_VERSIONS": _json(versions(also)),
     }
     if model is not None:
         tags["GEOSEG_MODEL"] = _json(_clean(model))
@@ -99,15 +102,21 @@ SAME_PACKAGES = ("numpy", "rasterio", "rasterio:__gdal_version__", "numba")
 """What must be of one release on all machines, for files to be the same bytes."""
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what computes and writes; those of networks only where in use."""
+def versions(also: Sequence[str] = ()) -> dict[str, str]:
+    """Return the versions of what computes and writes; torch's only where it is in use.
+
+    Parameters
+    ----------
+    also
+        Further packages that take part.
+    """
     found = {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "rasterio": rasterio.__version__,
         "gdal": rasterio.__gdal_version__,
     }
-    for name in ("torch", "onnxruntime"):
+    for name in ("torch", *also):
         module = sys.modules.get(name)
         if module is not None:
             found[name] = str(module.__version__)

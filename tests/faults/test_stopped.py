@@ -117,7 +117,8 @@ def test_signals_at_random_moments_lose_nothing(checked: Any, name: str) -> None
             signals=[(draw.uniform(0, 0.5), numbers[0]), (draw.uniform(0, 0.05), numbers[1])],
         )
         assert "Traceback" not in ended.err
-        assert ended.status in (0, 130, 143, 129, -9, -15, -1, -2)
+        # -6, -11: torch's modules do not bear an exception while they are being imported.
+        assert ended.status in (0, 130, 143, 129, -9, -15, -1, -2, -6, -11)
         made = {k: v for k, v in checked.contents().items() if not k.startswith(".")}
         assert all(made[key] == whole[key] for key in made)
     ended = checked.run(name, checked.out, "--overwrite")
