@@ -20,6 +20,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geoseg.errors import InputError, RasterReadError
+from geoseg.raster.absent import check_present
 from geoseg.raster.handles import Handles, environment, is_local_file, open_dataset
 from geoseg.raster.patient import read_patiently
 from geoseg.raster.small import read_small
@@ -189,6 +190,7 @@ def _pixels(
         if found is None:
             with handles.borrow(path) as dataset:
                 found = dataset.read(indexes, window=part)
+                check_present(dataset, path, indexes, part)
         pixels[bands, rows, cols] = found
 
     read_patiently(read, path, window, handles, bands=count)

@@ -131,7 +131,10 @@ def open_dataset(path: str) -> DatasetReader:
             if not (trouble.passing and waits):
                 raise RasterReadError(f"{path}: {trouble.reason}") from error
         time.sleep(waits.pop(0))
-        _forget(path)
+        forget_remote(path)
+        if len(waits) % 2:
+            # As in `remote.repeated`: else each try might meet every fifth body, that is cut.
+            forget_remote(path)
 
 
 _LOOKED_INTO: set[str] = set()
@@ -214,15 +217,19 @@ class _ThreadFiles:
                 self.open.popitem()[1].close()
 
 
-def _forget(path: str) -> None:
+def open_anew(path: str) -> DatasetReader:
+    """Open a remote file that is forgotten when it is closed; to be called within `environment`."""
+    _quieten()
+    with rasterio.Env(CPL_VSIL_CURL_NON_CACHED=remote.ANYTHING):
+        return DatasetReader(path)
+
+
+def forget_remote(path: str) -> None:
+    """Drop what GDAL remembers of a remote file."""
     # What came in part is remembered as it came. A file that is opened so is forgotten when it is
     # closed, be it by failing.
-    with (
-        environment(path),
-        rasterio.Env(CPL_VSIL_CURL_NON_CACHED=remote.ANYTHING),
-        suppress(RasterioError, NotGeoreferencedWarning),
-    ):
-        DatasetReader(path).close()
+    with environment(path), suppress(RasterioError, NotGeoreferencedWarning):
+        open_anew(path).close()
 
 
 class Handles:
@@ -309,7 +316,7 @@ class Handles:
                 dataset = files.open.pop(path, None)
                 if dataset is not None:
                     dataset.close()
-        _forget(path)
+        forget_remote(path)
 
     def close(self) -> None:
         """Close every file of every thread; a later read opens it again."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
+from geoseg.raster.absent import check_present
 from geoseg.raster.bands import Piece, Source, comparable_nodata
 from geoseg.raster.handles import Handles, is_local_file
 from geoseg.raster.orientation import Orientation
@@ -164,16 +165,21 @@ class Pieces:
                 dataset.read(source.indexes, window=place, out=out)
             else:
                 out[...] = dataset.read(source.indexes, window=place, out_shape=out.shape)
+            shown: list[NDArray[Any]] = []
             if source.alpha is not None:
-                alpha = dataset.read(source.alpha, window=place, out_shape=valid.shape)
-                valid &= alpha != 0
+                shown.append(dataset.read(source.alpha, window=place, out_shape=valid.shape))
             if source.mask == "dataset":
                 first = source.indexes[0]
-                mask = dataset.read_masks(first, window=place, out_shape=valid.shape)
-                valid &= mask != 0
+                shown.append(dataset.read_masks(first, window=place, out_shape=valid.shape))
             elif source.mask == "band":
                 masks = dataset.read_masks(source.indexes, window=place, out_shape=out.shape)
-                valid &= (masks != 0).all(axis=0)
+                shown.extend(masks)
+            if valid.shape == (place.height, place.width):
+                more = () if source.alpha is None else (source.alpha,)
+                check_present(dataset, source.path, (*source.indexes, *more), place)
+        # Not before all is known to be right: what is taken away is not given back.
+        for mask in shown:
+            valid &= mask != 0
 
     def have_overviews(self, factor: float) -> bool:
         """Tell whether every file can be read at one in `factor` pixels without decoding it all."""

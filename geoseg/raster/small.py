@@ -20,6 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
+from geoseg.raster.absent import check_present
 from geoseg.raster.handles import Handles, is_remote
 
 SMALL_BYTES = 32 << 20
@@ -160,7 +161,7 @@ def _load(
             if asked * _CORNER <= band * len(wanted) or not _has_room(file, band * len(wanted)):
                 file.asked = asked
                 return {}
-            file.bands = file.bands | _whole(dataset, wanted)
+            file.bands = file.bands | _whole(dataset, path, wanted)
     except RasterioError:
         # Read as usual, what fails is repeated in parts.
         file.apart, file.bands, file.room = True, {}, 0
@@ -173,7 +174,7 @@ def _decoded(dataset: DatasetReader) -> int:
     return int(dataset.height) * int(dataset.width) * int(dataset.count) * pixel
 
 
-def _whole(dataset: DatasetReader, indexes: Sequence[int]) -> dict[int, NDArray[Any]]:
+def _whole(dataset: DatasetReader, path: str, indexes: Sequence[int]) -> dict[int, NDArray[Any]]:
     """Read bands whole, some rows of blocks at a time."""
     height, width = int(dataset.height), int(dataset.width)
     pixels = np.empty((len(indexes), height, width), dataset.dtypes[0])
@@ -183,4 +184,5 @@ def _whole(dataset: DatasetReader, indexes: Sequence[int]) -> dict[int, NDArray[
         count = min(step, height - top)
         window = RasterioWindow(0, top, width, count)
         dataset.read(list(indexes), window=window, out=pixels[:, top : top + count])
+        check_present(dataset, path, indexes, window)
     return dict(zip(indexes, pixels, strict=True))

@@ -105,7 +105,6 @@ def test_a_map_has_the_same_pixels(run: Run, server: WebServer, here: Path, tmp_
     np.testing.assert_array_equal(*maps)
 
 
-@pytest.mark.parametrize("run", [small.SMALL_BYTES], indirect=True)
 def test_patches_are_the_same(run: Run, server: WebServer, here: Path, tmp_path: Path) -> None:
     found = []
     for name, at in (("far", server.url(f"{here.name}/{{}}")), ("here", str(here / "{}"))):
