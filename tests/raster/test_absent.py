@@ -24,7 +24,7 @@ SIDE, BLOCK = 1600, 16
 
 
 def _pixels() -> np.ndarray[Any, np.dtype[np.uint8]]:
-    pixels = np.random.default_rng(5).integers(1, 255, (1, SIDE, SIDE), dtype="uint8")
+    pixels = np.random.default_rng(5).integers(1, 255, (2, SIDE, SIDE), dtype="uint8")
     pixels[:, 320:640] = 0
     return pixels
 
@@ -48,10 +48,11 @@ def name(request: pytest.FixtureRequest, server: WebServer, monkeypatch: pytest.
         driver="GTiff",
         height=SIDE,
         width=SIDE,
-        count=1,
+        count=2,
         dtype="uint8",
         nodata=0,
         tiled=True,
+        interleave="band",
         blockxsize=BLOCK,
         blockysize=BLOCK,
         sparse_ok=True,
@@ -63,12 +64,14 @@ def name(request: pytest.FixtureRequest, server: WebServer, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("k", range(9))
-def test_a_cut_anywhere_changes_no_pixel(server: WebServer, name: str, k: int) -> None:
+@pytest.mark.parametrize("side", [16, 48])
+def test_a_cut_anywhere_changes_no_pixel(server: WebServer, name: str, k: int, side: int) -> None:
     server.set(faults=[None] * k + ["cut"])
     with Scene.open(server.url(name)) as scene:
         for row in (1200, 0, 304):
-            found = scene.read(Window(row, 0, 48, 48))
-            np.testing.assert_array_equal(found.data, _pixels()[:, row : row + 48, :48])
+            found = scene.read(Window(row, row, side, side))
+            at = slice(row, row + side)
+            np.testing.assert_array_equal(found.data, _pixels()[:, at, at])
             np.testing.assert_array_equal(found.valid, found.data[0] != 0)
 
 
