@@ -81,7 +81,7 @@ def test_a_process_is_measured_from_outside(tmp_path):
     assert run.seconds == 0.125
     assert run.wall > 0.2
     assert run.told["left"] == 3
-    # A process begins with the peak of the one that starts it, and this one may have had a large one.
+    # A process begins with the peak of the one that starts it, and this one may have had more.
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert 200 < run.peak_mb < max(2000, 1.1 * ours)
     assert not run.failed

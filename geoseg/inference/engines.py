@@ -23,8 +23,8 @@ from geoseg.inference.blocks import (
 )
 from geoseg.inference.classes import ClassRows, class_rows
 from geoseg.inference.members import Ensemble, make_ensemble
-from geoseg.inference.rows import map_rows
 from geoseg.inference.plan import packages_of
+from geoseg.inference.rows import map_rows
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.stream import Crew, Work
 from geoseg.models.bundle import ModelBundle
