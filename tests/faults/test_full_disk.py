@@ -61,8 +61,8 @@ def test_a_full_disk_is_one_line_and_the_rest_follows(checked: Any, name: str) -
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_disks_of_any_size_are_survived(checked: Any, name: str) -> None:
-    small = [fill(checked, name, share / 10) for share in (*range(1, 12), 15, 20, 30)]
-    assert sum(small) >= 6
+    small = [fill(checked, name, share / 10) for share in (1, 3, 5, 7, 9, 11, 20)]
+    assert sum(small) >= 3
 
 
 @pytest.mark.parametrize("name", some_slow(["tile", "predict", "vectorise", "train"], "vectorise"))

@@ -108,7 +108,7 @@ def test_a_signal_in_a_callback_of_c_is_not_lost(checked: Any, sent: str, status
 def test_signals_at_random_moments_lose_nothing(checked: Any, name: str) -> None:
     draw = random.Random(name)
     whole = checked.whole(name)
-    for _ in range(25):
+    for _ in range(10):
         numbers = draw.choices([signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], k=2)
         ended = checked.run(
             name,

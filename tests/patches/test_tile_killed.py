@@ -88,7 +88,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("storage", ["npy", "geotiff"])
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_to_the_same_bytes(
     write_raster: Callable[..., Path],
     tmp_path: Path,
