@@ -105,12 +105,21 @@ def _started(folder: str, **options: Any) -> Any:
     try:
         return start(**options)
     except (OSError, RuntimeError) as error:
-        if (Path(folder) / _UNGUARDED).exists():
+        if _appears(Path(folder) / _UNGUARDED):
             raise ClusterError(
                 "no workers could be started here: each of them runs this script from its top; put"
                 ' what it does below  if __name__ == "__main__":'
             ) from None
         raise ClusterError(f"no workers could be started here: {error}") from error
+
+
+def _appears(path: Path) -> bool:
+    """Tell whether a file is there, or will be in a moment: another process writes it."""
+    for _ in range(30):
+        if path.exists():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def test_other_rows_than_those_of_the_same_run_are_refused(
     refused(f"--region: {box} then, nothing now", region=None)
     refused("--confidence: c.tif then, nothing now", confidence=None)
     with monkeypatch.context() as patch:
-        patch.setattr(plan_module, "versions", lambda: {"torch": "1.0"})
+        patch.setattr(plan_module, "versions", lambda _also: {"torch": "1.0"})
         refused("torch: ", " then, 1.0 now")
 
 
