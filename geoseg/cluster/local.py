@@ -81,9 +81,9 @@ def local_workers(processes: int) -> Iterator[tuple[str, Callable[[], None]]]:
                 "distributed.deploy.lost-worker-timeout": f"{_LOST_SECONDS}s",
                 "temporary-directory": folder,
                 "distributed.worker.preload": ["geoseg.cluster.quiet"],
-                f"distributed.nanny.pre-spawn-environ.{_FOLDER}": folder,
             }
         ),
+        _told(folder),
         _ended(
             lambda **options: _started(folder, **options),
             n_workers=processes,
@@ -110,7 +110,25 @@ def _started(folder: str, **options: Any) -> Any:
                 "no workers could be started here: each of them runs this script from its top; put"
                 ' what it does below  if __name__ == "__main__":'
             ) from None
-        raise ClusterError(f"no workers could be started here: {error}") from error
+        cause = error.__cause__ or error  # dask says what failed, its cause why
+        raise ClusterError(f"no workers could be started here: {cause}") from error
+
+
+@contextmanager
+def _told(folder: str) -> Iterator[None]:
+    """Tell workers their folder.
+
+    Not by dask's settings: what this process was told itself would go first.
+    """
+    before = os.environ.get(_FOLDER)
+    os.environ[_FOLDER] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_FOLDER, None)
+        else:
+            os.environ[_FOLDER] = before
 
 
 def _appears(path: Path) -> bool:

@@ -177,7 +177,10 @@ def test_folders_of_killed_commands_are_removed_by_the_next(tmp_path, monkeypatc
     assert left == {*names} - {"abandoned"}
 
 
-def test_a_script_without_a_guard_is_told_in_one_line(tmp_path):
+@pytest.mark.parametrize("inherited", [None, "/of/another/cluster"])
+def test_a_script_without_a_guard_is_told_in_one_line(inherited, tmp_path, monkeypatch):
+    if inherited:
+        monkeypatch.setenv(local._FOLDER, inherited)
     script = tmp_path / "script.py"
     script.write_text(
         "from geoseg.cluster.cluster import Cluster\n"
