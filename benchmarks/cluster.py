@@ -19,41 +19,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from untrained import untrained
 
 import geoseg
 from geoseg.cluster.cluster import Cluster
 from geoseg.inference.engines import Engine, make_engine
 from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
-from geoseg.models.bundle import ModelBundle
-from geoseg.models.card import ModelCard
-from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Scene
 from geoseg.testing.scenes import made_scene
 
-BANDS = ("blue", "green", "red", "nir")
-NETWORKS = {"null": ("pointwise", {}), "tiny": ("unet-small", {"widths": (16, 32, 64)})}
 THREADS = 2
 """Of each worker."""
-
-
-def model(name: str) -> ModelBundle:
-    """Seven classes from random weights."""
-    network, arguments = NETWORKS[name]
-    torch.manual_seed(3)
-    card = ModelCard(
-        name=name,
-        network=network,
-        arguments=arguments,
-        bands=BANDS,
-        mean=(9000.0,) * 4,
-        std=(2000.0,) * 4,
-        fill=0.0,
-        legend=Legend.of_values(range(1, 8)),
-        tile=288,
-    )
-    return ModelBundle(build(network, in_channels=4, classes=7, **arguments).eval(), card)
 
 
 def main() -> None:
@@ -85,7 +62,7 @@ Rounds in turn: {given.rounds}. Ratios are within a round; median (least to most
 
 def table(name: str, path: Path, work: Path, rounds: int) -> str:
     """Measure one network."""
-    models, settings = [model(name)], PredictSettings(scale=1)
+    models, settings = [untrained(name)], PredictSettings(scale=1)
     with ExitStack() as stack:
         scene = stack.enter_context(Scene.open(path))
         ways: dict[str, tuple[Engine, int]] = {

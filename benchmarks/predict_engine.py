@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+from untrained import TILE, untrained
 
 import geoseg
 from geoseg.inference.members import make_ensemble
@@ -33,41 +34,18 @@ from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.stream import one_thread_per_operation
 from geoseg.models.bundle import ModelBundle, load_bundle, save_bundle
-from geoseg.models.card import ModelCard
 from geoseg.models.device import resolve_device
-from geoseg.models.registry import build
 from geoseg.raster.allocator import keep_large_blocks
-from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Scene
 from geoseg.testing.scenes import made_scene
 
-BANDS = ("blue", "green", "red", "nir")
-NETWORKS = {
-    "null": ("pointwise", {}),
-    "tiny": ("unet-small", {"widths": (16, 32, 64)}),
-    "resnet34": ("unet-resnet34", {}),
-}
-TILE = 288
 Spent = tuple[float, float]
 """Wall and processor seconds."""
 
 
 def model(name: str, path: Path) -> ModelBundle:
-    """Seven classes from random weights."""
-    network, arguments = NETWORKS[name]
-    torch.manual_seed(3)
-    card = ModelCard(
-        name=name,
-        network=network,
-        arguments=arguments,
-        bands=BANDS,
-        mean=(9000.0,) * 4,
-        std=(2000.0,) * 4,
-        fill=0.0,
-        legend=Legend.of_values(range(1, 8)),
-        tile=TILE,
-    )
-    save_bundle(ModelBundle(build(network, in_channels=4, classes=7, **arguments), card), path)
+    """Seven classes from random weights, as a file gives them."""
+    save_bundle(untrained(name), path)
     return load_bundle(path)
 
 

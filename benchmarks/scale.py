@@ -25,41 +25,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from untrained import untrained
 
 import geoseg
-from geoseg.models.bundle import ModelBundle, save_bundle
-from geoseg.models.card import ModelCard
-from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.models.bundle import save_bundle
 from geoseg.raster.scene import Scene
 from geoseg.testing.scenes import made_scene
-
-BANDS = ("blue", "green", "red", "nir")
-
-
-NETWORKS: dict[str, tuple[str, dict[str, object]]] = {
-    "null": ("pointwise", {}),
-    "tiny": ("unet-small", {"widths": (16, 32, 64)}),
-}
-
-
-def made_model(path: Path, name: str) -> None:
-    """Seven classes from one 1 × 1 convolution (null) or a small U-Net (tiny), not trained."""
-    torch.manual_seed(3)
-    network_name, options = NETWORKS[name]
-    card = ModelCard(
-        name=name,
-        network=network_name,
-        arguments=options,
-        bands=BANDS,
-        mean=(9000.0,) * 4,
-        std=(2000.0,) * 4,
-        fill=0.0,
-        legend=Legend.of_values(range(1, 8)),
-        tile=288,
-    )
-    network = build(network_name, in_channels=4, classes=7, **options)
-    save_bundle(ModelBundle(network, card), path)
 
 
 def run(arguments: Sequence[str]) -> tuple[float, float, float]:
@@ -104,7 +75,7 @@ def main() -> None:
     parser.add_argument("--heights", default="1024,2048,4096")
     parser.add_argument("--stride", type=int, default=144)
     parser.add_argument("--blend", default="mean")
-    parser.add_argument("--model", choices=[*NETWORKS], default="null")
+    parser.add_argument("--model", choices=["null", "tiny"], default="null")
     parser.add_argument("--no-tile", action="store_true", help="prediction alone")
     parser.add_argument("--work", type=Path, required=True, help="scratch folder")
     parser.add_argument("--keep", type=Path, help="folder to keep the table in")
@@ -112,7 +83,7 @@ def main() -> None:
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     model = work / f"{arguments.model}.safetensors"
-    made_model(model, arguments.model)
+    save_bundle(untrained(arguments.model), model)
     workers = len(os.sched_getaffinity(0))
     rows = []
     small = work / "small.tif"

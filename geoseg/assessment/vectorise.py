@@ -126,7 +126,8 @@ def vectorise(
     legend = Legend.of_raster(scene.paths[0])
     ids = ClassIds(str(source), legend, settings.classes)
     zones = settings.zones and fingerprint_polygons(settings.zones, purpose=PURPOSE)
-    tags = _tags(scene, settings, zones) | classes_tag(ids.legend)
+    contents = scene.fingerprint()
+    tags = _tags(scene, contents, settings, zones) | classes_tag(ids.legend)
     if resume and not overwrite:
         files = _outputs(target, settings)
         _refuse_others(files, tags)
@@ -136,7 +137,7 @@ def vectorise(
     with ExitStack() as stack:
         run = None
         if keep or resume:
-            plan = _plan(scene, settings, zones, tags)
+            plan = _plan(scene, contents, settings, zones, tags)
             run = stack.enter_context(PolygonRun(target, plan, resume=resume, overwrite=overwrite))
         making = Making(
             source=str(source),
@@ -245,14 +246,18 @@ def _whole(files: Iterable[Path], seconds: float) -> Vectorised:
 
 
 def _plan(
-    scene: Scene, settings: VectoriseSettings, zones: str | None, tags: Mapping[str, str]
+    scene: Scene,
+    contents: str,
+    settings: VectoriseSettings,
+    zones: str | None,
+    tags: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Say what determines the polygons, to the bit; of zones, their digest."""
+    """Say what determines the polygons, to the bit; of raster and zones, their digests."""
     grid = scene.grid
     return {
         **{f"--{name}": value for name, value in settings.words().items()},
         "raster": scene.name,
-        "contents": scene.fingerprint(),
+        "contents": contents,
         "grid": f"{grid.describe()}, from {grid.transform.c!r}, {grid.transform.f!r}",
         "transform": list(grid.transform)[:6],
         "classes": [text for name, text in sorted(tags.items()) if not name.startswith("GEOSEG_")],
@@ -262,10 +267,12 @@ def _plan(
     }
 
 
-def _tags(scene: Scene, settings: VectoriseSettings, zones: str | None) -> dict[str, str]:
+def _tags(
+    scene: Scene, contents: str, settings: VectoriseSettings, zones: str | None
+) -> dict[str, str]:
     options = settings.words()
     command = ["geoseg", "vectorise", *scene.paths, *option_words(options)]
-    inputs = {scene.name: scene.fingerprint()}
+    inputs = {scene.name: contents}
     if settings.zones is not None and zones is not None:
         inputs[settings.zones.partition("|layername=")[0]] = zones
     return provenance(command, inputs, options=options)

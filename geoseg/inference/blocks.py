@@ -12,22 +12,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg.errors import ClusterError, RasterReadError
+from geoseg.errors import RasterReadError
 from geoseg.inference.classes import ClassRows, class_rows
-from geoseg.inference.members import Ensemble, make_ensemble
+from geoseg.inference.members import Ensemble
+from geoseg.inference.networks import Networks
 from geoseg.inference.rows import map_rows
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import Area
 from geoseg.inference.stream import Crew, Work, one_thread_per_operation
-from geoseg.models.bundle import ModelBundle
-from geoseg.models.device import resolve_device
 from geoseg.raster.absolute import absolute
 from geoseg.raster.scene import Scene
 
@@ -67,81 +65,6 @@ class Computed:
     """What it cost."""
 
 
-class Networks:
-    """Models made ready once a process, where they are needed; not where they come from.
-
-    Parameters
-    ----------
-    models
-        One, or an ensemble.
-    settings
-        Precision, symmetries.
-    device
-        Where they run, in the words of the user.
-    kind
-        Type of device that all must run on, for maps to be the same.
-    """
-
-    def __init__(
-        self,
-        models: Sequence[ModelBundle],
-        settings: PredictSettings,
-        *,
-        device: str,
-        kind: str | None,
-    ) -> None:
-        self.models = tuple(models)
-        self._settings = settings
-        self._device = device
-        self._kind = kind
-        self._ready: Ensemble | None = None
-        self._lock = Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave behind what is of this process alone."""
-        state = vars(self) | {"_ready": None}
-        del state["_lock"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=Lock())
-
-    def ready(self) -> Ensemble:
-        """Return them ready; all calls in a process give the same, those of several threads too.
-
-        Raises
-        ------
-        OptionError
-            There is no such device here.
-        ClusterError
-            It is of another type than that of others.
-        """
-        with self._lock:
-            if self._ready is None:
-                self._ready = self._make_ready()
-            return self._ready
-
-    def _make_ready(self) -> Ensemble:
-        device = resolve_device(self._device)
-        if self._kind is not None and device.type != self._kind:
-            from geoseg.cluster.worker import worker_name  # noqa: PLC0415 — imports dask
-
-            raise ClusterError(
-                f"the worker {worker_name()} would compute on {device.type}, others on"
-                f" {self._kind}, and maps would not be the same: say which with --device"
-            )
-        if device.type == "cpu":
-            # Tasks of other threads must not find another number when they begin.
-            torch.set_num_threads(1)
-        return make_ensemble(
-            self.models,
-            device=device,
-            precision=self._settings.precision,
-            tta=self._settings.tta,
-            compiled=self._settings.compile,
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class BlockWork:
     """What all blocks of a scene are computed from."""
@@ -168,6 +91,26 @@ class BlockWork:
             A probability is NaN, or memory is too small.
         """
         work = Work()
+        rows = self.rows(ensemble, first=block.first, stop=block.stop, threads=threads, count=work)
+        with closing(rows):
+            return Computed(_joined(block, rows, self.scene.grid.width), work)
+
+    def rows(
+        self,
+        ensemble: Ensemble,
+        *,
+        first: int,
+        stop: int | None = None,
+        threads: int,
+        count: Work,
+    ) -> Generator[ClassRows, None, None]:
+        """Give rows from `first` to before `stop` as they are finished, a row of tiles at a time.
+
+        Raises
+        ------
+        RasterReadError, ModelError
+            As `compute`.
+        """
         with (
             closing(Crew(ensemble.device, threads)) as crew,
             closing(
@@ -179,16 +122,15 @@ class BlockWork:
                     area=self.area,
                     workers=threads,
                     crew=crew,
-                    work=work,
-                    first=block.first,
-                    stop=block.stop,
+                    work=count,
+                    first=first,
+                    stop=stop,
                 )
-            ) as rows,
+            ) as found,
         ):
-            found = class_rows(
-                rows, crew, confidence=self.confidence, probabilities=self.probabilities
+            yield from class_rows(
+                found, crew, confidence=self.confidence, probabilities=self.probabilities
             )
-            return Computed(_joined(block, found, self.scene.grid.width), work)
 
 
 def _joined(block: Block, found: Iterable[ClassRows], width: int) -> ClassRows:

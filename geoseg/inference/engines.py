@@ -16,17 +16,16 @@ from geoseg.inference.blocks import (
     Block,
     BlockWork,
     Computed,
-    Networks,
     by_cards,
     by_cluster,
     cut_blocks,
 )
-from geoseg.inference.classes import ClassRows, class_rows
+from geoseg.inference.classes import ClassRows
 from geoseg.inference.members import Ensemble, make_ensemble
+from geoseg.inference.networks import Networks
 from geoseg.inference.plan import packages_of
-from geoseg.inference.rows import map_rows
 from geoseg.inference.settings import PredictSettings
-from geoseg.inference.stream import Crew, Work
+from geoseg.inference.stream import Work
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import (
     are_several_cards,
@@ -167,26 +166,7 @@ class OnOne:
         self, work: BlockWork, *, first: int, workers: int, count: Work
     ) -> Generator[ClassRows, None, None]:
         """Give rows as they are finished, a row of tiles at a time."""
-        ensemble = self._ensemble
-        with (
-            closing(Crew(ensemble.device, workers)) as crew,
-            closing(
-                map_rows(
-                    work.scene,
-                    ensemble,
-                    work.settings,
-                    specs=ensemble.specs,
-                    area=work.area,
-                    workers=workers,
-                    crew=crew,
-                    work=count,
-                    first=first,
-                )
-            ) as found,
-        ):
-            yield from class_rows(
-                found, crew, confidence=work.confidence, probabilities=work.probabilities
-            )
+        return work.rows(self._ensemble, first=first, threads=workers, count=count)
 
     def close(self) -> None:
         """Nothing to do: what nobody holds is let go."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from geoseg.errors import ClusterError, GeosegError, OptionError, OutputError
-from geoseg.inference.blocks import Networks
 from geoseg.inference.engines import Engine, OnMachines, OnOne, make_engine
 from geoseg.inference.fit import fit_scale
+from geoseg.inference.networks import Networks
 from geoseg.inference.outputs import Outputs
 from geoseg.inference.predict import Prediction, predict
 from geoseg.inference.settings import PredictSettings, parse_area

@@ -18,6 +18,7 @@ _FORMAT = 2
 
 def described(
     scene: Scene,
+    contents: str,
     models: Sequence[ModelBundle],
     settings: PredictSettings,
     outputs: Mapping[str, str | None],
@@ -34,6 +35,8 @@ def described(
     ----------
     scene, models, settings, area, area_name, colour
         As `geoseg.inference.predict.predict` has them.
+    contents
+        Digest of the scene's files.
     outputs
         Where further outputs go, by option.
     device
@@ -50,7 +53,7 @@ def described(
         "--region": area_name,
         **outputs,
         "scene": scene.name,
-        "contents": scene.fingerprint(),
+        "contents": contents,
         "grid": f"{grid.describe()}, from {grid.transform.c!r}, {grid.transform.f!r}",
         "transform": list(grid.transform)[:6],
         # By their place as well: names that a user gave may stand for other bands.

@@ -134,7 +134,8 @@ def predict(
     scene, notes = fit_bands(scene, [bundle.card for bundle in models])
     card = models[0].card
     colour = wanted_colour(settings.homogenise, [bundle.card for bundle in models])
-    tags = _tags(scene, models, settings, area, area_name, colour)
+    contents = scene.fingerprint()
+    tags = _tags(scene, contents, models, settings, area, area_name, colour)
     wanted = Outputs.of(output, probabilities, confidence)
     refuse_inputs(wanted.paths, [*scene.files, *colour.files])
     if resume and not overwrite and not kept_rows(output) and are_whole(wanted.paths, tags):
@@ -152,6 +153,7 @@ def predict(
     if keep or resume:
         plan = described(
             scene,
+            contents,
             models,
             settings,
             wanted.words(),
@@ -256,6 +258,7 @@ def _nothing(scene: Scene, area_name: str | None) -> str:
 
 def _tags(
     scene: Scene,
+    contents: str,
     models: Sequence[ModelBundle],
     settings: PredictSettings,
     area: KnownArea | None,
@@ -263,7 +266,7 @@ def _tags(
     colour: WantedColour,
 ) -> dict[str, str]:
     """Say in the output's metadata what made it, in the same words for every way of running it."""
-    options, inputs = settings.words(), {scene.name: scene.fingerprint(), **colour.inputs}
+    options, inputs = settings.words(), {scene.name: contents, **colour.inputs}
     if area_name is not None:
         options["region"] = area_name
     if area is not None and area_name is not None:

@@ -124,7 +124,7 @@ def test_formats_that_lead_elsewhere_are_refused_from_a_server(served: WebServer
     (served.folder / "a.xml").write_text(
         '<GDAL_WMS><Service name="TMS"><ServerUrl>file:///tmp/${z}/${x}/${y}.png</ServerUrl>'
         "</Service><DataWindow><SizeX>4</SizeX><SizeY>4</SizeY><TileLevel>0</TileLevel></DataWindow>"
-        "<Cache><Path>/tmp/x</Path></Cache></GDAL_WMS>"
+        "<Cache><Path>/maps/x</Path></Cache></GDAL_WMS>"
     )
     with pytest.raises(RasterReadError, match=r"a\.xml"):
         pixels(served.url("a.xml"))
@@ -149,7 +149,7 @@ def test_places_are_told_apart(path: str, elsewhere: bool) -> None:
     "target",
     [
         "/etc/hostname", "relative.tif", "file:///etc/hostname", "/vsizip//etc/a.zip/a.tif",
-        "/tmp/vsicurl/../../etc/hostname", "vrt:///etc/hostname", "NETCDF:/x:y", "", "/vsimem/a",
+        "/maps/vsicurl/../../etc/hostname", "vrt:///etc/hostname", "NETCDF:/x:y", "", "/vsimem/a",
         "/vsistdin/", "/vsisubfile/0_10,/etc/hostname", "/vsisparse/x", "/vsicached?file=/etc/x",
         "HDF5:\"/vsicurl/x\"://a", "<VRTDataset/>", "C:\\x.tif", "\\\\server\\x.tif",
     ],

@@ -6,7 +6,7 @@ import pickle
 import threading
 import time
 
-from geoseg.inference import blocks
+from geoseg.inference import networks
 from geoseg.inference.settings import PredictSettings
 
 
@@ -18,8 +18,8 @@ def test_threads_that_need_models_at_the_same_time_share_them(monkeypatch):
         made.append(object())
         return made[-1]
 
-    monkeypatch.setattr(blocks, "make_ensemble", slowly)
-    sent = blocks.Networks([], PredictSettings(), device="cpu", kind="cpu")
+    monkeypatch.setattr(networks, "make_ensemble", slowly)
+    sent = networks.Networks([], PredictSettings(), device="cpu", kind="cpu")
     sent.ready()
     arrived = pickle.loads(pickle.dumps(sent))
     found = []

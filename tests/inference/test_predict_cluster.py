@@ -27,6 +27,7 @@ from geoseg.inference.blocks import Block, cut_blocks
 from geoseg.inference.engines import OnCards, make_engine
 from geoseg.inference.many import outputs_of, predict_many
 from geoseg.inference.members import make_ensemble
+from geoseg.inference.networks import Networks
 from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.unfinished import kept_rows
@@ -321,7 +322,7 @@ def test_a_scene_without_anything_is_told_as_ever(cluster, write_scene, make_bun
 
 def test_workers_of_another_device_are_refused(cluster, write_scene, make_bundle, tmp_path):
     models = [make_bundle()]
-    networks = blocks_module.Networks(models, TILES, device="cpu", kind="cuda")
+    networks = Networks(models, TILES, device="cpu", kind="cuda")
     work = blocks_module.BlockWork(
         scene=Scene.open(write_scene(PIXELS)),
         settings=replace(TILES, scale=1),

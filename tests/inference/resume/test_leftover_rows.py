@@ -10,7 +10,7 @@ import pytest
 from resuming import PIXELS, files, make, stop, stop_at
 
 from geoseg.errors import OutputError
-from geoseg.inference import engines as engines_module
+from geoseg.inference import blocks as blocks_module
 from geoseg.inference import plan as plan_module
 from geoseg.inference.unfinished import LeftoverError
 from geoseg.raster.kept import KEPT_ROWS, kept_folder_of
@@ -182,8 +182,8 @@ def test_two_runs_do_not_make_one_map(scene, out, make_bundle, monkeypatch):
             make(scene, out, [make_bundle()], keep=True, overwrite=True)
         return rows(*args, **more)
 
-    rows = engines_module.map_rows
-    monkeypatch.setattr(engines_module, "map_rows", meanwhile)
+    rows = blocks_module.map_rows
+    monkeypatch.setattr(blocks_module, "map_rows", meanwhile)
     make(scene, out, [make_bundle()], keep=True)
     assert out.exists()
 
