@@ -54,5 +54,6 @@ help:
 	@echo "make requirements  writes these versions anew into requirements/lowest.txt"
 	@echo "make package       dist/: wheel and sdist, looked at"
 	@echo "make audit         known faults in what geoseg needs, as installed here"
+	@echo "                   (without a network: ADVISORIES=FOLDER-OR-ZIP of OSV's JSON)"
 	@echo "make sbom          sbom.json: what geoseg needs, as installed here (CycloneDX)"
 	@echo "make licences      the licence of each; fails on one that is not allowed"

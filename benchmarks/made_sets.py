@@ -189,7 +189,7 @@ def cropland(work: Path, *, size: int) -> tuple[Path, Path, Path]:
     """(composite, labels of pixels, patches of 50 px)."""
 
     def make(folder: Path) -> None:
-        from geoseg.raster.legend import Legend  # noqa: PLC0415
+        from geoseg.raster.legend.written import parse_legend  # noqa: PLC0415
         from geoseg.raster.plain import PlainWriter  # noqa: PLC0415
 
         made_cropland(folder, size=size)
@@ -203,7 +203,7 @@ def cropland(work: Path, *, size: int) -> tuple[Path, Path, Path]:
             band_names=("class",),
             dtype="uint8",
             nodata=255,
-            legend=Legend.parse(CROPLAND),
+            legend=parse_legend(CROPLAND),
         ) as file:
             file.write(grid.window, table[codes])
 

@@ -1,6 +1,6 @@
 """A network trained by torchgeo's sampler and Lightning: patches straight from a scene.
 
-    PYTHON train.py resnet34 SCENE.tif LABELS.tif --patches 128 --epochs 2
+    PYTHON train.py resnet34 SCENE.tif LABELS.tif --patches 128 --epochs 2 --folder scratch
 
 The last line of the output is a JSON object with the seconds, without imports.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--folder", type=Path, required=True, help="for its checkpoints")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -71,12 +73,14 @@ def main() -> None:
     loader = torch.utils.data.DataLoader(
         dataset, batch_size=given.batch, sampler=sampler, collate_fn=stack_samples
     )
-    trainer = lightning.Trainer(
-        max_epochs=given.epochs, accelerator="cpu", logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
-    trainer.fit(Task(network), loader)
-    print(json.dumps({"seconds": time.perf_counter() - began}))
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        trainer = lightning.Trainer(
+            max_epochs=given.epochs, accelerator="cpu", logger=False, enable_progress_bar=False,
+            enable_model_summary=False, default_root_dir=folder,
+        )  # fmt: skip
+        trainer.fit(Task(network), loader)
+        seconds = time.perf_counter() - began
+    print(json.dumps({"seconds": seconds}))
 
 
 if __name__ == "__main__":

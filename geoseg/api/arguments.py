@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from geoseg.api.common import as_text
 from geoseg.errors import OptionError
+from geoseg.raster.away import OUTPUTS, away
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -69,6 +70,8 @@ _HINTS = {
 def checked(*, settings: str | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Check and convert the arguments of a function before it is called.
 
+    Outputs that go to object storage are made on this machine, and put there when they are whole.
+
     One text, path, id or number stands for a list of one; an open raster for its file; whole and
     other numbers of numpy for those of Python; a list or dictionary of classes or codes for its
     text; a date in ISO form for that day.
@@ -89,6 +92,8 @@ def checked(*, settings: str | None = None) -> Callable[[Callable[_P, _R]], Call
         own.pop("return")
         own.pop("options", None)
         placed = list(own)
+        writes = [name for name in OUTPUTS if own.get(name, "").startswith("PathLike")]
+        writes = [name for name in writes if "Sequence" not in own[name]]  # these are read
 
         @wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -104,8 +109,14 @@ def checked(*, settings: str | None = None) -> Callable[[Callable[_P, _R]], Call
             named = {
                 name: _checked(says, name, value, known[name]) for name, value in kwargs.items()
             }
-            # Too many arguments, and those that are missing, are for Python to tell.
-            return function(*given, *args[len(given) :], **named)  # type: ignore[arg-type]
+            values = {**dict(zip(placed, given, strict=False)), **named}
+            written = {name: values[name] for name in writes if name in values}
+            with away(values, outputs=written) as (local, outputs):
+                given = [local.get(n, v) for n, v in zip(placed, given, strict=False)]
+                named |= {name: place for name, place in local.items() if name in named}
+                # Too many arguments, and those that are missing, are for Python to tell.
+                found = function(*given, *args[len(given) :], **named)  # type: ignore[arg-type]
+            return found if outputs is None else outputs.told(found)
 
         return call
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geoseg.models.bundle import ModelBundle
+    from geoseg.raster.cover.region import Region
     from geoseg.raster.grid import Grid
-    from geoseg.raster.region import Region
     from geoseg.raster.scene import Scene
 
 PathLike = str | Path

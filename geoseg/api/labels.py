@@ -9,8 +9,8 @@ from geoseg.api.arguments import checked
 from geoseg.api.common import Listed, PathLike, Progress, as_text, texts, threads
 
 if TYPE_CHECKING:
-    from geoseg.raster.checking import Checked
-    from geoseg.raster.recode import Recoded
+    from geoseg.raster.labels.checking import Checked
+    from geoseg.raster.labels.recode import Recoded
 
 
 @checked()
@@ -51,7 +51,7 @@ def recode(
         Codes make no sense or do not list all that is there, no raster can be read, or the output
         cannot be written.
     """
-    from geoseg.raster.recode import RecodeSettings, recode_files  # noqa: PLC0415
+    from geoseg.raster.labels.recode import RecodeSettings, recode_files  # noqa: PLC0415
 
     return recode_files(
         texts(rasters),
@@ -101,8 +101,8 @@ def check(
         Nothing is there to look at, it cannot be known which label is whose, or the file cannot be
         written.
     """
-    from geoseg.raster.checking import check as look  # noqa: PLC0415 — pixels cost imports
-    from geoseg.raster.checking import plan_check  # noqa: PLC0415
+    from geoseg.raster.labels.checking import check as look  # noqa: PLC0415 — pixels cost imports
+    from geoseg.raster.labels.checking import plan_check  # noqa: PLC0415
 
     plan = plan_check(
         texts(images),

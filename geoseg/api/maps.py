@@ -207,8 +207,8 @@ def _predict_photographs(
     """Predict each photograph; `how` are further arguments of `predict_photographs`."""
     from geoseg.inference.photographs import predict_photographs  # noqa: PLC0415
     from geoseg.inference.settings import parse_area  # noqa: PLC0415
-    from geoseg.raster.output import check_output_folder  # noqa: PLC0415
-    from geoseg.raster.style import is_folder_of_maps  # noqa: PLC0415
+    from geoseg.raster.legend.style import is_folder_of_maps  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import check_output_folder  # noqa: PLC0415
 
     check_output_folder(
         output, overwrite=how["overwrite"], holds=is_folder_of_maps, what="class rasters"
@@ -308,7 +308,7 @@ def cam(
     from geoseg.inference.cam.run import make_cam  # noqa: PLC0415
     from geoseg.inference.cam.settings import LabelSettings, MapSettings  # noqa: PLC0415
     from geoseg.inference.settings import parse_area  # noqa: PLC0415
-    from geoseg.raster.output import refuse_inputs, refuse_inside  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import refuse_inputs, refuse_inside  # noqa: PLC0415
 
     area = area_text(min_area)
     if weak_labels is None and reference is None and (refine or combine != "argmax"):

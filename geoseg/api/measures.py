@@ -93,7 +93,7 @@ def coverage(
     from geoseg.assessment.coverage.zones import coverage_by_zone, table_path  # noqa: PLC0415
     from geoseg.assessment.stages import StageTable  # noqa: PLC0415
     from geoseg.errors import OptionError  # noqa: PLC0415
-    from geoseg.raster.output import check_output, refuse_inputs  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import check_output, refuse_inputs  # noqa: PLC0415
 
     listed = as_text(classes)
     # Path.is_file raises where a text is too long for a name.

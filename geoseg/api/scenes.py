@@ -12,7 +12,7 @@ from geoseg.api.common import Listed, PathLike, Progress, as_text, text_of, text
 if TYPE_CHECKING:
     from geoseg.compositing.homogenise.settings import HomogeniseResult
     from geoseg.compositing.pansharpen import PansharpenResult
-    from geoseg.raster.rasterise import Rasterised
+    from geoseg.raster.labels.rasterise import Rasterised
     from geoseg.raster.scene import Scene
 
 
@@ -123,7 +123,7 @@ def pansharpen(
     from geoseg.compositing.pair import open_pair  # noqa: PLC0415
     from geoseg.compositing.pansharpen import PansharpenSettings  # noqa: PLC0415
     from geoseg.compositing.pansharpen import pansharpen as make  # noqa: PLC0415
-    from geoseg.raster.output import check_output  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import check_output  # noqa: PLC0415
 
     check_output(output, overwrite=overwrite, suffixes=(".tif", ".tiff"))
     settings = PansharpenSettings(resampling=resampling, dtype=dtype)
@@ -268,8 +268,8 @@ def rasterise(
     InputError, OptionError, OutputError
         Polygons cannot be read or mean no class, lie elsewhere, or the raster cannot be written.
     """
-    from geoseg.raster.rasterise import RasteriseSettings, rasterise_folder  # noqa: PLC0415
-    from geoseg.raster.rasterise import rasterise as make  # noqa: PLC0415
+    from geoseg.raster.labels.rasterise import RasteriseSettings, rasterise_folder  # noqa: PLC0415
+    from geoseg.raster.labels.rasterise import rasterise as make  # noqa: PLC0415
 
     settings = RasteriseSettings(
         field=field,

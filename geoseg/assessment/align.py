@@ -11,9 +11,9 @@ from geoseg.errors import BandError, GridError
 from geoseg.raster.coarser import coarser
 from geoseg.raster.handles import is_local_file
 from geoseg.raster.heads import expand
+from geoseg.raster.labels.sanity import whole_factor
 from geoseg.raster.legend import Legend
 from geoseg.raster.pairing import file_names
-from geoseg.raster.sanity import whole_factor
 from geoseg.raster.scene import Scene
 
 Source = str | Path | Sequence[str | Path]

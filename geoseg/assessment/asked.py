@@ -26,7 +26,7 @@ class Asked:
     """What is asked of an evaluation; fields are named as the options of ``geoseg evaluate``."""
 
     classes: str | None = None
-    """Classes and the label values that mean them, as `Legend.parse` reads them."""
+    """Classes and the label values that mean them, as `parse_legend` reads them."""
     field: str | None = None
     """Attribute of polygons that says their class."""
     ignore: Classes = ()

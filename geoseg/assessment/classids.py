@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from geoseg.assessment.measure import Measure
 from geoseg.errors import GridError, LabelError
-from geoseg.raster.ellipsoid import PixelAreas, RowAreas
+from geoseg.raster.cover.ellipsoid import PixelAreas, RowAreas
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import NODATA, Color, Legend, LegendClass
-from geoseg.raster.palette import class_colors
-from geoseg.raster.polygonlegend import color_texts
+from geoseg.raster.legend.palette import class_colors
+from geoseg.raster.legend.polygons import color_texts
 from geoseg.raster.polygons.stream import AREA_BLOCK
 from geoseg.raster.scene import Pixels
 from geoseg.raster.window import Window

@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.assessment.describe_others import describe_other
+from geoseg.assessment.describe_makers import made_by_card, made_by_dataset
+from geoseg.assessment.describe_others import completed, describe_other
 from geoseg.errors import InputError, ModelError, RasterReadError, without_secrets
 
 if TYPE_CHECKING:
+    from geoseg.models.card import ModelCard
     from geoseg.patches.dataset import PatchDataset
 
 _DATASET = "dataset.json"
@@ -32,7 +34,7 @@ def describe(source: str) -> Iterator[dict[str, Any] | InputError]:
     ----------
     source
         A raster (anything GDAL opens), a folder or pattern of rasters, a folder with a data set or
-        its ``dataset.json``, a model file, or polygons, scores or a STAC item that geoseg made.
+        its ``dataset.json``, a model file, or any other file that geoseg made.
 
     Yields
     ------
@@ -137,7 +139,7 @@ def _describe_scenes(source: str) -> Iterator[dict[str, Any] | InputError]:
     for scene in scenes:
         with scene:
             try:
-                yield describe_scene(scene)
+                yield completed(describe_scene(scene))
             except InputError as error:
                 yield error
 
@@ -198,6 +200,7 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
         "seed": dataset.seed,
         "command": meta.get("command"),
         "versions": meta.get("versions"),
+        "made_by": made_by_dataset(meta),
         "hash": dataset.hash(),
         **({} if dataset.colour is None else {"colour": dataset.colour.to_json()}),
     }
@@ -274,15 +277,24 @@ def describe_model(path: Path) -> dict[str, Any]:
         "file": str(path),
         "bytes": path.stat().st_size,
         "parameters": _parameters(header, path),
-        **{k: v for k, v in card.to_json().items() if k not in ("format", "version")},
+        **_card(card),
         "hash": card.hash,
+        "made_by": made_by_card(card.training),
     }
+
+
+def _card(card: ModelCard) -> dict[str, Any]:
+    """Return a card's entries; what made the model stands apart from its training."""
+    found = {k: v for k, v in card.to_json().items() if k not in ("format", "version")}
+    found["training"] = {k: v for k, v in found["training"].items() if k != "made_by"}
+    return found
 
 
 def _describe_onnx(path: Path) -> dict[str, Any]:
     """Describe an ONNX file, of ours or with a card beside it; nothing in it runs."""
     from geoseg.models.onnx.cards import card_of_onnx  # noqa: PLC0415 — loads numpy
     from geoseg.models.onnx.reading import read_onnx  # noqa: PLC0415 — loads onnx
+    from geoseg.raster.provenance import made_by  # noqa: PLC0415 — loads rasterio
 
     file = read_onnx(path)
     card, how = card_of_onnx(file, path)
@@ -291,8 +303,9 @@ def _describe_onnx(path: Path) -> dict[str, Any]:
         "file": str(path),
         "bytes": len(file.content),
         "parameters": file.parameters,
-        **{k: v for k, v in card.to_json().items() if k not in ("format", "version")},
+        **_card(card),
         "hash": card.hash,
+        "made_by": made_by(file.metadata) or None,
         "onnx": {**how.to_json(), "shape": [-1 if n is None else n for n in file.shape]},
     }
 

@@ -34,12 +34,36 @@ def _date(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("written", written.replace("T", " ").replace("Z", " UTC"))] if written else []
 
 
+def _made(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Rows of what made an output: in the same words whatever it is."""
+    made = found.get("made_by") or {}
+    lines = [str(made["command"])] if made.get("command") else []
+    if made.get("version"):
+        versions = made.get("versions")
+        used = versions if isinstance(versions, Mapping) else {}
+        lines.append(_joined(f"geoseg {made['version']}", *(f"{k} {v}" for k, v in used.items())))
+    if made.get("date"):
+        lines.append(f"dated {made['date']}")
+    model = made.get("model")
+    lines += [
+        "model " + ", ".join(f"{key} {_plain(value)}" for key, value in item.items())
+        for item in (model if isinstance(model, list) else [model])
+        if isinstance(item, Mapping)
+    ]
+    rows = [("made by", "\n".join(lines))] if lines else []
+    inputs = made.get("inputs")
+    if isinstance(inputs, Mapping) and inputs:
+        rows.append(("made of", _listed([f"{name} {mark}" for name, mark in inputs.items()])))
+    if found.get("said_by"):
+        rows.append(("said by", f"{found['said_by']}, which goes with it"))
+    return rows
+
+
 def _other(found: Mapping[str, Any]) -> list[str]:
     rows = [(found["kind"], file_size(found["bytes"]))]
     if found.get("classes"):
         rows.append(("classes", _listed([str(item.get("name")) for item in found["classes"]])))
-    if any(found["made_by"].get(key) for key in ("command", "version")):
-        rows.append(("made by", _maker(found["made_by"])))
+    rows += _made(found)
     return [found["file"], *pairs([*rows, *_date(found)])]
 
 
@@ -64,9 +88,7 @@ def _scene(found: Mapping[str, Any]) -> list[str]:
         rows.append(("files", _listed([path.rpartition("/")[2] for path in files])))
     rows += _place(grid)
     rows.append(("layout", _layout(found)))
-    if found["made_by"]:
-        rows.append(("made by", _maker(found["made_by"])))
-    rows += _date(found)
+    rows += [*_made(found), *_date(found)]
     seen = found["statistics"]
     looked = "" if seen["exact"] else f" (of {count(seen['pixels'])} px looked at)"
     rows.append(("invalid", f"{percent(found['nodata_share'])} of the pixels{looked}"))
@@ -131,23 +153,6 @@ def _layout(found: Mapping[str, Any]) -> str:
         layout["compression"] or "uncompressed",
         f"overviews 1:{', 1:'.join(map(str, factors))}" if factors else "no overviews",
     )
-
-
-def _maker(made_by: Mapping[str, Any]) -> str:
-    lines = []
-    command = made_by.get("command")
-    if command:
-        words = command if isinstance(command, str) else " ".join(map(str, command))
-        lines.append(words)
-    if made_by.get("version"):
-        lines.append(f"geoseg {made_by['version']}")
-    model = made_by.get("model")
-    lines += [
-        "model " + ", ".join(f"{key} {_plain(value)}" for key, value in item.items())
-        for item in (model if isinstance(model, list) else [model])
-        if isinstance(item, Mapping)
-    ]
-    return "\n".join(lines) or "geoseg"
 
 
 def _bands(found: Mapping[str, Any]) -> list[str]:
@@ -231,10 +236,7 @@ def _dataset(found: Mapping[str, Any]) -> list[str]:
         ]
         rows.append(("scenes" if len(scenes) > 1 else "scene", _listed(scenes)))
     rows += _colour(found)
-    if found["command"]:
-        words = found["command"]
-        rows.append(("made by", words if isinstance(words, str) else " ".join(map(str, words))))
-    rows += [("hash", found["hash"]), *_date(found)]
+    rows += [*_made(found), ("hash", found["hash"]), *_date(found)]
     lines = [found["name"], *pairs(rows), ""]
     header = ["band", "min", "2 %", "50 %", "98 %", "max", "mean", "std"]
     cells = [
@@ -280,7 +282,7 @@ def _model(found: Mapping[str, Any]) -> list[str]:
         ("hash", found["hash"]),
     ]
     rows[-1:-1] = _colour(found)
-    rows += _date(found)
+    rows += [*_made(found), *_date(found)]
     if found.get("onnx"):
         rows.insert(-1, ("ONNX", _onnx(found["onnx"])))
     if found.get("combination"):

@@ -13,14 +13,14 @@ from geoseg.assessment.classids import ClassIds, Ground
 from geoseg.assessment.zonetable import ZoneFile
 from geoseg.errors import LabelError
 from geoseg.raster.cog import crs_definition
+from geoseg.raster.cover.zones import ground_areas, plane_areas
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import LegendClass
-from geoseg.raster.palette import hex_of
-from geoseg.raster.polygonlegend import CLASS, COLOR, NAME
+from geoseg.raster.legend.palette import hex_of
+from geoseg.raster.legend.polygons import CLASS, COLOR, NAME
 from geoseg.raster.polygons.files.cutting import Cutter
 from geoseg.raster.polygons.files.layer import PolygonFile
 from geoseg.raster.polygons.tracer import Polygons, Tally
-from geoseg.raster.zones import ground_areas, plane_areas
 
 
 @dataclass(kw_only=True)

@@ -19,9 +19,10 @@ from geoseg.assessment.measures.bootstrap import (
 from geoseg.assessment.measures.boundary import Boundary
 from geoseg.assessment.measures.seams import ClassSeams
 from geoseg.assessment.measures.stagetable import UnitStages
-from geoseg.assessment.report import summary
+from geoseg.assessment.report import evaluation_tags, summary
 from geoseg.assessment.text import count, file_name
 from geoseg.raster.legend import Legend
+from geoseg.raster.maker import document_with
 
 MOST_PAIRS = 20
 """Commonest errors that are listed."""
@@ -38,8 +39,10 @@ def document(
     where they were wanted ``intervals``, ``boundary``, ``seams`` and ``stages``. Of several:
     ``predictions``, such an object each, on the pixels that it has; ``common``, the scores of each
     on the pixels that all have; and ``differences`` of these from the first. ``settings`` are what
-    was asked for beyond scores.
+    was asked for beyond scores. ``made_by`` says what made it, see
+    `geoseg.raster.provenance.made_by`.
     """
+    tags = evaluation_tags(evaluations, settings)
     names = distinct([found.prediction for found in evaluations])
     sides = []
     shared = findings.common
@@ -65,8 +68,8 @@ def document(
         side["settings"] = settings
         sides.append(side)
     if len(sides) == 1:
-        return sides[0]
-    return {
+        return document_with(sides[0], tags)
+    content = {
         "labels": sides[0]["labels"],
         "predictions": sides,
         "common": _common(names, evaluations, findings.common),
@@ -78,6 +81,7 @@ def document(
         "settings": settings,
         "geoseg": sides[0]["geoseg"],
     }
+    return document_with(content, tags)
 
 
 def distinct(paths: Sequence[str]) -> list[str]:

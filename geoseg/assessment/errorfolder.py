@@ -13,7 +13,9 @@ from geoseg.assessment.evaluate import Comparison
 from geoseg.assessment.evaluation import Evaluation
 from geoseg.errors import InputError, OptionError, OutputError
 from geoseg.raster.heads import read_head
-from geoseg.raster.output import TemporaryFolder, check_output_folder, output_error
+from geoseg.raster.outputs.checks import check_output_folder
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
 
 _ENDINGS = (".tif", ".tif.aux.xml", ".qml")
 

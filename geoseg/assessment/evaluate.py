@@ -33,6 +33,7 @@ from geoseg.assessment.confusion import NOTHING, Confusion, count_pairs
 from geoseg.assessment.evaluation import Evaluation, check_scored
 from geoseg.errors import LabelError, OptionError
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import read_strips
 from geoseg.raster.window import Window
@@ -300,8 +301,8 @@ def compare(
     """
     (found, name), (truth, labels_name) = open_classes(prediction), open_classes(labels)
     names = (name, labels_name)
-    truth_legend = Legend.of_raster(truth.paths[0])
-    own_legend = Legend.of_raster(found.paths[0])
+    truth_legend = raster_legend(truth.paths[0])
+    own_legend = raster_legend(found.paths[0])
     legend = classes or own_legend or truth_legend
     found, aligned, notes = lay_together(
         found, truth, names, assume_aligned=assume_aligned, strict=strict_grid

@@ -18,7 +18,7 @@ from geoseg.assessment.passes import differ_in_pixels, joined, read_again, total
 from geoseg.assessment.sides import Sides
 from geoseg.assessment.writing import check_report, write_report
 from geoseg.errors import OptionError, OutputError
-from geoseg.raster.output import (
+from geoseg.raster.outputs.checks import (
     check_folder_place,
     check_output,
     refuse_holding,

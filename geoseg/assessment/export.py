@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import InputError, LabelError, ModelError, OptionError
-from geoseg.raster.output import TemporaryFolder, check_output, output_error, refuse_inputs
+from geoseg.raster.maker import document_with, text_with
+from geoseg.raster.outputs.checks import check_output, refuse_inputs
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
+from geoseg.raster.provenance import DATE, option_words, provenance
 
 if TYPE_CHECKING:
     from geoseg.inference.exporting import ExportedOnnx
@@ -115,14 +119,35 @@ def export(
     if form == "card":
         if not is_model:
             raise ModelError(f"{path} is no model (.safetensors, .onnx); only models have cards")
-        _write(target, _card(path), overwrite=overwrite)
+        text = text_with(_card(path), _tags(path, settings))
+        _write(target, text, overwrite=overwrite)
     else:
         item = (
             _model_item(path, target, settings) if is_model else _map_item(path, target, settings)
         )
+        tags = _tags(path, settings)
+        if DATE in tags:
+            item["properties"] |= {"created": tags[DATE], "updated": tags[DATE]}
+        item = document_with(item, tags)
         text = json.dumps(item, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         _write(target, text, overwrite=overwrite)
     return Exported(output=target, form=form)
+
+
+def _tags(path: Path, settings: ExportSettings) -> dict[str, str]:
+    """Say what made an item or a card; ONNX files are told of where they are written."""
+    from geoseg.models.card import hash_file  # noqa: PLC0415
+    from geoseg.raster.fingerprint import fingerprint_files  # noqa: PLC0415
+
+    options: dict[str, Any] = {} if settings.date is None else {"date": settings.date}
+    words = ["geoseg", "export", str(path), *option_words(options)]
+    for address in settings.derived_from:
+        words += ["--derived-from", address]
+    if settings.derived_from:
+        options["derived-from"] = list(settings.derived_from)
+    is_model = path.suffix.lower() in _MODELS
+    digest = hash_file(path) if is_model else fingerprint_files([str(path)])
+    return provenance(words, {str(path): digest}, options=options)
 
 
 def _onnx(path: Path, target: Path, settings: ExportSettings, *, overwrite: bool) -> Exported:
@@ -194,13 +219,13 @@ def _model_item(path: Path, target: Path, settings: ExportSettings) -> dict[str,
 
 def _map_item(path: Path, target: Path, settings: ExportSettings) -> dict[str, Any]:
     from geoseg.models.stac import classes_of, name_of  # noqa: PLC0415
-    from geoseg.raster.legend import Legend  # noqa: PLC0415
+    from geoseg.raster.legend.rasters import raster_legend  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
     from geoseg.raster.stac import map_item  # noqa: PLC0415
 
     with Scene.open(str(path)) as scene:
         one = len(scene.bands) == 1 and scene.dtype.kind in "iu"
-        legend = Legend.of_raster(path) if one else None
+        legend = raster_legend(path) if one else None
         if legend is None:
             raise LabelError(f"{path} is no class raster with names (see geoseg recode)")
         if settings.date is None:

@@ -14,7 +14,7 @@ from geoseg.assessment.measures.seams import ClassSeams
 from geoseg.assessment.measures.stagetable import UnitStages
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import OptionError
-from geoseg.raster.cells import CellSize, cell_grid
+from geoseg.raster.cover.cells import CellSize, cell_grid
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 

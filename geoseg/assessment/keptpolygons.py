@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import OutputError
-from geoseg.raster.kept import KeptFolder, kept_folder_of
-from geoseg.raster.polygons.files.layer import KEPT
-from geoseg.raster.unfinished import (
+from geoseg.raster.outputs.kept import KeptFolder, kept_folder_of
+from geoseg.raster.outputs.unfinished import (
     PLAN,
     Kind,
     LeftoverError,
@@ -33,10 +32,15 @@ from geoseg.raster.unfinished import (
     or_versions,
     then_and_now,
 )
+from geoseg.raster.polygons.files.formats import COPIES, copy_name
+from geoseg.raster.polygons.files.layer import KEPT
+from geoseg.raster.sums import FileSum, check_file
 
 VERTICES = "vertices.raw"
 """The simplifier's corners."""
 _STATES = ("state-0.npz", "state-1.npz")
+_GROWING = (VERTICES, *(name for name in KEPT if name not in COPIES))
+"""Files that grow at their ends."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -67,6 +71,8 @@ class Done:
     """File of the arrays."""
     arrays: Arrays = field(default_factory=dict)
     """What was in memory."""
+    finished: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Bytes of each file that are finished, and their sum; see `geoseg.raster.sums`."""
 
 
 class PolygonRun:
@@ -79,7 +85,7 @@ class PolygonRun:
     plan
         What the polygons are, as plain JSON: those of one plan may be shared by two runs.
     resume, overwrite
-        As `geoseg.raster.unfinished.Unfinished` has them.
+        As `geoseg.raster.outputs.unfinished.Unfinished` has them.
 
     Attributes
     ----------
@@ -100,6 +106,8 @@ class PolygonRun:
         self._target = target
         self._unfinished = Unfinished([target], plan, KIND, resume=resume, overwrite=overwrite)
         self.done = Done()
+        self._sums: dict[str, FileSum] = {}
+        self._copy: tuple[object, tuple[int, int]] | None = None
 
     def __enter__(self) -> Self:
         self._unfinished.__enter__()
@@ -122,6 +130,10 @@ class PolygonRun:
     def _read(self, noted: Mapping[str, Any]) -> Done:
         try:
             done = Done(**noted)
+            if not {str(done.state), *done.finished} <= set(KIND.files):
+                raise ValueError
+            for name, (size, wanted) in done.finished.items():
+                self._sums[name] = check_file(self.folder.path / name, size, wanted)
             path = self.folder.path / str(done.state)
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return replace(done, arrays=dict(arrays.items()))
@@ -157,13 +169,36 @@ class PolygonRun:
                 np.savez(file, **dict[str, Any](done.arrays))
                 file.flush()
                 os.fsync(file.fileno())
-            return asdict(replace(done, arrays={}, state=name)) | {"arrays": {}}
+            noted = replace(done, arrays={}, state=name, finished=self._summed(done, name))
+            return asdict(noted) | {"arrays": {}}
 
         self._unfinished.note_finished(say)
+
+    def _summed(self, done: Done, state: str) -> dict[str, tuple[int, int]]:
+        """Sum up what is finished of each file; of those that grow, what was added."""
+        folder = self.folder.path
+        found = {state: _whole_sum(folder / state)}
+        for name in _GROWING:
+            path = folder / name
+            if path.exists():
+                size = path.stat().st_size
+                found[name] = size, self._sums.setdefault(name, FileSum(path)).upto(size)
+        number = (done.sink or {}).get("number")
+        if number is not None:
+            copy = copy_name(number)
+            if self._copy is None or self._copy[0] != number:
+                self._copy = number, _whole_sum(folder / copy)
+            found[copy] = self._copy[1]
+        return found
 
     def remove(self) -> None:
         """Remove what is kept."""
         self._unfinished.remove()
+
+
+def _whole_sum(path: Path) -> tuple[int, int]:
+    size = path.stat().st_size
+    return size, FileSum(path).upto(size)
 
 
 def remove_leftover(target: Path) -> None:

@@ -10,8 +10,9 @@ from geoseg.assessment.align import name_disagreements, names_many
 from geoseg.assessment.text import counted
 from geoseg.errors import InputError, LabelError
 from geoseg.raster.heads import RASTER_SUFFIXES, expand, read_head
-from geoseg.raster.labelme import annotations_in
+from geoseg.raster.labels.labelme import annotations_in
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
 from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.scene import Scene
 from geoseg.raster.sources import group_files
@@ -223,7 +224,7 @@ def _united(paths: Sequence[str]) -> Legend | None:
     known: dict[int, str] = {}
     united: Legend | None = None
     for path in paths:
-        legend = Legend.of_raster(path)
+        legend = raster_legend(path)
         if legend is None or legend == first:
             continue
         first = first or legend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from geoseg.assessment.measures.overview import Overview, OverviewMeter
 from geoseg.assessment.measures.seams import ClassSeamMeter, ClassSeams
 from geoseg.assessment.measures.stagetable import UnitStages
 from geoseg.errors import OptionError
-from geoseg.raster.cells import CellSize
+from geoseg.raster.cover.cells import CellSize
 from geoseg.raster.grid import Grid
 
 
@@ -92,67 +92,105 @@ def read_again(
     LabelError
         A class of the stages is none.
     """
-    first = evaluations[0]
-    name, legend, wrong = first.prediction, first.legend, first.unpredicted_is_wrong
-    predictions, classes = rows.predictions, len(legend)
-    notes: list[str] = []
-    blocks = common_blocks = cells = boundary = seams = overview = common = None
-    if wanted.resamples:
-        blocks = _blocks(rows, wanted.block, grid, name, classes, notes)
-    if differ_in_pixels(evaluations):
-        if wanted.resamples:
-            common_blocks = _blocks(rows, wanted.block, grid, name, classes, [])
-        common = _Common(predictions, classes, common_blocks)
-    if wanted.stages is not None and wanted.stages.cell is not None:
-        target, excluded = wanted.stages.indices(legend)
-        cells = CellStages(
-            rows.window,
-            grid,
-            wanted.stages.cell,
-            name=name,
-            table=wanted.stages.table,
-            target=target,
-            excluded=excluded,
-            predictions=predictions,
-            unpredicted_is_wrong=wrong,
-        )
-    if wanted.boundary is not None:
-        boundary = BoundaryMeter(
-            min(pixels_of(wanted.boundary, grid, name)),
-            unpredicted_is_wrong=wrong,
-            workers=workers,
-            predictions=predictions,
-            classes=classes,
-        )
-    if wanted.seams is not None:
-        seams = ClassSeamMeter(rows.window, wanted.seams, maps=predictions + 1)
-    if wanted.patches is not None:
-        overview = OverviewMeter(
-            rows.window,
-            predictions=predictions,
-            patches=wanted.patches,
-            unpredicted_is_wrong=wrong,
-        )
-    every = [t for t in (blocks, common, cells, boundary, seams, overview) if t is not None]
-    if not every and not takers:
+    meters = _Meters.of(rows, evaluations, grid, wanted, workers)
+    every = [*meters.takers, *takers]
+    if not every:
         if progress is not None:
             progress(rows.window.area)
         return Pass()
     for row, truth, found in rows.rows(workers=workers, progress=progress):
-        for taker in (*every, *takers):
+        for taker in every:
             taker.take(row, truth, found)
-    places, stages = (None, None) if cells is None else cells.result()
-    return Pass(
-        blocks=None if blocks is None else blocks.result(),
-        common_blocks=None if common_blocks is None else common_blocks.result(),
-        common=None if common is None else common.result(),
-        boundary=None if boundary is None else boundary.result(first.scores.in_means),
-        seams=None if seams is None else seams.result(),
-        cells=places,
-        stages=stages,
-        overview=None if overview is None else overview.result(),
-        notes=tuple(notes),
-    )
+    return meters.result(evaluations[0])
+
+
+@dataclass(kw_only=True)
+class _Meters:
+    """What measures rows on their way; None where that is not wanted."""
+
+    blocks: BlockCounter | None = None
+    common_blocks: BlockCounter | None = None
+    """Filled by `common`."""
+    common: _Common | None = None
+    cells: CellStages | None = None
+    boundary: BoundaryMeter | None = None
+    seams: ClassSeamMeter | None = None
+    overview: OverviewMeter | None = None
+    notes: list[str]
+
+    @classmethod
+    def of(
+        cls,
+        rows: ClassRows,
+        evaluations: Sequence[Evaluation],
+        grid: Grid,
+        wanted: Wanted,
+        workers: int,
+    ) -> Self:
+        """Make those that are wanted; see `read_again`."""
+        first = evaluations[0]
+        name, legend, wrong = first.prediction, first.legend, first.unpredicted_is_wrong
+        predictions, classes = rows.predictions, len(legend)
+        made = cls(notes=[])
+        if wanted.resamples:
+            made.blocks = _blocks(rows, wanted.block, grid, name, classes, made.notes)
+        if differ_in_pixels(evaluations):
+            if wanted.resamples:
+                made.common_blocks = _blocks(rows, wanted.block, grid, name, classes, [])
+            made.common = _Common(predictions, classes, made.common_blocks)
+        if wanted.stages is not None and wanted.stages.cell is not None:
+            target, excluded = wanted.stages.indices(legend)
+            made.cells = CellStages(
+                rows.window,
+                grid,
+                wanted.stages.cell,
+                name=name,
+                table=wanted.stages.table,
+                target=target,
+                excluded=excluded,
+                predictions=predictions,
+                unpredicted_is_wrong=wrong,
+            )
+        if wanted.boundary is not None:
+            made.boundary = BoundaryMeter(
+                min(pixels_of(wanted.boundary, grid, name)),
+                unpredicted_is_wrong=wrong,
+                workers=workers,
+                predictions=predictions,
+                classes=classes,
+            )
+        if wanted.seams is not None:
+            made.seams = ClassSeamMeter(rows.window, wanted.seams, maps=predictions + 1)
+        if wanted.patches is not None:
+            made.overview = OverviewMeter(
+                rows.window,
+                predictions=predictions,
+                patches=wanted.patches,
+                unpredicted_is_wrong=wrong,
+            )
+        return made
+
+    @property
+    def takers(self) -> list[Taker]:
+        """Those that take rows themselves."""
+        some = (self.blocks, self.common, self.cells, self.boundary, self.seams, self.overview)
+        return [taker for taker in some if taker is not None]
+
+    def result(self, first: Evaluation) -> Pass:
+        """Return what they found."""
+        places, stages = (None, None) if self.cells is None else self.cells.result()
+        in_means = first.scores.in_means
+        return Pass(
+            blocks=None if self.blocks is None else self.blocks.result(),
+            common_blocks=None if self.common_blocks is None else self.common_blocks.result(),
+            common=None if self.common is None else self.common.result(),
+            boundary=None if self.boundary is None else self.boundary.result(in_means),
+            seams=None if self.seams is None else self.seams.result(),
+            cells=places,
+            stages=stages,
+            overview=None if self.overview is None else self.overview.result(),
+            notes=tuple(self.notes),
+        )
 
 
 class _Common:

@@ -15,9 +15,11 @@ from geoseg.assessment.mapfiles import lacks_place
 from geoseg.errors import GridError, LabelError, OptionError, VectorError
 from geoseg.raster.heads import RASTER_SUFFIXES, expand
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 
 if TYPE_CHECKING:
-    from geoseg.raster.rasterise import Rasterised
+    from geoseg.raster.labels.rasterise import Rasterised
 
 _SUFFIXES = (".gpkg", ".shp", ".geojson", ".fgb", ".kml", ".gml", ".parquet")
 
@@ -61,7 +63,7 @@ def open_labels(
     field
         Attribute that says the class of a polygon; None for rasters.
     classes
-        As for `Legend.parse`.
+        As for `parse_legend`.
     workers
         Threads that compress.
     many
@@ -75,11 +77,11 @@ def open_labels(
     LabelError
         Polygons name classes, and a map does not say which of its values are which.
     VectorError, GridError, RasterReadError
-        As `geoseg.raster.rasterise.rasterise`.
+        As `geoseg.raster.labels.rasterise.rasterise`.
     """
     bare = source.partition("|layername=")[0]
     suffix = Path(bare).suffix.lower()
-    given = None if classes is None else Legend.parse(classes)
+    given = None if classes is None else parse_legend(classes)
     if field is None and suffix not in _SUFFIXES:
         yield Labels(path=source, name=source, classes=given)
         return
@@ -129,10 +131,10 @@ def _paint(
     classes: str | None,
     workers: int,
 ) -> Rasterised:
-    from geoseg.raster.rasterise import RasteriseSettings, rasterise  # noqa: PLC0415 — geopandas
+    from geoseg.raster.labels.rasterise import RasteriseSettings, rasterise  # noqa: PLC0415 — geopandas
 
     wanted = classes
-    if wanted is None and Legend.of_raster(prediction) is not None:
+    if wanted is None and raster_legend(prediction) is not None:
         wanted = prediction
     made = rasterise(
         source,

@@ -20,15 +20,15 @@ from geoseg.assessment.polygonsettings import Amount, VectoriseSettings
 from geoseg.assessment.zonetable import ZoneAmount, ZoneFile, ZoneTable, measure_zones
 from geoseg.errors import LabelError
 from geoseg.raster.legend import LegendClass
-from geoseg.raster.output import output_error
-from geoseg.raster.polygonlegend import CLASS, COLOR, NAME
+from geoseg.raster.legend.polygons import CLASS, COLOR, NAME
+from geoseg.raster.legend.style import category_qml
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.polygons.files.layer import LayerMark, PolygonFile
 from geoseg.raster.polygons.simplify import Simplifier
 from geoseg.raster.polygons.stream import Border, trace_polygons
 from geoseg.raster.polygons.tracer import Polygons, Tally
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import read_strips
-from geoseg.raster.style import category_qml
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import geoseg
 from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.text import count, file_name, pairs, percent, score, table
-from geoseg.raster.output import TemporaryFolder, check_output, output_error
+from geoseg.raster.maker import document_with
+from geoseg.raster.outputs.checks import check_output
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
+from geoseg.raster.provenance import option_words, provenance
 
 # Wider confusions are for programs: they do not fit a terminal.
 _MOST_CLASSES_SHOWN = 20
@@ -84,6 +89,24 @@ def summary(found: Evaluation) -> dict[str, Any]:
         },
         "geoseg": geoseg.__version__,
     }
+
+
+def evaluation_tags(
+    evaluations: Sequence[Evaluation], settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """Say what made the files of an evaluation; see `geoseg.raster.provenance.provenance`."""
+    first = evaluations[0]
+    labels = first.labels
+    if "split" in settings:  # of a data set, which is named with it
+        labels = labels.removesuffix(f" ({settings['split']})")
+    inputs = {found.prediction: found.fingerprints[0] for found in evaluations}
+    command = ["geoseg", "evaluate", *(found.prediction for found in evaluations), labels]
+    return provenance(
+        [*command, *option_words(settings)],
+        {**inputs, labels: first.fingerprints[1]},
+        model=[inputs] if "split" in settings else None,
+        options=settings,
+    )
 
 
 def _by_value(counts: dict[int | float, int]) -> dict[str, int]:
@@ -195,7 +218,7 @@ def _matrix(found: Evaluation) -> list[str]:
 
 
 def write_json(found: Evaluation, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write `summary` to a file, which appears whole or not at all.
+    """Write `summary`, and what made it, to a file, which appears whole or not at all.
 
     Raises
     ------
@@ -203,7 +226,8 @@ def write_json(found: Evaluation, path: str | Path, *, overwrite: bool = False) 
         The file is there already and `overwrite` is False, or it cannot be written.
     """
     target = check_output(path, overwrite=overwrite)
-    content = json.dumps(summary(found), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    said = document_with(summary(found), evaluation_tags([found], {}))
+    content = json.dumps(said, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     with TemporaryFolder(target) as folder:
         made = folder.path / "report.json"
         try:

@@ -11,6 +11,7 @@ from geoseg.assessment.evaluate import Comparison, compare
 from geoseg.assessment.evaluation import Evaluation
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
 
 MOST_SIDES = 16
 """Predictions that are compared at once."""
@@ -102,7 +103,7 @@ def compare_sides(
             strict=strict_grid,
             whose="the first prediction's",
         )
-        own = Legend.of_raster(scene.paths[0])
+        own = raster_legend(scene.paths[0])
         if first.legend is not None and own is not None:
             whose = ("the first prediction" if classes is None else "--classes", str(source))
             notes += name_disagreements(first.legend, own, whose=whose)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError
 from geoseg.raster.legend import Legend
-from geoseg.raster.palette import Color, class_colors, of_hex, parse_color
+from geoseg.raster.legend.palette import Color, class_colors, of_hex, parse_color
 
 OTHER = "other"
 """Name of what belongs to no stage."""

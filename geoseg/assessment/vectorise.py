@@ -22,13 +22,15 @@ from geoseg.assessment.polygonsettings import Amount, VectoriseSettings
 from geoseg.assessment.zonetable import LAYER, PURPOSE, ZoneAmount
 from geoseg.errors import BandError, GridError, OptionError, OutputError
 from geoseg.raster.legend import Legend, LegendClass
-from geoseg.raster.output import check_outputs, output_error, refuse_inputs
-from geoseg.raster.polygonlegend import classes_tag
+from geoseg.raster.legend.polygons import classes_tag
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.outputs.checks import check_outputs, refuse_inputs
+from geoseg.raster.outputs.trouble import output_error
+from geoseg.raster.outputs.unfinished import check_leftover
 from geoseg.raster.polygons.files.beside import place_beside
 from geoseg.raster.polygons.files.layer import check_polygon_output
-from geoseg.raster.provenance import VERSIONS, option_words, provenance, versions
+from geoseg.raster.provenance import DATE, VERSIONS, option_words, provenance, versions
 from geoseg.raster.scene import Scene
-from geoseg.raster.unfinished import check_leftover
 from geoseg.raster.vector import fingerprint_polygons, read_tags
 
 __all__ = ["Amount", "VectoriseSettings", "Vectorised", "vectorise"]
@@ -75,7 +77,7 @@ def vectorise(
 
     Each polygon has the columns ``class`` (id), ``name``, ``color`` (#rrggbb), ``pixels`` and,
     where pixels have an area on Earth, ``area_ha``: that of its pixels on the ellipsoid, whatever
-    was made simpler. `geoseg.raster.rasterise.rasterise` makes the same classes of them.
+    was made simpler. `geoseg.raster.labels.rasterise.rasterise` makes the same classes of them.
 
     Dissolved, a feature is all of a class and ``polygons`` says of how many; memory is then that of
     the borders of one, or of a million corners. With zones it is cut at their borders and has the
@@ -123,7 +125,7 @@ def vectorise(
     target = check_polygon_output(output, overwrite=overwrite or resume)
     check_leftover([target], KIND, resume=resume, overwrite=overwrite)
     scene = _open(source, target, settings, overwrite or resume)
-    legend = Legend.of_raster(scene.paths[0])
+    legend = raster_legend(scene.paths[0])
     ids = ClassIds(str(source), legend, settings.classes)
     zones = settings.zones and fingerprint_polygons(settings.zones, purpose=PURPOSE)
     contents = scene.fingerprint()
@@ -263,7 +265,7 @@ def _plan(
         "classes": [text for name, text in sorted(tags.items()) if not name.startswith("GEOSEG_")],
         "zones": zones,
         "versions": versions(),
-        "tags": dict(tags),
+        "tags": {name: text for name, text in tags.items() if name != DATE},
     }
 
 

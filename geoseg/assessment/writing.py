@@ -13,7 +13,11 @@ from typing import Any
 
 from geoseg.assessment.findings import Findings
 from geoseg.errors import OutputError
-from geoseg.raster.output import TemporaryFolder, check_output, output_error
+from geoseg.raster.maker import KEY, page_with
+from geoseg.raster.outputs.checks import check_output
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
+from geoseg.raster.provenance import maker_tags
 
 SCORES, PAGE = "scores.json", "report.html"
 """Names of the files that every folder of an evaluation holds."""
@@ -108,7 +112,7 @@ def write_report(
     """
     files = {SCORES: json_text(content)}
     if page is not None:
-        files[PAGE] = page
+        files[PAGE] = page_with(page, maker_tags(content[KEY])) if KEY in content else page
     if is_folder(path):
         files |= tables(content, findings)
     _write_files(path, files, overwrite=overwrite)

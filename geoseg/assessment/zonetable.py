@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from geoseg.assessment.classids import ClassIds, Ground
 from geoseg.assessment.coverage.table import cell_text, free_name
 from geoseg.errors import VectorError
-from geoseg.raster.ellipsoid import RowAreas
+from geoseg.raster.cover.ellipsoid import RowAreas
+from geoseg.raster.cover.zones import Zones, whole_areas
 from geoseg.raster.legend import NODATA
-from geoseg.raster.palette import of_hex
+from geoseg.raster.legend.palette import of_hex
+from geoseg.raster.legend.style import category_qml
 from geoseg.raster.polygons.files.beside import Beside
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import Strip, read_strips
-from geoseg.raster.style import category_qml
 from geoseg.raster.vector import Features, Purpose, crs_of, read_features
 from geoseg.raster.window import Window
-from geoseg.raster.zones import Zones, whole_areas
 
 LAYER = "zones"
 """What the layer of zones is called."""

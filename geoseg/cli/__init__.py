@@ -9,6 +9,7 @@ import difflib
 import errno
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -50,6 +51,11 @@ _OTHER_SPELLINGS = {
     "vectorize": "vectorise",
 }
 """Accepted, and not listed."""
+
+
+_REFUSED = re.compile(
+    "can't start new thread|failed to map segment|[Cc]annot allocate memory|std::bad_alloc"
+)
 
 
 class _Commands(click.Group):
@@ -132,8 +138,8 @@ def _leave(signum: int, frame: FrameType | None) -> None:
     """End at once: who presses Ctrl-C again does not want to wait for threads to come back."""
     with suppress(OSError):
         os.write(2, b"\nInterrupted again; it ended at once.\n")
-    if "geoseg.raster.output" in sys.modules:
-        sys.modules["geoseg.raster.output"].remove_temporary()
+    if "geoseg.raster.outputs.temporary" in sys.modules:
+        sys.modules["geoseg.raster.outputs.temporary"].remove_temporary()
     os._exit(128 + signum)
 
 
@@ -210,12 +216,18 @@ def _run(args: Sequence[str] | None) -> int:
         # Who read our output has left; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except MemoryError:
+    except Exception as error:
+        return _failed(error)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    """Say in one line what nobody has put into words; return the exit status."""
+    if _lacks_memory(error):
         _fail(
             "out of memory; use fewer --workers, smaller tiles or batches, or close other programs"
         )
-        return 1
-    except OSError as error:
+    elif isinstance(error, OSError):
         full = error.errno == errno.ENOSPC
         advice = (
             "free some space or choose another output folder"
@@ -224,18 +236,28 @@ def _run(args: Sequence[str] | None) -> int:
         )
         where = f" {error.filename}" if error.filename else ""
         _fail(f"{error.strerror or error}{where}; {advice}")
-        return 1
-    except UnicodeEncodeError as error:
+    elif isinstance(error, UnicodeEncodeError):
         odd = str(error.object)[error.start : error.end].encode("unicode_escape").decode()
         _fail(
             f"a name or path holds what is no text here ({odd}); rename it, or work in a locale of"
             " UTF-8 (LC_ALL=C.UTF-8)"
         )
-        return 1
-    except Exception as error:
+    else:
         _fail(
             f"unexpected {type(error).__name__}: {error};"
             " this is a defect of geoseg, run again with --debug to see where"
         )
-        return 1
-    return result if isinstance(result, int) else 0
+    return 1
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Tell whether the system refused memory, whoever asked for it: libraries say it in words."""
+    cause: BaseException | None = error
+    for _ in range(10):
+        if cause is None:
+            return False
+        refused = isinstance(cause, OSError) and cause.errno == errno.ENOMEM
+        if isinstance(cause, MemoryError) or refused or _REFUSED.search(str(cause)):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

@@ -208,7 +208,7 @@ def command(
     from geoseg.inference.cam.settings import LabelSettings, MapSettings  # noqa: PLC0415
     from geoseg.inference.settings import parse_area  # noqa: PLC0415
     from geoseg.models.bundle import load_bundle  # noqa: PLC0415
-    from geoseg.raster.output import refuse_inputs, refuse_inside  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import refuse_inputs, refuse_inside  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
 
     if weak_labels is None and reference is None and (refine or combine != "argmax"):

@@ -20,7 +20,7 @@ from geoseg.cli.options import (
 from geoseg.cli.progress import progress
 
 if TYPE_CHECKING:
-    from geoseg.raster.checking import Checked
+    from geoseg.raster.labels.checking import Checked
 
 _NAMED = 3
 
@@ -64,6 +64,8 @@ def command(
     or values that are no class. Problems are a result and no failure;
     a path that is not there is one.
 
+    Beside OUTPUT appears OUTPUT-metadata.json: what made it.
+
     \b
     Examples:
       geoseg check images/ --labels masks/ -o problems.csv
@@ -71,7 +73,7 @@ def command(
       geoseg check scene.tif --labels labels.tif --classes '1=water,2=forest' --strict
     """
     from geoseg.errors import InputError  # noqa: PLC0415
-    from geoseg.raster.checking import check, plan_check  # noqa: PLC0415 — pixels cost imports
+    from geoseg.raster.labels.checking import check, plan_check  # noqa: PLC0415 — pixels cost imports
 
     plan = plan_check(images, labels=labels, classes=classes, output=output, overwrite=overwrite)
     with progress(plan.pixels, "looking") as bar:
@@ -101,7 +103,7 @@ def _summary(found: Checked) -> dict[str, Any]:
 
 
 def _text(found: Checked) -> str:
-    from geoseg.raster.sanity import KINDS  # noqa: PLC0415
+    from geoseg.raster.labels.sanity import KINDS  # noqa: PLC0415
 
     images = f"{found.images:,} {'image' if found.images == 1 else 'images'}"
     labels = ""

@@ -226,8 +226,8 @@ def command(
     from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
     from geoseg.compositing.target import target_grid  # noqa: PLC0415
     from geoseg.raster.heads import heads_kept  # noqa: PLC0415
-    from geoseg.raster.output import check_outputs  # noqa: PLC0415
-    from geoseg.raster.unfinished import check_leftover, finished_parts  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import check_outputs  # noqa: PLC0415
+    from geoseg.raster.outputs.unfinished import check_leftover, finished_parts  # noqa: PLC0415
 
     outputs = [Path(path) for path in (output, counts) if path is not None]
     resume = earthengine.resume

@@ -119,7 +119,7 @@ def command(
     """
     from geoseg.assessment.coverage.source import open_source  # noqa: PLC0415 — pixels cost imports
     from geoseg.assessment.stages import StageTable  # noqa: PLC0415
-    from geoseg.raster.output import check_output, refuse_inputs  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import check_output, refuse_inputs  # noqa: PLC0415
 
     if output.lower().endswith(".csv"):
         if any((cell, like, zones, zone_field, hectares, from_probabilities)):

@@ -36,7 +36,7 @@ def measure_photographs(
         coverage_of_photographs,
     )
     from geoseg.assessment.stages import StageTable  # noqa: PLC0415
-    from geoseg.raster.output import refuse_inputs  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import refuse_inputs  # noqa: PLC0415
 
     tables = [given for given in (stages, classes) if given is not None and os.path.isfile(given)]
     refuse_inputs([output], tables)

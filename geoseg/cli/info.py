@@ -20,8 +20,9 @@ def command(files: tuple[str, ...], as_json: bool) -> int:
     Of a scene: size, bands and their names, grid, layout, nodata, statistics (of a scene over a
     million pixels from its overviews, or from windows spread over it). Of a class map: its classes
     and their shares. Of a folder that geoseg tile made: patches, splits, classes. Of a model: its
-    card. Of polygons, scores and STAC items of geoseg: what made them. Outputs hold no date, so
-    that the same run gives the same bytes; the date shown is the file's own.
+    card. Of any file that geoseg wrote, polygons, pages, pictures and tables too: what made it.
+    Outputs hold no date, so that the same run gives the same bytes; the date shown is the file's
+    own.
 
     A folder or a quoted pattern may hold one scene in several files, or several scenes.
 

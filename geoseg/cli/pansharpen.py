@@ -98,7 +98,7 @@ def command(
         pansharpen,
         work,
     )
-    from geoseg.raster.output import check_output  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import check_output  # noqa: PLC0415
 
     check_output(output, overwrite=overwrite, suffixes=(".tif", ".tiff"))
     settings = PansharpenSettings(

@@ -302,9 +302,9 @@ def _predict_photographs(many: Photographs, output: str, given: Given) -> None:
     from geoseg.inference.photographs import predict_photographs  # noqa: PLC0415
     from geoseg.inference.settings import parse_area  # noqa: PLC0415
     from geoseg.models.builtin import choose_models  # noqa: PLC0415
-    from geoseg.raster.output import check_output_folder  # noqa: PLC0415
+    from geoseg.raster.legend.style import is_folder_of_maps  # noqa: PLC0415
+    from geoseg.raster.outputs.checks import check_output_folder  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
-    from geoseg.raster.style import is_folder_of_maps  # noqa: PLC0415
 
     check_output_folder(
         output, overwrite=given.overwrite, holds=is_folder_of_maps, what="class rasters"

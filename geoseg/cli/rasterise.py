@@ -18,7 +18,7 @@ from geoseg.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from geoseg.raster.rasterise import Rasterised
+    from geoseg.raster.labels.rasterise import Rasterised
 
 
 @click.command("rasterise", no_args_is_help=True)
@@ -94,7 +94,7 @@ def command(
     """
     from pathlib import Path  # noqa: PLC0415
 
-    from geoseg.raster.rasterise import (  # noqa: PLC0415 — pixels cost imports
+    from geoseg.raster.labels.rasterise import (  # noqa: PLC0415 — pixels cost imports
         RasteriseSettings,
         rasterise,
         rasterise_folder,

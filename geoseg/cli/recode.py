@@ -19,7 +19,7 @@ from geoseg.cli.options import (
 from geoseg.cli.progress import progress
 
 if TYPE_CHECKING:
-    from geoseg.raster.recode import Recoded
+    from geoseg.raster.labels.recode import Recoded
 
 
 @click.command("recode", no_args_is_help=True)
@@ -75,7 +75,7 @@ def command(
         5=water:#0000ff,6=barren:#ffffff' -o masks
       geoseg recode labels.tif --codes '3=1,5=2,*=nodata' -o two.tif
     """
-    from geoseg.raster.recode import (  # noqa: PLC0415 — pixels cost imports
+    from geoseg.raster.labels.recode import (  # noqa: PLC0415 — pixels cost imports
         RecodeSettings,
         plan_recode,
         recode,

@@ -12,7 +12,7 @@ import click
 from geoseg.cli.options import note
 
 if TYPE_CHECKING:
-    from geoseg.raster.unfinished import Kind
+    from geoseg.raster.outputs.unfinished import Kind
 
 STEP = "geoseg.step"
 """Where a command's context says that it runs as a step of a recipe."""
@@ -55,8 +55,8 @@ def stopped_patches(output: str | Path) -> AbstractContextManager[None]:
 @contextmanager
 def _stopped(output: str | Path, kind: Kind, finished: Callable[[int], str]) -> Iterator[None]:
     """Say what is kept, if anything, where the block is left by an error or by Ctrl-C."""
-    from geoseg.raster.kept import kept_folder_of  # noqa: PLC0415 — pixels
-    from geoseg.raster.unfinished import LeftoverError, finished_parts  # noqa: PLC0415
+    from geoseg.raster.outputs.kept import kept_folder_of  # noqa: PLC0415 — pixels
+    from geoseg.raster.outputs.unfinished import LeftoverError, finished_parts  # noqa: PLC0415
 
     def kept() -> str | None:
         number = finished_parts(output, kind)

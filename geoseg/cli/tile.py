@@ -222,7 +222,7 @@ def command(
     from geoseg.patches.plan import plan_patches  # noqa: PLC0415
     from geoseg.patches.tile import cut_patches  # noqa: PLC0415
     from geoseg.patches.unfinished import KIND  # noqa: PLC0415
-    from geoseg.raster.unfinished import finished_parts  # noqa: PLC0415
+    from geoseg.raster.outputs.unfinished import finished_parts  # noqa: PLC0415
 
     if resume and not finished_parts(output, KIND) and not Path(output).exists():
         note(f"Note: nothing is kept of {output}; it begins with the first patch.")

@@ -1,7 +1,7 @@
 """Items that workers are asked to compute, and what comes of them, in order.
 
-An item may be lost with its worker, be computed by one that ends of it, or lie finished at one
-that does not answer any more; then others are asked for it.
+An item may be lost with its worker, be computed by one that ends of it, or be or lie finished at
+one that does not answer any more; then others are asked for it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from geoseg.cluster.heard import Heard
 from geoseg.cluster.reached import Reached
 from geoseg.errors import ClusterError
 
@@ -58,8 +59,9 @@ class Asking:
         self._submit = submit
         self._room = room
         self._asked: deque[_Asked] = deque()
-        self._silent: set[str] = set()
+        self._refused: set[str] = set()
         """Addresses of workers that did not give a result that they have."""
+        self._heard = Heard(reached.last_seen)
 
     def in_order(self, items: Iterator[Any], most: Callable[[], int]) -> Generator[Any, None, None]:
         """Give the answers in the order of the items.
@@ -100,10 +102,16 @@ class Asking:
                     self._reached.client.cancel(futures)
 
     def _others(self) -> list[str] | None:
-        """Return the workers that answer, if there are others that do not; None means all."""
-        if not self._silent:
+        """Return the workers that answer, if there are both such and others; None means all."""
+        silent = self._silent
+        if not silent:
             return None
-        return [address for address in self._reached.threads() if address not in self._silent]
+        return [one for one in self._reached.threads() if one not in silent] or None
+
+    @property
+    def _silent(self) -> set[str]:
+        """Addresses of workers that do not answer."""
+        return self._refused | self._heard.silent()
 
     def _collect(self) -> None:
         """Wait until the first item is through; take in what else is by then and has room here."""
@@ -119,9 +127,9 @@ class Asking:
                 _dask().wait(running, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
             through = [one for one in wanted if one.future.done()]
             for one in through[: max(1, free)]:
-                known = len(self._silent)
+                known = len(self._refused)
                 self._take(one)
-                if len(self._silent) > known:
+                if len(self._refused) > known:
                     break  # others are asked first for what else it has
             # Each time: dask may hand a silent worker on what another was to compute.
             self._ask_others()
@@ -171,18 +179,19 @@ class Asking:
                 f" {' or '.join(sorted(holders))} within {_ATTEMPTS * _FETCH_SECONDS:.0f} s; end"
                 " that worker if it hangs, or see how fast the network is"
             )
-        self._silent |= holders
+        self._refused |= holders
 
     def _ask_others(self) -> None:
         """Ask others, if there are any, for all that silent workers have or are at."""
         if not self._others():
             return
+        silent = self._silent
         running = {one.future.key: one for one in self._asked if one.future is not None}
         held = self._reached.holders(one.future for one in running.values())
-        at = self._reached.under_way(self._silent)
+        at = self._reached.under_way(silent)
         for key, one in running.items():
             holders = held.get(key)
-            if key in at or (holders and holders <= self._silent):
+            if key in at or (holders and holders <= silent):
                 one.future = self._submit(one.item, self._others())
 
 

@@ -6,19 +6,19 @@ import logging
 import multiprocessing
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Any, BinaryIO
+from typing import Any
 
 import dask
 from distributed import LocalCluster
 
 from geoseg.cluster.quiet import LOGS
 from geoseg.errors import ClusterError
+from geoseg.locks import lock
 
 THREADS_A_PROCESS = 4
 """Beyond this many threads, Python's lock costs more than another process."""
@@ -146,7 +146,7 @@ def _folder() -> Iterator[str]:
     _remove_abandoned()
     with (
         TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder,
-        _lock(Path(folder) / _LOCK, "wb"),
+        lock(Path(folder) / _LOCK, "wb"),
     ):
         yield folder
 
@@ -158,25 +158,8 @@ def _remove_abandoned() -> None:
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime < _NEW_SECONDS:
                 continue
-            _lock(folder / _LOCK, "r+b").close()
+            lock(folder / _LOCK, "r+b").close()
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lock(path: Path, mode: str) -> BinaryIO:
-    """Open a file and hold it locked until it is closed, be it by the end of the process.
-
-    Windows needs no lock: there, nobody can remove a file that another has open.
-    """
-    file: BinaryIO = path.open(mode)  # type: ignore[assignment]
-    if sys.platform != "win32":
-        import fcntl  # noqa: PLC0415 - not on Windows
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise
-    return file
 
 
 @contextmanager

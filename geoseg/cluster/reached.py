@@ -15,6 +15,8 @@ from geoseg.errors import ClusterError
 PATIENCE_SECONDS = 60.0
 """How long a cluster may be without a worker."""
 _CONNECT_SECONDS = 20.0
+_KNOCK_SECONDS = 6.0
+"""A scheduler that lives greets within one."""
 _LEAVE_SECONDS = 5.0
 
 
@@ -100,6 +102,12 @@ class Reached:
             found = self.client.processing(list(workers))
         return {str(key) for keys in found.values() for key in keys}
 
+    def last_seen(self) -> dict[str, float]:
+        """Return when the scheduler heard of each worker last, on its clock, by their addresses."""
+        with self.in_words():
+            found = self.client.scheduler_info(n_workers=-1)
+        return {address: float(one["last_seen"]) for address, one in found["workers"].items()}
+
     def leave(self) -> None:
         """Let go of the scheduler."""
         with suppress(Exception):
@@ -125,12 +133,16 @@ def reach(address: str, where: str, *, named: str) -> Reached:
     """
     import distributed  # noqa: PLC0415 — not before it is needed
 
+    from geoseg.cluster.knocking import knock  # noqa: PLC0415 — likewise
+
     start: Any = distributed.Client
 
     try:
         with warnings.catch_warnings():
             # Other releases are told in our own words.
             warnings.simplefilter("ignore")
+            if where == address:
+                knock(where, _KNOCK_SECONDS)
             client = start(where, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         why = " ".join(str(error).split()) or type(error).__name__

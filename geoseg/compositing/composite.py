@@ -20,12 +20,12 @@ from geoseg.compositing.settings import CompositeResult, CompositeSettings
 from geoseg.compositing.storage import Storage
 from geoseg.compositing.together import bring_together
 from geoseg.errors import BandError, GridError, OptionError
+from geoseg.raster.cover.region import Region
 from geoseg.raster.elsewhere import HandlesFrom
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import Handles
-from geoseg.raster.output import check_outputs, refuse_inputs
+from geoseg.raster.outputs.checks import check_outputs, refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
-from geoseg.raster.region import Region
 from geoseg.raster.window import Window
 
 if TYPE_CHECKING:

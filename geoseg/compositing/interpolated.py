@@ -1,11 +1,11 @@
 """Dates brought to the grid between their pixels: bilinear or cubic, from clear readings alone.
 
 Clouds are masked before anything is interpolated: where its pixels lie, on the date's own grid, a
-reading that is not clear is no reading, and `geoseg.raster.interpolate` leaves it out. So no cloud
-bleeds into its clear neighbours, and no clear pixel is given up for the cloud beside it. (To mask
-every pixel that a masked one touches would lose a rim around each hole, and more by cubic than by
-bilinear; `--dilate` widens holes by wish.) A pixel of the composite is clear where the reading in
-which its centre lies is, as by nearest neighbour.
+reading that is not clear is no reading, and `geoseg.raster.resampling.interpolate` leaves it out.
+So no cloud bleeds into its clear neighbours, and no clear pixel is given up for the cloud beside
+it. (To mask every pixel that a masked one touches would lose a rim around each hole, and more by
+cubic than by bilinear; `--dilate` widens holes by wish.) A pixel of the composite is clear where
+the reading in which its centre lies is, as by nearest neighbour.
 
 What is masked grows on the date's own grid too, by at least as much ground as asked for.
 """
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from geoseg.compositing.dates import Date, Reading
 from geoseg.raster.grid import Grid
-from geoseg.raster.interpolate import interpolate
-from geoseg.raster.lookup import Lookup
+from geoseg.raster.resampling.interpolate import interpolate
+from geoseg.raster.resampling.lookup import Lookup
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 

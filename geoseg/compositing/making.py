@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from geoseg.compositing.dates import Date, Reading
 from geoseg.compositing.reduce import MOST_DATES, Reduction, reduce_dates
 from geoseg.compositing.storage import Storage
+from geoseg.raster.cover.region import Region
 from geoseg.raster.grid import Grid
-from geoseg.raster.lookup import TILE
-from geoseg.raster.region import Region
+from geoseg.raster.resampling.lookup import TILE
 from geoseg.raster.window import Window
 
 _STACK_BYTES = 512 << 20

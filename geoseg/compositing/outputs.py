@@ -17,8 +17,8 @@ from geoseg.compositing.whole import are_whole, counted
 from geoseg.compositing.writing import CACHE_BYTES, Done, Writing
 from geoseg.raster.allocator import give_back, keep_large_blocks
 from geoseg.raster.handles import small_block_cache
-from geoseg.raster.kept import KeptFolder
-from geoseg.raster.unfinished import Unfinished, finished_parts, remove_useless
+from geoseg.raster.outputs.kept import KeptFolder
+from geoseg.raster.outputs.unfinished import Unfinished, finished_parts, remove_useless
 from geoseg.raster.writer import BLOCKSIZE, RasterWriter
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class _Kept(TypedDict, total=False):
     kept: KeptFolder
     arrived: int
     noted: int
+    sums: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,4 +177,6 @@ class Outputs:
         kept = _Kept(kept=unfinished.folder(self.paths[number]), arrived=done.rows)
         if self.making.makes_tiles(BLOCKSIZE):
             kept["noted"] = done.lists[number] if done.lists else 0
+        if done.sums:
+            kept["sums"] = done.sums[number]
         return kept

@@ -23,7 +23,7 @@ from geoseg.compositing.gsa import Fusion, Moments
 from geoseg.compositing.pair import Pair
 from geoseg.errors import OptionError
 from geoseg.raster.grid import Grid
-from geoseg.raster.output import check_output, refuse_inputs
+from geoseg.raster.outputs.checks import check_output, refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Pixels
 from geoseg.raster.strips import read_strips

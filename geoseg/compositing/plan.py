@@ -10,11 +10,17 @@ from typing import Any
 
 from geoseg import __version__
 from geoseg.compositing.dates import Date
+from geoseg.raster.cover.region import Region
 from geoseg.raster.grid import Grid
-from geoseg.raster.kept import KEPT_ROWS, KEPT_TILES, TILE_LIST
+from geoseg.raster.outputs.kept import KEPT_ROWS, KEPT_TILES, TILE_LIST
+from geoseg.raster.outputs.unfinished import (
+    Kind,
+    changed,
+    options_then_and_now,
+    or_versions,
+    then_and_now,
+)
 from geoseg.raster.provenance import VERSIONS, versions
-from geoseg.raster.region import Region
-from geoseg.raster.unfinished import Kind, changed, options_then_and_now, or_versions, then_and_now
 
 _FORMAT = 1
 
@@ -56,8 +62,7 @@ def described(
         "grid": f"{grid.describe()}, from {grid.transform.c!r}, {grid.transform.f!r}",
         "transform": list(grid.transform)[:6],
         "region": None if area is None else area.fingerprint(),
-        # No network computes here: it does not matter whether this process has one loaded.
-        "versions": {name: text for name, text in _releases().items() if name != "torch"},
+        "versions": _releases(),
         "tags": {name: text for name, text in tags.items() if name not in VERSIONS},
     }
 

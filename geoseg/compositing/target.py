@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from geoseg.compositing.product import Product
 from geoseg.errors import GridError, OptionError
 from geoseg.raster.grid import Grid
-from geoseg.raster.regrid import Extent, common_grid
+from geoseg.raster.resampling.regrid import Extent, common_grid
 from geoseg.raster.scene import Scene
 
 
@@ -43,7 +43,7 @@ def target_grid(
     like
         A raster whose grid to take; instead of all that follows.
     crs, resolution, extent
-        See `geoseg.raster.regrid.common_grid`; by default those of the first product.
+        See `geoseg.raster.resampling.regrid.common_grid`; by default those of the first product.
 
     Raises
     ------

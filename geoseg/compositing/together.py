@@ -11,7 +11,7 @@ from geoseg.errors import GridError
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import Handles
 from geoseg.raster.heads import heads_kept
-from geoseg.raster.regrid import overlap
+from geoseg.raster.resampling.regrid import overlap
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.raster.cover.region import Region
 from geoseg.raster.grid import Grid
 from geoseg.raster.provenance import VERSIONS, read_provenance
-from geoseg.raster.region import Region
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import read_strips
 from geoseg.raster.window import Window

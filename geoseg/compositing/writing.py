@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.compositing.making import Found, Making, Rows
 from geoseg.errors import OutputError, RasterReadError
 from geoseg.raster.handles import small_block_cache
-from geoseg.raster.unfinished import Unfinished
+from geoseg.raster.outputs.unfinished import Unfinished
+from geoseg.raster.tilepacking import PackedTile, TilePacking
 from geoseg.raster.window import Window
 from geoseg.raster.writer import RasterWriter
 
@@ -49,6 +51,8 @@ class Done:
     """`Found.counts` of them."""
     clipped: int = 0
     """`Found.clipped` of them."""
+    sums: tuple[tuple[int, ...], ...] = ()
+    """What `RasterWriter.sums` told of each output."""
     made: bool = False
     """Whether all outputs were made, and some may have their names."""
 
@@ -61,6 +65,7 @@ class Done:
         with unfinished.legible():
             for name in ("lists", "counts"):
                 noted[name] = tuple(noted[name])
+            noted["sums"] = tuple(map(tuple, noted["sums"]))
             return cls(**noted)
 
 
@@ -138,7 +143,8 @@ class Writing:
         def say() -> dict[str, Any]:
             done = self._done  # what is finished now is on the disk after this
             lists = tuple(writer.flush() for writer in self._writers)
-            return asdict(replace(done, lists=lists, made=made))
+            sums = tuple(writer.sums(done.rows) for writer in self._writers)
+            return asdict(replace(done, lists=lists, sums=sums, made=made))
 
         self._unfinished.note_finished(say)
 
@@ -175,8 +181,9 @@ class Writing:
                     take()
         else:
             whole = self._making.tile_windows(side, first=self._done.tiles, windows=_WINDOWS)
-            for made in self._made_elsewhere(self._cluster, list(whole)):
-                waiting.append((made.window, pool.submit(self._put_tiles, made)))
+            packings = tuple(writer.packing for writer in self._writers)
+            for made in self._made_elsewhere(self._cluster, list(whole), packings):
+                waiting.append((made.window, pool.submit(self._put_packed, made)))
                 if len(waiting) > self._making.workers:
                     take()
         while waiting:
@@ -197,17 +204,14 @@ class Writing:
 
     def _make_tiles(self, tiles: Window) -> Found:
         rows, found = self._making.make_tiles(tiles)
-        self._put(tiles, rows)
+        for writer, pixels in zip(self._writers, _of_writers(rows), strict=False):
+            writer.write_tiles(tiles.row, tiles.col, pixels)
         return found
 
-    def _put_tiles(self, made: Made) -> Found:
-        self._put(made.window, made.rows)
+    def _put_packed(self, made: Made) -> Found:
+        for writer, tiles in zip(self._writers, made.packed, strict=True):
+            writer.write_packed(made.window, tiles)
         return made.found
-
-    def _put(self, tiles: Window, rows: Rows) -> None:
-        self._writers[0].write_tiles(tiles.row, tiles.col, rows.values)
-        if self._making.beside:
-            self._writers[1].write_tiles(tiles.row, tiles.col, rows.counts[np.newaxis])
 
     def _write_rows(self, pool: ThreadPoolExecutor) -> None:
         bands = self._making.bands_of_rows(self._done.rows)
@@ -224,9 +228,10 @@ class Writing:
             self._take_rows(made)
 
         for band in bands:
-            made = Made(band, self._making.new_rows(band.height, band.width), self._none())
+            rows = self._making.new_rows(band.height, band.width)
+            made = Made(band, self._none(), rows)
             jobs = [
-                pool.submit(self._making.make, window, made.rows, band)
+                pool.submit(self._making.make, window, rows, band)
                 for window in self._making.parts(band)
             ]
             waiting.append((made, jobs))
@@ -239,19 +244,38 @@ class Writing:
         return Found.none(len(self._making.dates))
 
     def _take_rows(self, made: Made) -> None:
-        self._writers[0].write_rows(made.window.row, made.rows.values)
-        if self._making.beside:
-            self._writers[1].write_rows(made.window.row, made.rows.counts)
+        if made.rows is not None:
+            for writer, pixels in zip(self._writers, _of_writers(made.rows), strict=False):
+                writer.write_rows(made.window.row, pixels)
         self._finished(made.window, made.found, rows=made.window.height)
 
-    def _made_elsewhere(self, cluster: Cluster, windows: Sequence[Window]) -> Iterator[Made]:
-        """Have windows made by the workers of a cluster."""
+    def _made_elsewhere(
+        self, cluster: Cluster, windows: Sequence[Window], packings: tuple[TilePacking, ...] = ()
+    ) -> Iterator[Made]:
+        """Have windows made by the workers of a cluster, and packed where that is told how."""
         if not windows:
             return iter(())
         pixel = (self._making.bands + 1) * np.dtype(self._making.storage.dtype).itemsize + 2
         at_once, most = cluster.at_once, _WAITING_BYTES // (windows[0].area * pixel)
         ahead = max(at_once + 1, min(2 * at_once, most))
-        return cluster.ordered(make_elsewhere, self._making, windows, ahead=ahead)
+        shared = Elsewhere(self._making, packings, self._writers[0].blocksize)
+        return cluster.ordered(make_elsewhere, shared, windows, ahead=ahead)
+
+
+def _of_writers(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return (bands, rows, cols) for the composite, and for the counts if they have a file."""
+    return rows.values, rows.counts[np.newaxis]
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What is the same for all windows that workers make, sent once."""
+
+    making: Making
+    packings: tuple[TilePacking, ...]
+    """How the tiles of each raster are packed; empty where rows are sent."""
+    side: int
+    """Rows and columns of a tile."""
 
 
 @dataclass(frozen=True)
@@ -259,13 +283,15 @@ class Made:
     """A part of a composite."""
 
     window: Window
-    rows: Rows
-    """Its pixels."""
     found: Found
     """What was counted in it."""
+    rows: Rows | None = None
+    """Its pixels; None where they are packed."""
+    packed: tuple[list[PackedTile], ...] = ()
+    """Its tiles, row by row of tiles, for each raster."""
 
 
-def make_elsewhere(making: Making, window: Window) -> Made:
+def make_elsewhere(shared: Elsewhere, window: Window) -> Made:
     """Make a part of a composite in a worker's process, by the threads that it has.
 
     Raises
@@ -275,14 +301,28 @@ def make_elsewhere(making: Making, window: Window) -> Made:
     """
     from geoseg.cluster.worker import task_threads, worker_name  # noqa: PLC0415 — imports dask
 
-    threads = task_threads()
+    making, threads = shared.making, task_threads()
     rows, found = making.new_rows(window.height, window.width), Found.none(len(making.dates))
     parts = list(making.parts(window, threads=threads))
+    pool = making.own_pool(threads)
     try:
         with small_block_cache(CACHE_BYTES):
-            pool = making.own_pool(threads)
             for some in pool.map(lambda part: making.make(part, rows, window), parts):
                 found.add(some)
     except RasterReadError as error:
         raise type(error)(f"{error} (so says the worker {worker_name()})") from None
-    return Made(window, rows, found)
+    if not shared.packings:
+        return Made(window, found, rows)
+    side = shared.side
+    tiles = [
+        Window(row, col, side, side).intersection(window) or window
+        for row in range(window.row, window.row_stop, side)
+        for col in range(window.col, window.col_stop, side)
+    ]
+
+    def packed(packing: TilePacking, pixels: NDArray[Any]) -> list[PackedTile]:
+        places = [tile.slices(row_origin=window.row, col_origin=window.col) for tile in tiles]
+        return list(pool.map(lambda at: packing.pack(pixels[(slice(None), *at)]), places))
+
+    of_each = zip(shared.packings, _of_writers(rows), strict=False)
+    return Made(window, found, packed=tuple(packed(*one) for one in of_each))

@@ -117,10 +117,9 @@ def plan_axis(length: int, size: int, stride: int, blend: str) -> Axis:
 class Blender:
     """Running weighted means over one row of tiles and what earlier rows left behind.
 
-    For each row of tiles: `add` every tile that holds a wanted pixel, from left to right; `finish`
-    all its rows; read `means`; then `advance`. The rows of one row of tiles may be split among
-    threads, as long as every thread keeps to its own rows (`add` and `finish` take a slice of
-    them).
+    For each row of tiles: `add` every tile that holds a wanted pixel, from left to right, and
+    `finish` columns once all tiles that cover them are added; read `means` when all columns are
+    finished; then `advance`. One thread at a time.
 
     A tile may be left out if nothing that it covers is wanted: the means there are meaningless, but
     finite.
@@ -142,7 +141,7 @@ class Blender:
         """(classes, tile rows, scene columns) float32: means over all tiles added so far."""
         return self._now
 
-    def add(self, col_index: int, tile: torch.Tensor, part: slice = slice(None)) -> None:
+    def add(self, col_index: int, tile: torch.Tensor) -> None:
         """Add a tile of the present row.
 
         Parameters
@@ -151,34 +150,30 @@ class Blender:
             Which tile of the row.
         tile
             (classes, tile rows, tile columns) probabilities.
-        part
-            Rows of the tile to add.
         """
         start, overlap = self.cols.starts[col_index], self.cols.overlap(col_index)
-        row = self._now[:, part]
         if overlap:
             share = self._col_shares[col_index, :overlap]
-            row[:, :, start : start + overlap].lerp_(tile[:, part, :overlap], share)
-        row[:, :, start + overlap : start + self.cols.size] = tile[:, part, overlap:]
+            self._now[:, :, start : start + overlap].lerp_(tile[:, :, :overlap], share)
+        self._now[:, :, start + overlap : start + self.cols.size] = tile[:, :, overlap:]
 
-    def finish(self, row_index: int, part: slice = slice(None)) -> None:
-        """Join rows of the present row of tiles with what earlier rows left there.
+    def finish(self, row_index: int, cols: slice = slice(None)) -> None:
+        """Join the present row of tiles with what earlier rows left there.
 
         Parameters
         ----------
         row_index
             Which row of tiles the present one is.
-        part
-            Rows of the tile to join.
+        cols
+            Columns of the scene to join, each once.
         """
-        first, stop, _ = part.indices(self.rows.size)
         offset = self.rows.starts[row_index] - self._before_start
-        stop = min(stop, self.rows.size - offset)
-        if first >= stop:
+        height = self.rows.size - offset
+        if height <= 0:
             return
-        now = self._now[:, first:stop]
-        before = self._before[:, first + offset : stop + offset]
-        share = self._row_shares[row_index, first:stop, None]
+        now = self._now[:, :height, cols]
+        before = self._before[:, offset:, cols]
+        share = self._row_shares[row_index, :height, None]
         torch.lerp(before, now, share, out=now)
 
     def advance(self, row_index: int) -> None:
@@ -214,6 +209,8 @@ def best_class(means: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     best = means[0].clone()
     index = torch.zeros(best.shape, dtype=torch.uint8, device=best.device)
     for k in range(1, len(means)):
-        index.masked_fill_(means[k] > best, k)
+        # Where it is larger its index is, too: quicker than to put it there.
+        larger = (means[k] > best).view(torch.uint8)
+        torch.maximum(index, larger.mul_(k), out=index)
         torch.maximum(best, means[k], out=best)
     return index, best

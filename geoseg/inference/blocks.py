@@ -26,7 +26,7 @@ from geoseg.inference.rows import map_rows
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import Area
 from geoseg.inference.stream import Crew, Work, one_thread_per_operation
-from geoseg.raster.absolute import absolute
+from geoseg.raster.elsewhere import absolute
 from geoseg.raster.scene import Scene
 
 if TYPE_CHECKING:

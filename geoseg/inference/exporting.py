@@ -21,7 +21,9 @@ from geoseg.models.onnx.feeding import Feeding
 from geoseg.models.onnx.network import OnnxNetwork, session
 from geoseg.models.onnx.reading import SUFFIX, library, read_onnx
 from geoseg.models.onnx.writing import Answering, metadata, nodata_rule, to_onnx, with_metadata
-from geoseg.raster.output import TemporaryFolder, check_output, output_error
+from geoseg.raster.outputs.checks import check_output
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window

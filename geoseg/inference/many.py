@@ -19,9 +19,10 @@ from geoseg.inference.settings import PredictSettings, parse_area
 from geoseg.inference.source import KnownArea
 from geoseg.inference.unfinished import check_leftover, remove_kept
 from geoseg.models.bundle import ModelBundle
-from geoseg.raster.absolute import absolute
+from geoseg.raster.elsewhere import absolute
 from geoseg.raster.grid import Grid
-from geoseg.raster.output import check_folder_place, output_error, refuse_inputs
+from geoseg.raster.outputs.checks import check_folder_place, refuse_inputs
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.scene import Scene
 
 if TYPE_CHECKING:

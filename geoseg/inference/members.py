@@ -21,6 +21,7 @@ from geoseg.models.compiling import Compiled, obstacle
 from geoseg.models.fold import fold_batch_norm
 from geoseg.models.network import PresenceNetwork
 from geoseg.models.onnx.network import OnnxNetwork
+from geoseg.models.pixelwise import pixelwise
 from geoseg.models.precision import autocast, resolve_precision
 
 
@@ -160,6 +161,8 @@ def make_ensemble(
         if spec not in specs:
             specs.append(spec)
         network = fold_batch_norm(bundle.network).to(device)
+        if device.type == "cpu":
+            network = pixelwise(network)
         if compiled and cannot is None and not isinstance(network, OnnxNetwork):
             network = Compiled(network)
         members.append(Member(network=network, spec=specs.index(spec)))

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from geoseg.errors import InputError, OutputError
 from geoseg.inference.unfinished import Done, Unfinished
 from geoseg.raster.grid import Grid
-from geoseg.raster.kept import KeptFolder
 from geoseg.raster.legend import Legend, Ramp
-from geoseg.raster.output import check_outputs
+from geoseg.raster.outputs.checks import check_outputs
+from geoseg.raster.outputs.kept import KeptFolder
 from geoseg.raster.writer import RasterWriter
 
 NODATA = 255
@@ -105,6 +105,7 @@ class _Kept(TypedDict, total=False):
 
     kept: KeptFolder
     arrived: int
+    sums: tuple[int, ...]
 
 
 class Maps:
@@ -188,8 +189,11 @@ class Maps:
         """Say where a writer keeps its rows, and how many are there (none without `rows`)."""
         if self._unfinished is None:
             return {}
-        arrived = self._unfinished.done.rows if rows else 0
-        return {"kept": self._unfinished.folder(output), "arrived": arrived}
+        kept, done = self._unfinished, self._unfinished.done
+        if not rows or not done.rows:
+            return {"kept": kept.folder(output)}
+        sums = dict(zip(kept.outputs, done.sums, strict=True)).get(output, ())
+        return {"kept": kept.folder(output), "arrived": done.rows, "sums": sums}
 
     def _take_over(self) -> None:
         """Go on from what is finished."""
@@ -284,7 +288,7 @@ class Maps:
             self._probabilities,
             self._confidence,
         )
-        unfinished.note(done, [writer.flush for writer in writers if writer is not None])
+        unfinished.note(done, {one.path: one for one in writers if one is not None})
 
     def _count(self, index: NDArray[np.uint8]) -> None:
         if (index == NODATA).all():

@@ -15,14 +15,12 @@ from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
 from geoseg.models.bundle import ModelBundle
 from geoseg.raster.grouping import Problem
-from geoseg.raster.output import (
-    TemporaryFolder,
-    check_output_folder,
-    output_error,
-)
+from geoseg.raster.legend.style import is_folder_of_maps
+from geoseg.raster.outputs.checks import check_output_folder
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.photographs import Photographs
 from geoseg.raster.scene import Scene
-from geoseg.raster.style import is_folder_of_maps
 
 
 @dataclass(frozen=True, kw_only=True)

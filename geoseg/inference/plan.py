@@ -9,9 +9,14 @@ from geoseg.inference.colour import WantedColour
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import KnownArea
 from geoseg.models.bundle import ModelBundle
-from geoseg.raster.provenance import versions
+from geoseg.raster.outputs.unfinished import (
+    changed,
+    options_then_and_now,
+    or_versions,
+    then_and_now,
+)
+from geoseg.raster.provenance import DATE, versions
 from geoseg.raster.scene import Band, Scene
-from geoseg.raster.unfinished import changed, options_then_and_now, or_versions, then_and_now
 
 _FORMAT = 2
 
@@ -64,8 +69,8 @@ def described(
         "weights": [bundle.card.hash for bundle in models],
         "colour": colour.inputs,
         "device": device,
-        "versions": versions(packages_of(models)),
-        "tags": dict(tags),
+        "versions": versions(("torch", *packages_of(models))),
+        "tags": {name: text for name, text in tags.items() if name != DATE},
     }
 
 

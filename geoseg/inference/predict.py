@@ -30,7 +30,7 @@ from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import failures_in_words
 from geoseg.raster.allocator import give_back
 from geoseg.raster.handles import is_local_file
-from geoseg.raster.output import refuse_inputs
+from geoseg.raster.outputs.checks import refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
 

@@ -116,7 +116,6 @@ def map_rows(
         scale=scale,
         workers=workers,
         device=answerer.device,
-        live=settings.tile + settings.steps,
         first=max(rows.starts[first_tile] - (scale > 1), 0),
         stop=rows.starts[stop_tile - 1] + rows.size + (scale > 1),
     )

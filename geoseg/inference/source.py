@@ -7,7 +7,6 @@ is let go.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,70 +41,51 @@ class KnownArea(Area, Protocol):
         ...
 
 
-class RollingRows:
+class HeldRows:
     """Rows ``first … stop − 1`` of something endless, appended below and let go above.
+
+    They are held in the pieces in which they came: nothing is copied when others come or go, so
+    threads may look at rows that are there meanwhile.
 
     Parameters
     ----------
-    channels, width
-        Of the rows.
-    dtype, device
-        Of the rows.
-    live
-        About how many rows are kept when others are appended, so that memory is asked for once.
     first
         Number of the first row.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        width: int,
-        *,
-        dtype: torch.dtype,
-        device: torch.device,
-        live: int = 0,
-        first: int = 0,
-    ) -> None:
-        self._live = live
-        self.first = self.stop = self._origin = first
-        self._data = torch.empty((channels, 0, width), dtype=dtype, device=device)
+    def __init__(self, *, first: int = 0) -> None:
+        self.stop = first
+        # Replaced, never changed: who looks at it meanwhile has rows that belong together.
+        self._pieces: tuple[tuple[int, torch.Tensor], ...] = ()
 
     @property
-    def capacity(self) -> int:
-        """Rows that fit without asking for memory."""
-        return self._data.shape[1]
+    def first(self) -> int:
+        """Row above which none is there."""
+        return self._pieces[0][0] if self._pieces else self.stop
 
     def append(self, rows: torch.Tensor) -> None:
-        """Add (channels, n, width) below."""
-        live, capacity = self.stop - self.first, self.capacity
-        end = self.stop - self._origin
-        if end + rows.shape[1] > capacity:
-            keep = self._data[:, self.first - self._origin : end]
-            if live + rows.shape[1] > capacity:
-                capacity = max(live, self._live) + rows.shape[1]
-                shape = (self._data.shape[0], capacity, self._data.shape[2])
-                grown = torch.empty(shape, dtype=self._data.dtype, device=self._data.device)
-                grown[:, :live] = keep
-                self._data = grown
-            elif self.first > self._origin:
-                # Towards the front, no more rows at once than lie between source and target.
-                step = self.first - self._origin
-                for row in range(0, live, step):
-                    stop = min(row + step, live)
-                    self._data[:, row:stop] = keep[:, row:stop]
-            self._origin = self.first
-            end = live
-        self._data[:, end : end + rows.shape[1]] = rows
-        self.stop += rows.shape[1]
+        """Add (channels, n, width) below, which is held, not copied."""
+        if rows.shape[1]:
+            self._pieces = (*self._pieces, (self.stop, rows))
+            self.stop += rows.shape[1]
+
+    def pieces(self, first: int, stop: int) -> Iterator[torch.Tensor]:
+        """Give rows from `first` to before `stop`, from top to bottom: (channels, some, width)."""
+        for row, piece in self._pieces:
+            above, below = max(first - row, 0), min(stop - row, piece.shape[1])
+            if above < below:
+                yield piece[:, above:below]
 
     def rows(self, first: int, stop: int) -> torch.Tensor:
-        """Return (channels, stop − first, width), a view that lasts until the next `append`."""
-        return self._data[:, first - self._origin : stop - self._origin]
+        """Return (channels, stop − first, width), a row at least; a view where a piece has all."""
+        found = list(self.pieces(first, stop))
+        return found[0] if len(found) == 1 else torch.cat(found, dim=1)
 
     def discard(self, before: int) -> None:
-        """Let rows above `before` go."""
-        self.first = min(max(self.first, before), self.stop)
+        """Let pieces go that lie above `before`."""
+        self._pieces = tuple(
+            (row, piece) for row, piece in self._pieces if row + piece.shape[1] > before
+        )
 
 
 class InputRows:
@@ -129,8 +109,6 @@ class InputRows:
         Threads that read.
     device
         Where the inputs shall lie.
-    live
-        About how many rows of the reduced scene are needed at once.
     first
         First row of the reduced scene that is needed.
     stop
@@ -154,7 +132,6 @@ class InputRows:
         scale: int,
         workers: int,
         device: torch.device,
-        live: int = 0,
         first: int = 0,
         stop: int | None = None,
     ) -> None:
@@ -175,33 +152,15 @@ class InputRows:
         grid = scene.grid
         self.full_height, self.full_width = grid.height, grid.width
         self.height, self.width = -(-grid.height // scale), -(-grid.width // scale)
-        readings = self._readings(self._scene.dtype) if scale == 1 else torch.float32
-        rows = partial(RollingRows, live=live, first=first)
-        cpu = torch.device("cpu")
-        self._raw = rows(len(names), self.width, dtype=readings, device=device)
-        self._valid = rows(1, self.width, dtype=torch.bool, device=device)
-        self._wanted = rows(1, self.width, dtype=torch.bool, device=cpu)
-        self._full_wanted = (
-            RollingRows(
-                1,
-                self.full_width,
-                dtype=torch.bool,
-                device=cpu,
-                live=live * scale,
-                first=first * scale,
-            )
-            if scale > 1
-            else None
-        )
+        self._fill = _common_fill(specs, self._scene.dtype if scale == 1 else np.dtype(np.float32))
+        self._raw = HeldRows(first=first)
+        self._valid = HeldRows(first=first)
+        self._wanted = HeldRows(first=first)
+        self._full_wanted = HeldRows(first=first * scale) if scale > 1 else None
         self._left_over: tuple[torch.Tensor, ...] | None = None
         top = first * scale
         bottom = self.full_height if stop is None else min(stop * scale, self.full_height)
         self._strips = self._read(workers, Window(top, 0, bottom - top, self.full_width))
-
-    @staticmethod
-    def _readings(dtype: np.dtype[Any]) -> torch.dtype:
-        """Type that keeps readings on the way to float32."""
-        return torch.from_numpy(np.empty(0, dtype)).dtype
 
     def _read(self, workers: int, window: Window) -> Iterator[Strip]:
         rows = STRIP_ROWS * (1 if self._scale == 1 else 2)
@@ -216,23 +175,28 @@ class InputRows:
         """Find out where a class is wanted; runs in the reading threads."""
         data, valid = pixels[0].data, pixels[0].valid
         wanted = valid if self._area is None else valid & self._area.mask(window)
-        return (data, valid), wanted
+        if self._scale > 1 or self._fill is None:
+            return (data, valid), wanted
+        if not valid.all():
+            data = np.where(valid, data, data.dtype.type(self._fill))
+        return (data,), wanted
 
     def load(self, stop: int) -> None:
         """Read until the rows above `stop` are there."""
         while self._wanted.stop < min(stop, self.height):
             strip = next(self._strips)
-            raw, valid = (torch.from_numpy(array) for array in strip.arrays)
+            raw, *valid = (torch.from_numpy(array) for array in strip.arrays)
             wanted = torch.from_numpy(strip.valid)[None]
             if self._scale == 1:
-                self._append(raw, valid[None], wanted)
+                self._append(raw, valid[0][None] if valid else None, wanted)
             else:
-                self._reduce(raw, valid[None], wanted)
+                self._reduce(raw, valid[0][None], wanted)
             del strip, raw, valid, wanted  # or they would be held while the next is waited for
 
-    def _append(self, raw: torch.Tensor, valid: torch.Tensor, wanted: torch.Tensor) -> None:
+    def _append(self, raw: torch.Tensor, valid: torch.Tensor | None, wanted: torch.Tensor) -> None:
         self._raw.append(self._moved(raw))
-        self._valid.append(self._moved(valid))
+        if valid is not None:
+            self._valid.append(self._moved(valid))
         self._wanted.append(wanted)
 
     def _reduce(self, raw: torch.Tensor, valid: torch.Tensor, wanted: torch.Tensor) -> None:
@@ -254,7 +218,11 @@ class InputRows:
         raw, valid, wanted = (part[:, :take] for part in parts)
         count = _sums(valid.float(), n)
         mean = _sums(torch.where(valid, raw, 0.0), n) / count.clamp(min=1)
-        self._append(mean, count > 0, _sums(wanted.float(), n) > 0)
+        there, wanted = count > 0, _sums(wanted.float(), n) > 0
+        if self._fill is None:
+            self._append(mean, there, wanted)
+        else:
+            self._append(torch.where(there, mean, self._fill), None, wanted)
 
     def tiles(self, row: int, height: int, cols: Sequence[int], width: int) -> list[torch.Tensor]:
         """Cut tiles out of rows that are there, and normalise them.
@@ -271,23 +239,62 @@ class InputRows:
         For each specification (tiles, bands, height, width) float32: (reading − mean) / std, with
         the fill for a reading in every band of an invalid pixel.
         """
-        raw, mask = (
-            _cut(rows.rows(row, row + height), cols, width) for rows in (self._raw, self._valid)
-        )
-        # Asking costs a pass on the processor, and a wait on a card.
-        whole = self._device.type == "cpu" and bool(mask.all())
+        stop = row + height
+        mask = None
+        if self._fill is None:
+            mask = self._cut(self._valid, None, row, stop, cols, width)
+            # Asking costs a pass on the processor, and a wait on a card.
+            mask = None if self._device.type == "cpu" and bool(mask.all()) else mask
         inputs = []
         for order, normal, filled in zip(self._order, self._normal, self._filled, strict=True):
-            # A list of indices makes a slower copy, and torch 2.9 knows none of unsigned 16 bits.
-            chosen = raw if order is None else torch.stack([raw[:, band] for band in order], dim=1)
-            x = normal(chosen)
-            inputs.append(x if whole else torch.where(mask, x, filled))
+            x = normal.in_place(self._cut(self._raw, order, row, stop, cols, width).float())
+            inputs.append(x if mask is None else torch.where(mask, x, filled))
         return inputs
 
-    def wanted(self, row: int, height: int) -> NDArray[np.bool_]:
-        """(height, width) at the reduced size: valid, and inside the area."""
-        mask: NDArray[np.bool_] = self._wanted.rows(row, row + height)[0].numpy()
-        return mask
+    def _cut(
+        self,
+        held: HeldRows,
+        order: list[int] | None,
+        row: int,
+        stop: int,
+        cols: Sequence[int],
+        width: int,
+    ) -> torch.Tensor:
+        """(tiles, channels, rows, width): a copy; numbers as float32 on the processor."""
+        if self._device.type != "cpu":
+            # Few and large tasks for a card.
+            rows = held.rows(row, stop)
+            if order is not None:
+                # A list of indices makes a slower copy, and torch 2.9 knows none of unsigned 16
+                # bits.
+                rows = torch.stack([rows[band] for band in order])
+            return torch.stack([rows[:, :, col : col + width] for col in cols])
+        cut: torch.Tensor | None = None
+        done = 0
+        for piece in held.pieces(row, stop):
+            if cut is None:
+                channels = piece.shape[0] if order is None else len(order)
+                dtype = torch.bool if piece.dtype == torch.bool else torch.float32
+                cut = torch.empty((len(cols), channels, stop - row, width), dtype=dtype)
+            below = done + piece.shape[1]
+            for target, col in zip(cut, cols, strict=True):
+                part = piece[:, :, col : col + width]
+                if order is None:
+                    target[:, done:below] = part
+                else:
+                    for channel, band in enumerate(order):
+                        target[channel, done:below] = part[band]
+            done = below
+        if cut is None:
+            raise RuntimeError("tiles are cut out of rows that are there")
+        return cut
+
+    def wanted_cols(self, first: int, stop: int) -> NDArray[np.bool_]:
+        """(width,): whether a pixel of these rows of the reduced scene is valid and in the area."""
+        found = np.zeros(self.width, bool)
+        for piece in self._wanted.pieces(first, stop):
+            found |= np.logical_or.reduce(piece[0].numpy(), axis=0)
+        return found
 
     def full_wanted(self, row: int, height: int) -> NDArray[np.bool_]:
         """(height, full width) at the scene's own size."""
@@ -315,11 +322,19 @@ class InputRows:
             close()
 
 
-def _cut(rows: torch.Tensor, cols: Sequence[int], width: int) -> torch.Tensor:
-    """(tiles, channels, rows, width); a view where there is one tile."""
-    if len(cols) == 1:
-        return rows[None, :, :, cols[0] : cols[0] + width]
-    return torch.stack([rows[:, :, col : col + width] for col in cols])
+def _common_fill(specs: Sequence[InputSpec], dtype: np.dtype[Any]) -> float | None:
+    """Return what invalid pixels may be set to as they are read; None where there is no such.
+
+    That is a fill that all networks share and that the readings' type can say.
+    """
+    fills = {float(np.float32(spec.fill)) for spec in specs}
+    if len(fills) != 1:
+        return None
+    (fill,) = fills
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return fill if fill.is_integer() and limits.min <= fill <= limits.max else None
+    return fill if dtype.kind == "f" and float(dtype.type(fill)) == fill else None
 
 
 def _sums(x: torch.Tensor, n: int) -> torch.Tensor:

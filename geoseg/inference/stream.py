@@ -3,12 +3,14 @@
 Tiles are computed row of tiles by row of tiles, and the same tile always in the same batch: batches
 are cut from a row of tiles by position. On the processor every batch runs on one thread of its own
 and several run at once, which scales better than splitting each convolution among the threads, and
-makes the result independent of their number. While a row of tiles is blended, the first tiles of
-the next are computed: neither threads nor a card wait for it.
+makes the result independent of their number. Who has computed a batch blends it, and those that
+wait behind it, if nobody else does just then. So nobody waits for a row of tiles to be whole: the
+first ones of the next are computed meanwhile.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,13 +19,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from geoseg.inference.batches import Batches
 from geoseg.inference.blend import Axis, Blender
 from geoseg.inference.source import InputRows
+
+_AHEAD = 3
+"""Batches a thread that are being computed, or wait to be blended."""
+
+_JOINED_COLS = 512
+"""Columns, about, that are joined with earlier rows at once: fewer take longer each."""
 
 
 class TileMaps(Protocol):
@@ -81,13 +87,17 @@ class Crew:
         self.size = threads if device.type == "cpu" else 1
         self._pool = ThreadPoolExecutor(self.size, "geoseg-tile") if self.size > 1 else None
 
-    def start(self, task: Callable[[], torch.Tensor]) -> Future[torch.Tensor]:
-        """Begin a task, at once where there are no threads."""
-        if self._pool is not None:
-            return self._pool.submit(task)
-        done: Future[torch.Tensor] = Future()
-        done.set_result(task())
-        return done
+    @property
+    def has_threads(self) -> bool:
+        """Whether tasks run beside the caller."""
+        return self._pool is not None
+
+    def start(self, task: Callable[[], None]) -> None:
+        """Begin a task, which must not raise; it is done at once where there are no threads."""
+        if self._pool is None:
+            task()
+        else:
+            self._pool.submit(task)
 
     def on_parts(self, height: int, task: Callable[[slice], None]) -> list[Future[None]]:
         """Begin a task on each of several slices of rows."""
@@ -155,6 +165,7 @@ def mean_rows(
         Row of tiles not to compute any more; all are if None.
     """
     blender = Blender(rows=rows, cols=cols, classes=answerer.classes, device=answerer.device)
+    line = _Line(crew, blender)
     following = iter(list(enumerate(rows.starts))[first:stop])
 
     def begun() -> _RowOfTiles | None:
@@ -171,27 +182,27 @@ def mean_rows(
                 starts = [cols.starts[k] for k in tiles]
                 return answerer.maps(source.tiles(row, rows.size, starts, width=cols.size))
 
-        return _RowOfTiles(index, batches.cut(chosen), partial(batches.compute, maps=maps), crew)
+        row_of_tiles = _RowOfTiles(index, batches.cut(chosen), partial(batches.compute, maps=maps))
+        line.put(row_of_tiles)
+        return row_of_tiles
 
-    now = begun()
-    while now is not None:
-        adding: list[Future[None]] = []
-        for group in now.groups():
-            _wait(adding)
-            adding = crew.on_parts(rows.size, partial(_add, blender, group))
-        # All tiles of this row are computed: what only they needed may make room for others.
-        height = rows.finished(now.index)
-        source.passed(rows.starts[now.index] + height)
-        after = begun()
-        _wait(adding)
-        if now.any_tiles:
-            _wait(crew.on_parts(rows.size, partial(blender.finish, now.index)))
-        yield MeanRows(
-            rows.starts[now.index], height, blender.means[:, :height] if now.any_tiles else None
-        )
-        if now.any_tiles:
-            blender.advance(now.index)
-        now = after
+    try:
+        now = begun()
+        while now is not None:
+            line.open(now)
+            after = begun()
+            now.joined.result()
+            # All its tiles are computed: what only they needed may make room for others.
+            height = rows.finished(now.index)
+            source.passed(rows.starts[now.index] + height)
+            yield MeanRows(
+                rows.starts[now.index], height, blender.means[:, :height] if now.any_tiles else None
+            )
+            if now.any_tiles:
+                blender.advance(now.index)
+            now = after
+    finally:
+        line.stop()
 
 
 def _wanted_tiles(source: InputRows, row: int, height: int, cols: Axis) -> list[int]:
@@ -199,7 +210,7 @@ def _wanted_tiles(source: InputRows, row: int, height: int, cols: Axis) -> list[
     reach = source.reach
     first, stop = max(row - reach, 0), min(row + height + reach, source.height)
     source.load(stop)
-    wanted: NDArray[np.bool_] = np.logical_or.reduce(source.wanted(first, stop - first), axis=0)
+    wanted = source.wanted_cols(first, stop)
     return [
         k
         for k, col in enumerate(cols.starts)
@@ -207,47 +218,137 @@ def _wanted_tiles(source: InputRows, row: int, height: int, cols: Axis) -> list[
     ]
 
 
+@dataclass(eq=False)
 class _RowOfTiles:
-    """Batches of a row of tiles, computed some ahead of who adds them."""
+    """Batches of a row of tiles, and how far they are blended."""
 
-    def __init__(
-        self,
-        index: int,
-        batches: Sequence[list[int]],
-        compute: Callable[[Sequence[int]], torch.Tensor],
-        crew: Crew,
-    ) -> None:
-        self.index = index
-        self.any_tiles = bool(batches)
-        self._compute = compute
+    index: int
+    """Which row of tiles."""
+    batches: list[list[int]]
+    """Tiles, from left to right."""
+    compute: Callable[[Sequence[int]], torch.Tensor]
+    """Computes a batch."""
+    joined: Future[None] = field(default_factory=Future)
+    """Done when all are blended, and joined with earlier rows."""
+    is_open: bool = False
+    """Whether its batches may be blended: the row before is through."""
+    is_busy: bool = False
+    """Whether somebody blends some just now."""
+    blended: int = 0
+    """Batches that are."""
+    joined_cols: int = 0
+    """Columns of the scene that are joined with earlier rows."""
+    waiting: dict[int, torch.Tensor] = field(default_factory=dict)
+    """Maps of batches that are not, by their position."""
+
+    @property
+    def any_tiles(self) -> bool:
+        """Whether there is anything to blend."""
+        return bool(self.batches)
+
+
+class _Line:
+    """Batches of rows of tiles, computed some ahead of being blended in their order."""
+
+    def __init__(self, crew: Crew, blender: Blender) -> None:
         self._crew = crew
-        self._waiting = deque(batches)
-        self._running: deque[tuple[list[int], Future[torch.Tensor]]] = deque()
-        self._begin(2 * crew.size)
+        self._blender = blender
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[_RowOfTiles, int]] = deque()
+        self._room = _AHEAD * crew.size
+        self._begins = False
+        self._stopped = False
 
-    def _begin(self, count: int) -> None:
-        for _ in range(min(count, len(self._waiting))):
-            tiles = self._waiting.popleft()
-            self._running.append((tiles, self._crew.start(partial(self._compute, tiles))))
+    def put(self, row: _RowOfTiles) -> None:
+        """Have a row computed behind those that were put before."""
+        self._waiting.extend((row, k) for k in range(len(row.batches)))
+        self._begin()
 
-    def groups(self) -> Iterator[list[tuple[list[int], torch.Tensor]]]:
-        """Give tiles and their maps from left to right, a batch a thread at once."""
-        while self._running:
-            group = []
-            for _ in range(min(self._crew.size, len(self._running))):
-                tiles, future = self._running.popleft()
-                group.append((tiles, future.result()))
-            self._begin(len(group))
-            yield group
+    def open(self, row: _RowOfTiles) -> None:
+        """Have a row blended; what was given of earlier rows has been seen."""
+        row.is_open = True
+        if not row.any_tiles:
+            row.joined.set_result(None)
+        elif self._crew.has_threads:
+            self._crew.start(partial(self._blend, row))
+        else:
+            self._blend(row)
 
+    def stop(self) -> None:
+        """Begin nothing any more."""
+        with self._lock:
+            self._stopped = True
 
-def _add(blender: Blender, group: Sequence[tuple[list[int], torch.Tensor]], part: slice) -> None:
-    with torch.inference_mode():
-        for tiles, maps in group:
-            for k, tile in zip(tiles, maps, strict=True):
-                blender.add(k, tile, part)
+    def _begin(self) -> None:
+        """Begin as many batches as there is room for."""
+        with self._lock:
+            if self._begins:  # who does looks again for room that others make meanwhile
+                return
+            self._begins = True
+        while True:
+            with self._lock:
+                if self._stopped or not self._waiting or self._room == 0:
+                    self._begins = False
+                    return
+                self._room -= 1
+                row, position = self._waiting.popleft()
+                # Within the lock: after `stop` a crew may be closed.
+                if self._crew.has_threads:
+                    self._crew.start(partial(self._compute, row, position))
+                    continue
+            self._compute(row, position)
 
+    def _compute(self, row: _RowOfTiles, position: int) -> None:
+        try:
+            maps = row.compute(row.batches[position])
+        except BaseException as error:  # raised where the row is waited for
+            self._fail(row, error)
+            return
+        with self._lock:
+            row.waiting[position] = maps
+        del maps  # or it would be held until others are blended
+        self._blend(row)
 
-def _wait(futures: Sequence[Future[None]]) -> None:
-    for future in futures:
-        future.result()
+    def _blend(self, row: _RowOfTiles) -> None:
+        """Blend what is there in order, unless somebody does or may not yet."""
+        while True:
+            with self._lock:
+                if row.is_busy or not row.is_open or row.blended not in row.waiting:
+                    return
+                row.is_busy = True
+                maps = row.waiting.pop(row.blended)
+            try:
+                with torch.inference_mode():
+                    self._add(row, maps)
+            except BaseException as error:  # raised where the row is waited for
+                self._fail(row, error)
+                return
+            del maps
+            with self._lock:
+                row.blended += 1
+                row.is_busy = False
+                self._room += 1
+                is_whole = row.blended == len(row.batches)
+            self._begin()
+            if is_whole:
+                row.joined.set_result(None)
+
+    def _add(self, row: _RowOfTiles, maps: torch.Tensor) -> None:
+        blender = self._blender
+        for k, tile in zip(row.batches[row.blended], maps, strict=True):
+            blender.add(k, tile)
+        # Columns that no later tile of the row covers are joined while they are at hand.
+        if row.blended + 1 == len(row.batches):
+            stop = blender.cols.length
+        else:
+            stop = blender.cols.starts[row.batches[row.blended + 1][0]]
+            if stop - row.joined_cols < _JOINED_COLS:
+                return
+        blender.finish(row.index, slice(row.joined_cols, stop))
+        row.joined_cols = stop
+
+    def _fail(self, row: _RowOfTiles, error: BaseException) -> None:
+        with self._lock:
+            self._stopped = True
+            if not row.joined.done():
+                row.joined.set_exception(error)

@@ -1,12 +1,12 @@
 """Finished rows of a prediction, kept beside its outputs until these are made.
 
-``rows.raw`` in each output's folder; see `geoseg.raster.unfinished`. The class indices of maps that
-are cleaned when all rows are there wait by themselves, in ``index.raw``.
+``rows.raw`` in each output's folder; see `geoseg.raster.outputs.unfinished`. The class indices of
+maps that are cleaned when all rows are there wait by themselves, in ``index.raw``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.inference.plan import differences
-from geoseg.raster import unfinished
-from geoseg.raster.kept import KEPT_ROWS, KeptFolder
-from geoseg.raster.output import output_error
+from geoseg.raster.outputs import unfinished
+from geoseg.raster.outputs.kept import KEPT_ROWS, KeptFolder
+from geoseg.raster.outputs.trouble import output_error
+from geoseg.raster.outputs.unfinished import Kind, LeftoverError
 from geoseg.raster.spool import Spool
-from geoseg.raster.unfinished import Kind, LeftoverError
+from geoseg.raster.sums import RowSums
+from geoseg.raster.writer import RasterWriter
 
 __all__ = [
     "Done",
@@ -51,6 +53,10 @@ class Done:
     """(256,) pixels of each class index in them."""
     made: bool = False
     """Whether all outputs were made, and some may have their names."""
+    sums: tuple[tuple[int, ...], ...] = ()
+    """Of each output's rows, by the place of the output; see `RasterWriter.sums`."""
+    index: tuple[int, ...] = ()
+    """Sum of the rows of class indices, where they wait by themselves."""
 
 
 class Unfinished(unfinished.Unfinished):
@@ -85,13 +91,15 @@ class Unfinished(unfinished.Unfinished):
     ) -> None:
         super().__init__(outputs, plan, PREDICTION, resume=resume, overwrite=overwrite)
         self._index: Spool | None = None
+        self._index_sums = RowSums(1)
 
     @property
     def done(self) -> Done:
         """What was finished so far."""
         try:
             found = Done(**self.noted)
-            return replace(found, counts=tuple(found.counts))
+            counts, sums = tuple(found.counts), tuple(map(tuple, found.sums))
+            return replace(found, counts=counts, sums=sums, index=tuple(found.index))
         except TypeError:
             return Done()
 
@@ -130,6 +138,7 @@ class Unfinished(unfinished.Unfinished):
             self._index.write_at(row * index.shape[1], np.ascontiguousarray(index).data)
         except OSError as error:
             raise output_error(error, self.outputs[0]) from error
+        self._index_sums.add(row, index[np.newaxis])
 
     def kept_index(self, width: int) -> Iterator[NDArray[np.uint8]]:
         """Give the finished rows of class indices, some (rows, cols) at a time."""
@@ -141,19 +150,21 @@ class Unfinished(unfinished.Unfinished):
             for row in range(0, rows, step):
                 part = np.empty((min(step, rows - row), width), np.uint8)
                 self._index.read_at(row * width, part.data)
+                self._index_sums.add(row, part[np.newaxis])
                 yield part
+            self._index_sums.check(rows, self.done.index, _INDEX)
         except OSError as error:
             raise output_error(error, self.outputs[0]) from error
 
-    def note(self, done: Done, flush: Sequence[Callable[[], object]]) -> None:
+    def note(self, done: Done, writers: Mapping[Path, RasterWriter]) -> None:
         """Note how far the run came.
 
         Parameters
         ----------
         done
             What is finished: written by all writers.
-        flush
-            Has what was written on the disk itself.
+        writers
+            Of the outputs whose rows are kept.
 
         Raises
         ------
@@ -162,11 +173,15 @@ class Unfinished(unfinished.Unfinished):
         """
 
         def say() -> dict[str, Any]:
-            for one in flush:
-                one()
+            for writer in writers.values():
+                writer.flush()
             if self._index is not None:
                 self._index.flush()
-            return asdict(done)
+            sums = [
+                writers[path].sums(done.rows) if path in writers else () for path in self.outputs
+            ]
+            index = self._index_sums.of(done.rows) if self._index is not None else ()
+            return asdict(replace(done, sums=tuple(sums), index=index or ()))
 
         self.note_finished(say)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from geoseg.models.card import ModelCard
-from geoseg.raster.palette import hex_of
+from geoseg.raster.legend.palette import hex_of
 
 _SCORES = (("iou", "IoU"), ("f1", "F1"), ("precision", "precision"), ("recall", "accuracy"))
 _MOST_LISTED = 12
@@ -55,7 +55,10 @@ def card_page(card: ModelCard, *, file: str, size: int, parameters: int) -> str:
     ]
     lines += _classes(card)
     lines += ["## What it learned from", ""]
-    rows = _rows({key: value for key, value in card.training.items() if key != "scores"})
+    made = card.training.get("made_by")
+    rows = _rows(made if isinstance(made, Mapping) else {})[:1]  # the rest stands below
+    told = ("scores", "made_by")
+    rows += _rows({key: value for key, value in card.training.items() if key not in told})
     lines += _table(("", ""), rows) if rows else ["Not said.", ""]
     scores = card.training.get("scores")
     if isinstance(scores, Mapping):

@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from geoseg.errors import LabelError, ModelError
 from geoseg.models.card import FORMAT, VERSION, ModelCard
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 _MOST_BYTES = 1 << 20
 _ENTRIES = frozenset(
@@ -144,7 +145,7 @@ def foreign_card(
 
 
 def legend_of(classes: object) -> Legend:
-    """Take classes as a text that `Legend.parse` knows, a list of names, or objects.
+    """Take classes as a text that `parse_legend` knows, a list of names, or objects.
 
     Raises
     ------
@@ -155,7 +156,7 @@ def legend_of(classes: object) -> Legend:
         # Else it would be the name of a file, which whoever made the card may not choose.
         if not re.match(r"\s*[+-]?[0-9]+\s*=", classes):
             raise LabelError("write classes out, as 1=water,2=forest")
-        return Legend.parse(classes)
+        return parse_legend(classes)
     if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
         return Legend.of((i, name, None, ()) for i, name in enumerate(classes))
     return Legend.from_json(classes)

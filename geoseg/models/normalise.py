@@ -45,4 +45,8 @@ class Normalisation:
         """Normalise (…, bands, H, W) of any dtype; `raw` is left as it is."""
         if raw.dtype == torch.float32:
             return (raw - self.shift).div_(self.scale)
-        return raw.to(torch.float32).sub_(self.shift).div_(self.scale)
+        return self.in_place(raw.to(torch.float32))
+
+    def in_place(self, readings: Tensor) -> Tensor:
+        """Normalise (…, bands, H, W) float32, and return it."""
+        return readings.sub_(self.shift).div_(self.scale)

@@ -8,7 +8,7 @@ from typing import Any
 
 from geoseg.models.card import ModelCard
 from geoseg.raster.legend import Legend
-from geoseg.raster.palette import hex_of
+from geoseg.raster.legend.palette import hex_of
 
 STAC_VERSION = "1.1.0"
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
@@ -58,41 +58,6 @@ def model_item(
     -------
     JSON objects. A card names no place, so the item covers the Earth.
     """
-    scaling: list[dict[str, Any]] | None = None  # in the file where it is not outside
-    if fed == "normalised":
-        scaling = [
-            {"type": "z-score", "mean": mean, "stddev": std}
-            for mean, std in zip(card.mean, card.std, strict=True)
-        ]
-    given: dict[str, Any] = {
-        "name": "bands of a scene",
-        "bands": [{"name": name} for name in card.bands],
-        "input": {
-            "shape": list(shape),
-            "dim_order": ["batch", "channel", "height", "width"],
-            "data_type": "float32",
-        },
-        "value_scaling": scaling,
-        "resize_type": None,
-        "description": (
-            f"readings as scenes hold them; {card.fill:g} stands for an invalid one in every band"
-        ),
-        "pre_processing_function": None,
-    }
-    given["description"] = f"{_FED[fed]}; {given['description']}"
-    channels = 1 if answer == "sigmoid" else card.classes
-    result = {
-        "name": answer,
-        "tasks": ["semantic-segmentation"],
-        "result": {
-            "shape": [shape[0], channels, *shape[2:]],
-            "dim_order": ["batch", "class", "height", "width"],
-            "data_type": "float32",
-        },
-        "description": "class of index i is the i-th of classification:classes",
-        "classification:classes": classes_of(card.legend),
-        "post_processing_function": None,
-    }
     properties: dict[str, Any] = {
         "description": card.description or f"{card.network}, {card.classes} classes",
         "datetime": date,
@@ -106,8 +71,8 @@ def model_item(
         "mlm:total_parameters": parameters,
         "mlm:pretrained": True,
         "mlm:accelerator_constrained": False,
-        "mlm:input": [given],
-        "mlm:output": [result],
+        "mlm:input": [_given(card, shape, fed)],
+        "mlm:output": [_answered(card, shape, answer)],
     }
     if card.arguments:
         properties["mlm:hyperparameters"] = {
@@ -135,6 +100,49 @@ def model_item(
                 "description": f"BLAKE2b (16 bytes) {card.hash}",
             }
         },
+    }
+
+
+def _given(card: ModelCard, shape: tuple[int, int, int, int], fed: str) -> dict[str, Any]:
+    """Say what the model is given."""
+    scaling: list[dict[str, Any]] | None = None  # in the file where it is not outside
+    if fed == "normalised":
+        scaling = [
+            {"type": "z-score", "mean": mean, "stddev": std}
+            for mean, std in zip(card.mean, card.std, strict=True)
+        ]
+    return {
+        "name": "bands of a scene",
+        "bands": [{"name": name} for name in card.bands],
+        "input": {
+            "shape": list(shape),
+            "dim_order": ["batch", "channel", "height", "width"],
+            "data_type": "float32",
+        },
+        "value_scaling": scaling,
+        "resize_type": None,
+        "description": (
+            f"{_FED[fed]}; readings as scenes hold them; {card.fill:g} stands for an invalid one in"
+            " every band"
+        ),
+        "pre_processing_function": None,
+    }
+
+
+def _answered(card: ModelCard, shape: tuple[int, int, int, int], answer: str) -> dict[str, Any]:
+    """Say what the model answers."""
+    channels = 1 if answer == "sigmoid" else card.classes
+    return {
+        "name": answer,
+        "tasks": ["semantic-segmentation"],
+        "result": {
+            "shape": [shape[0], channels, *shape[2:]],
+            "dim_order": ["batch", "class", "height", "width"],
+            "data_type": "float32",
+        },
+        "description": "class of index i is the i-th of classification:classes",
+        "classification:classes": classes_of(card.legend),
+        "post_processing_function": None,
     }
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from geoseg.errors import ModelError, OutputError
 from geoseg.models.card import METADATA_KEY
-from geoseg.raster.output import TemporaryFolder, output_error
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
 
 _NONE: Mapping[Path, str | bytes] = MappingProxyType({})
 

@@ -1,8 +1,8 @@
 """A data set that grows row of patches by row of patches, and can be gone on with.
 
 What it comes to is known after each row: where the next patches go, the statistics so far, what was
-seen of the scene. With a folder that is kept (`geoseg.raster.unfinished`), that is noted now and
-then, after the patches themselves are on the disk. Knows nothing of how patches are cut.
+seen of the scene. With a folder that is kept (`geoseg.raster.outputs.unfinished`), that is noted
+now and then, after the patches themselves are on the disk. Knows nothing of how patches are cut.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from geoseg.patches.gathered import Inputs
 from geoseg.patches.job import Job, Seen
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.storage import ArrayWriter, FileWriter, PatchWriter
-from geoseg.patches.unfinished import COUNTS, noted_statistics, restore_statistics
+from geoseg.patches.unfinished import COUNTS, MADE, noted_statistics, restore_statistics
+from geoseg.raster.outputs.unfinished import Unfinished
 from geoseg.raster.provenance import without_secrets
 from geoseg.raster.spool import Spool
 from geoseg.raster.statistics import Statistics, statistics_for
-from geoseg.raster.unfinished import Unfinished
+from geoseg.raster.sums import DamagedError, FileSum
 
 
 @dataclass(kw_only=True)
@@ -61,6 +62,8 @@ class Assembly:
 
     Attributes
     ----------
+    made
+        The folder.
     jobs
         All scenes, those withdrawn too.
     begun
@@ -74,6 +77,7 @@ class Assembly:
     def __init__(
         self, made: Path, inputs: Inputs, settings: TileSettings, kept: Unfinished | None
     ) -> None:
+        self.made = made
         self.inputs, self.settings, self._kept = inputs, settings, kept
         self.jobs: Sequence[Job] = tuple(inputs.jobs)
         # Asked for before scenes are withdrawn: the files are declared by then.
@@ -91,6 +95,7 @@ class Assembly:
         self.positions = [0] * len(SPLITS)
         self.writers: list[PatchWriter] = []
         self._log: Spool | None = None
+        self._log_sum: FileSum | None = None
         self._decided = 0
         self.begun = self._begin(0)
         noted = {} if kept is None else kept.noted
@@ -104,16 +109,32 @@ class Assembly:
     def _take_up(self, made: Path, noted: Mapping[str, Any], kept: Unfinished | None) -> None:
         """Open what patches go into, where an earlier run left it."""
         if kept is not None:
-            record = 8 * (1 + self._classes)
             self._log = Spool(
                 kept.folder(kept.outputs[0]).path / COUNTS,
-                noted.get("patches", 0) * record,
+                noted.get("patches", 0) * self._record,
                 again=bool(noted),
             )
+            self._log_sum = FileSum(self._log.path)
         if noted:
+            self._check_log(noted.get("patches", 0), noted["counts"])
             self._go_on(noted)
         self.before = self._decided
-        self.writers = [self._writer(made / name, i, noted) for i, name in enumerate(SPLITS)]
+        for split, name in enumerate(SPLITS):  # closed one by one, should a later one fail
+            self.writers.append(self._writer(made / name, split, noted))
+        if noted:
+            for name, *one in zip(SPLITS, self.writers, self.positions, noted["sums"], strict=True):
+                writer, count, wanted = one
+                if writer.sums(count) != wanted:
+                    raise DamagedError(f"{MADE}/{name}")
+
+    def _check_log(self, patches: int, wanted: int) -> None:
+        if self._log_sum is not None and self._log_sum.upto(patches * self._record) != wanted:
+            raise DamagedError(COUNTS)
+
+    @property
+    def _record(self) -> int:
+        """Bytes of what is kept of a patch that was counted."""
+        return 8 * (1 + self._classes)
 
     @property
     def _classes(self) -> int:
@@ -147,6 +168,7 @@ class Assembly:
             folder,
             band_names=inputs.bands,
             nodata=self.nodata,
+            tags=settings.patch_tags(),
             kinds=kinds,
             again=self._names(split) if noted else None,
         )
@@ -177,7 +199,7 @@ class Assembly:
         if self._log is not None:
             some = slice(patches.start, patches.stop)
             counts = np.column_stack([table.valid_pixels[some], table.class_pixels[some]])
-            self._log.write_at(self._decided * 8 * (1 + self._classes), counts.data)
+            self._log.write_at(self._decided * self._record, counts.data)
         self._decided += len(patches)
         begun.seen.first_row = max(begun.seen.first_row, read_to)
 
@@ -189,8 +211,8 @@ class Assembly:
         OutputError
             The disk is full, or fails.
         """
-        kept, log = self._kept, self._log
-        if kept is None or log is None or not (now or kept.due):
+        kept, log, total = self._kept, self._log, self._log_sum
+        if kept is None or log is None or total is None or not (now or kept.due):
             return
 
         def say() -> dict[str, Any]:
@@ -211,6 +233,10 @@ class Assembly:
                     noted_statistics(begun.statistics),
                 ],
                 "withdrawn": self.withdrawn,
+                "sums": [
+                    w.sums(n, pool) for w, n in zip(self.writers, self.positions, strict=True)
+                ],
+                "counts": total.upto(self._decided * self._record),
             }
 
         kept.note_finished(say)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from geoseg.errors import RasterReadError
 from geoseg.patches.cutting import SceneCutter
 from geoseg.patches.dataset import SPLITS
+from geoseg.patches.handing import Desk, Handed
 from geoseg.patches.job import Job, Seen, why_withdrawn
 from geoseg.patches.packing import ArrayPacker, Collector, FilePacker, Packed, Packer
 from geoseg.patches.settings import TileSettings
@@ -51,6 +52,8 @@ class Common:
     """Stored in place of invalid pixels."""
     measured_splits: Sequence[int]
     """Splits that count in the statistics."""
+    desk: Desk | None = None
+    """Where patches are left for who makes the set; None to send them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,7 @@ class CutBlock:
     class_pixels: NDArray[np.int64]
     """Of all patches of the block, as in the table."""
     kept: Sequence[Packed]
-    """The patches that are kept, in their order."""
+    """The patches that are kept, in their order; none where they are handed over."""
     measured: Sequence[Measured | None]
     """What was measured of them."""
     counts: NDArray[np.int64]
@@ -91,6 +94,8 @@ class CutBlock:
     nonzero: bool
     ignored: dict[int, int]
     """As in `Seen`."""
+    handed: Handed | None = None
+    """The patches that are kept, in a file."""
 
 
 def blocks_of(
@@ -157,7 +162,12 @@ def cut_block(common: Common, block: Block) -> CutBlock:
     """Cut one block; called by workers."""
     from geoseg.cluster.worker import task_threads  # noqa: PLC0415 - it brings dask
 
-    return cut_here(common, block, workers=task_threads())
+    cut = cut_here(common, block, workers=task_threads())
+    if common.desk is None or not cut.kept:
+        return cut
+    table = block.table
+    handed = common.desk.hand(cut.kept, table.split[table.position >= 0].tolist())
+    return cut if handed is None else replace(cut, kept=(), handed=handed)
 
 
 def cut_here(common: Common, block: Block, *, workers: int) -> CutBlock:
@@ -166,7 +176,9 @@ def cut_here(common: Common, block: Block, *, workers: int) -> CutBlock:
     settings = common.settings
     packer: Packer = ArrayPacker()
     if settings.storage == "geotiff":
-        packer = FilePacker(band_names=common.bands, nodata=common.nodata)
+        packer = FilePacker(
+            band_names=common.bands, nodata=common.nodata, tags=settings.patch_tags()
+        )
     takers = [Collector(packer) for _ in SPLITS]
     statistics = _Measuring(statistics_for(common.dtype, len(common.bands)))
     seen = Seen(first_row=block.own_rows[0], stop_row=block.own_rows[1])

@@ -16,7 +16,6 @@ from geoseg.compositing.homogenise.standard import ImageLine, Method, Standard, 
 from geoseg.errors import RasterReadError
 from geoseg.patches.gathered import Inputs, Say, SetColour
 from geoseg.patches.settings import METHODS, TileSettings
-from geoseg.raster.scene import Scene
 
 
 def bring_to_one_colour(inputs: Inputs, settings: TileSettings, say: Say) -> None:
@@ -61,7 +60,7 @@ def _as_a_group(inputs: Inputs, settings: TileSettings, say: Say) -> None:
             "one scene has nothing to agree with, and stays as it is: the colour of"
             f" {scenes[0].name} becomes the one that others are brought to"
         )
-        inputs.colour = SetColour(standard=_of_one(scenes[0], method, settings), seams=None)
+        inputs.colour = SetColour(standard=_of_one(inputs, method, settings), seams=None)
         return
     say(f"bringing {len(scenes):,} scenes to one colour")
     try:
@@ -98,12 +97,13 @@ def _drop_unreadable(inputs: Inputs, settings: TileSettings) -> bool:
     return found
 
 
-def _of_one(scene: Scene, method: Method, settings: TileSettings) -> Standard:
+def _of_one(inputs: Inputs, method: Method, settings: TileSettings) -> Standard:
     """Make a colour of a single scene's own: nothing changes, and others will be brought to it."""
+    scene = inputs.jobs[0].scene.renamed(inputs.bands)
     image = measure(scene, workers=settings.workers)
     same = ImageLine(
         name=scene.name,
-        fingerprint=scene.fingerprint(),
+        fingerprint=inputs.contents(scene),
         gains=(1.0,) * len(scene.bands),
         offsets=(0.0,) * len(scene.bands),
         readings=image.digests,

@@ -172,7 +172,7 @@ def places_of(dataset: PatchDataset, split: str) -> Places:
             box=np.concatenate([p.box[patches] for p, patches in parts]),
         )
     # Imported here: patches that are arrays are read without rasterio.
-    from geoseg.raster.footprints import boxes_in  # noqa: PLC0415
+    from geoseg.raster.cover.footprints import boxes_in  # noqa: PLC0415
     from geoseg.raster.patchindex import described_grid, read_columns  # noqa: PLC0415
 
     path = dataset.folder / "index.gpkg"

@@ -15,6 +15,7 @@ from geoseg.patches.dataset import Labelling
 from geoseg.patches.job import Job
 from geoseg.raster.grouping import Problem
 from geoseg.raster.legend import Legend
+from geoseg.raster.scene import Scene
 
 Source = str | Path
 Say = Callable[[str], None]
@@ -57,6 +58,7 @@ class Inputs:
     """What scenes were brought to; None where they are taken as they are."""
     scale: int = 1
     """n where scenes are seen at 1:n."""
+    _contents: dict[tuple[str, ...], str] = field(default_factory=dict, repr=False)
 
     @property
     def labelling(self) -> Labelling | None:
@@ -69,6 +71,12 @@ class Inputs:
     def pixel_legend(self) -> Legend | None:
         """Classes of pixels; None where pixels have no labels."""
         return self.legend if self.labelling == "pixels" else None
+
+    def contents(self, scene: Scene) -> str:
+        """Digest of a scene's files, taken once a run: far away, each is many requests."""
+        if scene.paths not in self._contents:
+            self._contents[scene.paths] = scene.fingerprint()
+        return self._contents[scene.paths]
 
     def drop(self, job: Job, reason: str) -> None:
         """Leave out a scene that cannot be used.

@@ -17,7 +17,7 @@ from geoseg.patches.job import Job
 from geoseg.patches.labelcells import Cells
 from geoseg.patches.presence import UNKNOWN
 from geoseg.patches.settings import TileSettings
-from geoseg.raster.footprints import outlines
+from geoseg.raster.cover.footprints import outlines
 from geoseg.raster.legend import Legend
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def _lay_areas(
     settings: TileSettings,
 ) -> Legend:
     """Give patches the labels of the polygons that cover them."""
-    from geoseg.raster.areas import Coverage  # noqa: PLC0415 - brings GEOS
+    from geoseg.raster.cover.areas import Coverage  # noqa: PLC0415 - brings GEOS
 
     told = np.empty(len(features.shapes), np.int64)
     for place, (where, row) in enumerate(rows):

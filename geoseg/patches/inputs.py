@@ -19,7 +19,7 @@ from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
 from geoseg.raster.grouping import group_scenes
 from geoseg.raster.heads import expand
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 
 
@@ -90,7 +90,7 @@ def open_inputs(
         table = PatchTable.over(scene.grid.window, size=settings.size, stride=settings.stride)
         inputs.jobs.append(Job(scene=scene, window=scene.grid.window, table=table, name=name))
     if settings.classes is not None:
-        inputs.legend = Legend.parse(settings.classes)
+        inputs.legend = parse_legend(settings.classes)
     if settings.region is not None:
         _add_regions(inputs, settings.region, settings)
     if labels:

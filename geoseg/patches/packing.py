@@ -62,8 +62,11 @@ class ArrayPacker:
 class FilePacker:
     """Patches as the bytes of a GeoTIFF."""
 
-    def __init__(self, *, band_names: Sequence[str], nodata: float | None) -> None:
+    def __init__(
+        self, *, band_names: Sequence[str], nodata: float | None, tags: Mapping[str, str]
+    ) -> None:
         """Say what all of them have in common."""
+        self._tags = dict(tags)
         self._band_names = tuple(band_names)
         self._nodata = nodata
         self._encoders: tuple[Grid, dict[str, PatchEncoder]] | None = None
@@ -91,7 +94,12 @@ class FilePacker:
                 }
                 made = {
                     kind: PatchEncoder(
-                        grid, size=size, dtype=dtype, band_names=names, nodata=nodata
+                        grid,
+                        size=size,
+                        dtype=dtype,
+                        band_names=names,
+                        nodata=nodata,
+                        tags=self._tags,
                     )
                     for kind, (dtype, names, nodata) in says.items()
                 }

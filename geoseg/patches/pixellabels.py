@@ -10,11 +10,11 @@ from geoseg.patches.gathered import Inputs, Say, Source
 from geoseg.patches.job import Job
 from geoseg.patches.settings import TileSettings
 from geoseg.raster.heads import expand
-from geoseg.raster.labelme import annotations_in
-from geoseg.raster.laying import lay_labels
-from geoseg.raster.legend import Legend
+from geoseg.raster.labels.labelme import annotations_in
+from geoseg.raster.labels.laying import lay_labels
+from geoseg.raster.labels.sanity import sizes, whole_factor
+from geoseg.raster.legend.rasters import raster_legend
 from geoseg.raster.pairing import file_names, pair_by_stem
-from geoseg.raster.sanity import sizes, whole_factor
 from geoseg.raster.scene import Scene
 
 
@@ -59,7 +59,7 @@ def add_labels(
                 by_scene = _paired(paths, scenes, given)
                 _lay(inputs, kind, by_scene, paths, settings.assume_aligned, say)
     if inputs.legend is None:
-        inputs.legend = Legend.of_raster(inputs.label_paths[0])
+        inputs.legend = raster_legend(inputs.label_paths[0])
 
 
 def label_files(labels: Sequence[Source], given: Sequence[str]) -> tuple[str, ...]:

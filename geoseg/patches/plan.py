@@ -19,10 +19,10 @@ from geoseg.patches.look import look_ahead
 from geoseg.patches.settings import TileOptions, TileSettings
 from geoseg.patches.splits import Ground, Splitting, split_ground
 from geoseg.patches.unfinished import KIND
-from geoseg.raster.footprints import boxes_in
-from geoseg.raster.names import check_geopackage_path
-from geoseg.raster.output import check_folder_place
-from geoseg.raster.unfinished import check_leftover
+from geoseg.raster.cover.footprints import boxes_in
+from geoseg.raster.outputs.checks import check_folder_place
+from geoseg.raster.outputs.names import check_geopackage_path
+from geoseg.raster.outputs.unfinished import check_leftover
 
 
 @dataclass(kw_only=True)

@@ -21,12 +21,12 @@ from geoseg.patches.labelcells import join_names
 from geoseg.patches.presence import UNKNOWN
 from geoseg.patches.settings import TileSettings
 from geoseg.raster.bandstatistics import BandStatistics
+from geoseg.raster.cover.footprints import outlines
 from geoseg.raster.fingerprint import fingerprint_files
-from geoseg.raster.footprints import outlines
 from geoseg.raster.grid import crs_code
 from geoseg.raster.grouping import Problem
-from geoseg.raster.provenance import provenance, public_name, without_secrets
-from geoseg.raster.style import category_qml
+from geoseg.raster.legend.style import category_qml
+from geoseg.raster.provenance import DATE, provenance, public_name, without_secrets
 
 # Blue, orange, green, grey: told apart by colour-blind people too.
 _LOOKS = {
@@ -115,6 +115,7 @@ def dataset_json(inputs: Inputs, settings: TileSettings, outcome: Outcome) -> di
         "seed": settings.seed,
         "command": tags["GEOSEG_COMMAND"],
         "versions": versions,
+        **({"date": tags[DATE]} if DATE in tags else {}),
         # Sets of scenes as they are stay as they were.
         **({} if inputs.colour is None else {"colour": inputs.colour.standard.to_json()}),
         **({} if inputs.scale == 1 else {"scale": inputs.scale}),
@@ -132,7 +133,7 @@ def _scene_json(job: Job, inputs: Inputs) -> dict[str, Any]:
     out: dict[str, Any] = {
         "name": job.name,
         "paths": [_shown(path) for path in scene.paths],
-        "fingerprint": scene.fingerprint(),
+        "fingerprint": inputs.contents(scene),
         "height": scene.grid.height,
         "width": scene.grid.width,
         "crs": None if crs is None else crs_code(crs) or crs.to_wkt(),
@@ -141,13 +142,13 @@ def _scene_json(job: Job, inputs: Inputs) -> dict[str, Any]:
     if job.labels is not None:
         out["labels"] = {
             "paths": [_shown(path) for path in job.labels.paths],
-            "fingerprint": job.labels.fingerprint(),
+            "fingerprint": inputs.contents(job.labels),
             "resampled": "nearest" if job.labels.is_warped else None,
         }
     if job.confidence is not None:
         out["confidence"] = {
             "paths": [_shown(path) for path in job.confidence.paths],
-            "fingerprint": job.confidence.fingerprint(),
+            "fingerprint": inputs.contents(job.confidence),
             "resampled": "nearest" if job.confidence.is_warped else None,
         }
     if job.name in inputs.region_fingerprints:
@@ -171,14 +172,11 @@ def _label_table(inputs: Inputs) -> dict[str, Any] | None:
 
 def _tags(inputs: Inputs, settings: TileSettings) -> dict[str, str]:
     scenes = [path for job in inputs.jobs for path in job.scene.paths]
-    fingerprints = {job.name: job.scene.fingerprint() for job in inputs.jobs}
+    fingerprints = {job.name: inputs.contents(job.scene) for job in inputs.jobs}
     command = settings.command(
         scenes, inputs.label_paths, inputs.confidence_paths, inputs.label_table
     )
     tags = provenance(command, fingerprints)
-    used = json.loads(tags["GEOSEG_VERSIONS"])
-    if used.pop("torch", None) is not None:  # it took no part
-        tags["GEOSEG_VERSIONS"] = json.dumps(used, ensure_ascii=False, sort_keys=True)
     if inputs.colour is not None:
         tags[COLOUR_TAG] = inputs.colour.standard.digest
     return tags

@@ -58,7 +58,7 @@ class TileOptions(TypedDict, total=False):
     `geoseg.patches.splits`. By default one that loses few patches and comes near to the shares.
     Photographs, if there are more than splits, are each given to one whole."""
     classes: str | None
-    """As for `Legend.parse`; by default what the label raster says, else the values that it
+    """As for `parse_legend`; by default what the label raster says, else the values that it
     holds."""
     region: str | None
     """Polygons (a file) or "xmin,ymin,xmax,ymax": patches are laid over the part of each scene
@@ -188,6 +188,16 @@ class TileSettings:
     def fewest_labelled(self) -> int:
         """Pixels that must be labelled."""
         return math.ceil(Fraction(repr(float(self.min_labelled))) * self.pixels)
+
+    def patch_tags(self) -> dict[str, str]:
+        """Say what made a patch that is a file: not of which scenes, which the set says.
+
+        No date is in it, so that it is the same whichever machine cuts.
+        """
+        from geoseg.raster.provenance import provenance  # noqa: PLC0415 — loads rasterio
+
+        tags = provenance(self.command([], []), {})
+        return {name: tags[name] for name in ("GEOSEG_COMMAND", "GEOSEG_VERSION")}
 
     def command(
         self,

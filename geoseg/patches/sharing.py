@@ -13,6 +13,7 @@ from geoseg.errors import RasterReadError
 from geoseg.patches.assembling import Assembly
 from geoseg.patches.blocks import Block, Common, CutBlock, blocks_of, cut_block, most_bytes
 from geoseg.patches.cutting import SceneCutter, patch_name
+from geoseg.patches.handing import Desk, can_hand
 from geoseg.patches.job import Seen, why_withdrawn
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def cut_at_workers(
 ) -> None:
     """Cut what is still to be cut at workers, and store it here in order.
 
+    Arrays are handed over in files, by the workers that see the folder of the set.
+
     Raises
     ------
     RasterReadError
@@ -83,6 +86,7 @@ def cut_at_workers(
         nodata=assembly.nodata,
         invalid_value=assembly.invalid_value,
         measured_splits=assembly.measured_splits,
+        desk=Desk.beside(assembly.made) if can_hand(assembly.writers) else None,
     )
 
     def wanted() -> Iterator[Block]:
@@ -111,7 +115,7 @@ def cut_at_workers(
             if result.withdrawn:
                 assembly.end_scene(result.withdrawn, pool)
                 continue
-            _store(assembly, result, pool)
+            _store(assembly, result, common.desk, pool)
             assembly.row_finished(result.patches, result.own_rows[1])
             if result.patches.stop == len(jobs[result.scene].table):
                 assembly.end_scene("", pool)
@@ -122,7 +126,7 @@ def cut_at_workers(
     end_those_before(len(jobs))
 
 
-def _store(assembly: Assembly, result: CutBlock, pool: Executor) -> None:
+def _store(assembly: Assembly, result: CutBlock, desk: Desk | None, pool: Executor) -> None:
     """Give the patches of a block their places, and store them there."""
     begun = assembly.begun
     job = assembly.jobs[result.scene]
@@ -130,6 +134,7 @@ def _store(assembly: Assembly, result: CutBlock, pool: Executor) -> None:
     some = slice(result.patches.start, result.patches.stop)
     table.valid_pixels[some] = result.valid_pixels
     table.class_pixels[some] = result.class_pixels
+    first = list(assembly.positions)
     kept = assembly.place(job, result.patches)
 
     def put(number: int) -> None:
@@ -139,7 +144,10 @@ def _store(assembly: Assembly, result: CutBlock, pool: Executor) -> None:
         writer = assembly.writers[int(table.split[patch])]
         writer.put(int(table.position[patch]), name, result.kept[number])
 
-    list(pool.map(put, range(len(kept))))
+    if result.handed is not None and desk is not None:
+        desk.take(result.handed, assembly.writers, first, pool)
+    else:
+        list(pool.map(put, range(len(kept))))
     begun.statistics.add(result.measured)
     begun.statistics.add_counts(result.counts)
     begun.seen.merge(

@@ -12,18 +12,26 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Collection, Sequence
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.patches.packing import ArrayPacker, FilePacker, Packed, Packer, Patch
+from geoseg.raster.sums import FileSum
 
 # Bytes before the numbers of a .npy file: room for any number of patches.
 _HEADER = 256
+_PART = 8 << 20
+"""Bytes copied at a time, where the system does not copy by itself."""
+_CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
+"""What a system says that does not."""
 
 
 class PatchTaker(Protocol):
@@ -44,6 +52,9 @@ class PatchWriter(PatchTaker, Protocol):
 
     def flush(self, pool: Executor) -> None:
         """Have everything that was stored on the disk itself."""
+
+    def sums(self, count: int, pool: Executor | None = None) -> list[int]:
+        """Return what the first patches come to; see `geoseg.raster.sums`."""
 
     def finish(self) -> None:
         """Complete the files."""
@@ -67,6 +78,7 @@ class ArrayFile:
         self._item_shape = item_shape
         self._dtype = dtype
         self._item_bytes = int(np.prod(item_shape)) * dtype.itemsize
+        self._sum = FileSum(path, start=_HEADER)
         self._lock = threading.Lock()
         if again and path.stat().st_size < _HEADER + again * self._item_bytes:
             raise OSError(errno.EIO, "a file of finished patches was cut short")
@@ -76,6 +88,32 @@ class ArrayFile:
         """Write one item at its place."""
         data = memoryview(np.ascontiguousarray(item, self._dtype).data).cast("B")
         self._write_at(_HEADER + position * self._item_bytes, data)
+
+    def sum(self, count: int) -> int:
+        """Sum of the first items."""
+        return self._sum.upto(count * self._item_bytes)
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of an item."""
+        return self._item_bytes
+
+    def take(self, position: int, count: int, at: int, source: int) -> None:
+        """Copy items from a place in another file, to theirs and those that follow."""
+        offset, left = _HEADER + position * self._item_bytes, count * self._item_bytes
+        copied = getattr(os, "copy_file_range", None)  # Linux; on disks that can, nothing moves
+        while left:
+            try:
+                done = copied(source, self._file.fileno(), left, at, offset) if copied else 0
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise
+                done, copied = 0, None
+            if not done:
+                part = _read_at(source, min(left, _PART), at)
+                self._write_at(offset, memoryview(part))
+                done = len(part)
+            at, offset, left = at + done, offset + done, left - done
 
     def finish(self, count: int) -> None:
         """Cut the file to `count` items and say so in its head."""
@@ -112,7 +150,7 @@ class ArrayFile:
             offset, data = offset + written, data[written:]
 
 
-class _Writer:
+class _Writer(ABC):
     """Packs, and puts."""
 
     _packer: Packer
@@ -121,9 +159,9 @@ class _Writer:
         """Store one patch."""
         self.put(position, patch.name, self._packer.pack(patch))
 
+    @abstractmethod
     def put(self, position: int, name: str, packed: Packed) -> None:
         """Store what was packed."""
-        raise NotImplementedError
 
 
 class ArrayWriter(_Writer):
@@ -165,6 +203,16 @@ class ArrayWriter(_Writer):
         with self._lock:
             self._count = max(self._count, position + 1)
 
+    def item_bytes(self, kind: str) -> int:
+        """Bytes of what is stored of a patch."""
+        return self._files[kind].item_bytes
+
+    def take(self, kind: str, position: int, count: int, at: int, source: int) -> None:
+        """Store what lies in a file, one patch behind the other; several threads may call it."""
+        self._files[kind].take(position, count, at, source)
+        with self._lock:
+            self._count = max(self._count, position + count)
+
     def keep(self, count: int) -> None:
         """Forget the patches from a place on; the next ones are written over them."""
         self._count = count
@@ -172,6 +220,11 @@ class ArrayWriter(_Writer):
     def flush(self, pool: Executor) -> None:
         """Have everything on the disk itself."""
         list(pool.map(ArrayFile.flush, self._files.values()))
+
+    def sums(self, count: int, pool: Executor | None = None) -> list[int]:
+        """Return what the first patches come to, one of each file."""
+        every = map if pool is None else pool.map
+        return list(every(lambda file: file.sum(count), self._files.values()))
 
     def finish(self) -> None:
         """Complete the files."""
@@ -193,6 +246,7 @@ class FileWriter(_Writer):
         *,
         band_names: Sequence[str],
         nodata: float | None,
+        tags: Mapping[str, str] = MappingProxyType({}),
         kinds: Sequence[str] = (),
         again: Sequence[str] | None = None,
     ) -> None:
@@ -201,11 +255,12 @@ class FileWriter(_Writer):
         With `again`, take up those that are there: the patches of these names, in their order, and
         no others.
         """
-        self._packer = FilePacker(band_names=band_names, nodata=nodata)
+        self._packer = FilePacker(band_names=band_names, nodata=nodata, tags=tags)
         self._kinds = ("images", *kinds)
         self._folder = folder
         self._names = {place: f"{name}.tif" for place, name in enumerate(again or ())}
         self._fresh: set[str] = set()
+        self._sums: dict[str, int] = {}
         if again is None:
             folder.mkdir()
         for kind in self._kinds:
@@ -229,6 +284,7 @@ class FileWriter(_Writer):
         for position in [p for p in self._names if p >= count]:
             name = self._names.pop(position)
             self._fresh.discard(name)
+            self._sums.pop(name, None)
             for kind in self._kinds:
                 (self._folder / kind / name).unlink(missing_ok=True)
 
@@ -240,6 +296,22 @@ class FileWriter(_Writer):
             list(pool.map(_sync, [self._folder / kind for kind in self._kinds]))
         self._fresh.clear()
 
+    def sums(self, count: int, pool: Executor | None = None) -> list[int]:
+        """Return what the first patches come to, one number; each file is read once."""
+        names = [self._names[position] for position in range(count)]
+        new = [name for name in names if name not in self._sums]
+        every = map if pool is None else pool.map
+        self._sums.update(zip(new, every(self._sum, new), strict=True))
+        text = "".join(f"{name} {self._sums[name]}\n" for name in names)
+        return [zlib.crc32(text.encode())]
+
+    def _sum(self, name: str) -> int:
+        found = 0
+        for kind in self._kinds:
+            path = self._folder / kind / name
+            found = zlib.crc32(path.read_bytes() if path.exists() else b"-", found)
+        return found
+
     def finish(self) -> None:
         """Write down the order of the files."""
         text = "".join(f"{self._names[p]}\n" for p in sorted(self._names))
@@ -247,6 +319,14 @@ class FileWriter(_Writer):
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _read_at(source: int, size: int, at: int) -> bytes:
+    """Read from a place in a file of which several threads read."""
+    part = os.pread(source, size, at)
+    if not part:
+        raise OSError(errno.EIO, "a file of finished patches was cut short")
+    return part
 
 
 def _plane(size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:

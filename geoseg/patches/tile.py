@@ -31,11 +31,11 @@ from geoseg.patches.table import FEW_LABELS, KEPT, NO_LABEL, NODATA, OUTSIDE, ST
 from geoseg.patches.there import is_there, summary_there
 from geoseg.patches.unfinished import KIND, MADE, described
 from geoseg.raster.allocator import give_back, keep_large_blocks
-from geoseg.raster.kept import kept_folder_of
-from geoseg.raster.output import output_error
+from geoseg.raster.outputs.kept import kept_folder_of
+from geoseg.raster.outputs.trouble import output_error
+from geoseg.raster.outputs.unfinished import Unfinished, finished_parts, remove_useless
+from geoseg.raster.outputs.whole import whole_folder
 from geoseg.raster.statistics import Statistics
-from geoseg.raster.unfinished import Unfinished, finished_parts, remove_useless
-from geoseg.raster.whole import whole_folder
 
 if TYPE_CHECKING:
     from geoseg.cluster.cluster import Cluster
@@ -191,8 +191,8 @@ def cut_patches(
     if plan.resume and not plan.overwrite and os.path.lexists(plan.output) and _published(plan):
         if not is_there(plan.output, plan.inputs, plan.settings):
             raise OutputError(
-                f"{plan.output} is there already, of other inputs or settings: replace it with "
-                "--overwrite"
+                f"{plan.output} is there already, of other inputs or settings: choose another name,"
+                " or replace it with --overwrite"
             )
         remove_useless([plan.output], KIND)
         if progress is not None:

@@ -1,7 +1,7 @@
 """What an unfinished data set is of, how two of those differ, and what is noted of one.
 
 ``.NAME.part`` beside the set holds the set so far (``made``), what was counted of each patch
-(``counts.raw``), and the notes of `geoseg.raster.unfinished`.
+(``counts.raw``), and the notes of `geoseg.raster.outputs.unfinished`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from numpy.typing import NDArray
 from geoseg.patches.gathered import Inputs
 from geoseg.patches.job import Job
 from geoseg.patches.settings import TileSettings
-from geoseg.raster.fingerprint import fingerprint_files
+from geoseg.raster.outputs.unfinished import (
+    Kind,
+    changed,
+    options_then_and_now,
+    or_versions,
+    then_and_now,
+)
 from geoseg.raster.provenance import public_name, versions, without_secrets
 from geoseg.raster.scene import Scene
 from geoseg.raster.statistics import Statistics
-from geoseg.raster.unfinished import Kind, changed, options_then_and_now, or_versions, then_and_now
 
 MADE, COUNTS = "made", "counts.raw"
 _FORMAT = 1
@@ -44,19 +49,17 @@ def described(inputs: Inputs, settings: TileSettings) -> dict[str, Any]:
     jobs = inputs.jobs
     table = inputs.label_table
     left_out = [(public_name(one.path), without_secrets(one.reason)) for one in inputs.problems]
-    used = versions()
-    used.pop("torch", None)  # takes no part
     return {
         "format": _FORMAT,
         **{f"--{name.replace('_', '-')}": value for name, value in words.items()},
         "--split": list(settings.shares),
         "--format": settings.storage,
         "scenes": [job.name for job in jobs],
-        "contents of scenes": [_contents(job.scene) for job in jobs],
+        "contents of scenes": [_contents(inputs, job.scene) for job in jobs],
         "labels": [_files(job.labels) for job in jobs],
-        "contents of labels": [_contents(job.labels) for job in jobs],
+        "contents of labels": [_contents(inputs, job.labels) for job in jobs],
         "confidence": [_files(job.confidence) for job in jobs],
-        "contents of confidence": [_contents(job.confidence) for job in jobs],
+        "contents of confidence": [_contents(inputs, job.confidence) for job in jobs],
         "label table": None if table is None else public_name(table),
         "bands": list(inputs.bands),
         "dtype": inputs.dtype.name,
@@ -67,7 +70,7 @@ def described(inputs: Inputs, settings: TileSettings) -> dict[str, Any]:
         "left out": [f"{name}: {reason}" for name, reason in left_out],
         # What splits, regions and tables of labels came to.
         "patches": [_digest(job) for job in jobs],
-        "versions": used,
+        "versions": versions(),
     }
 
 
@@ -76,14 +79,13 @@ def _files(scene: Scene | None) -> list[str] | None:
     return None if scene is None else [public_name(path) for path in scene.paths]
 
 
-def _contents(scene: Scene | None) -> list[Any] | None:
+def _contents(inputs: Inputs, scene: Scene | None) -> list[Any] | None:
     """Digest of a scene's files, and how they are looked at."""
     if scene is None:
         return None
     grid = scene.grid
     bands = [f"{band.index} {band.dtype} {band.nodata!r}" for band in scene.bands]
-    digest = scene.fingerprint() if scene.paths else fingerprint_files(())
-    return [digest, grid.height, grid.width, list(grid.transform)[:6], bands]
+    return [inputs.contents(scene), grid.height, grid.width, list(grid.transform)[:6], bands]
 
 
 def _digest(job: Job) -> str:

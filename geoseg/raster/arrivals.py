@@ -26,7 +26,7 @@ class Arrivals:
     """
 
     def __init__(self, height: int, width: int, side: int) -> None:
-        self._height = height
+        self._height, self._width = height, width
         self._side = side
         # Rows that somebody writes or wrote, and those that can be read back.
         self._taken = np.zeros(height, np.bool_)
@@ -67,9 +67,17 @@ class Arrivals:
         Raises
         ------
         ValueError
-            Some have been taken before, or rows of them have.
+            It is not made of tiles, or some have been taken before, or rows of them have.
         """
-        side = self._side
+        side, height, width = self._side, self._height, self._width
+        if (
+            not Window(0, 0, height, width).contains(pixels)
+            or pixels.row % side
+            or pixels.col % side
+            or (pixels.row_stop % side and pixels.row_stop != height)
+            or (pixels.col_stop % side and pixels.col_stop != width)
+        ):
+            raise ValueError(f"{pixels} is not made of tiles")
         rows = range(pixels.row // side, -(-pixels.row_stop // side))
         cols = range(pixels.col // side, -(-pixels.col_stop // side))
         with self._lock:

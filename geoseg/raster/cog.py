@@ -25,11 +25,11 @@ from rasterio.crs import CRS
 from rasterio.enums import WktVersion
 from rasterio.errors import RasterioError
 
-from geoseg import __version__
 from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid, crs_code
-from geoseg.raster.legend import Legend
-from geoseg.raster.output import no_space
+from geoseg.raster.legend import NODATA, Legend
+from geoseg.raster.outputs.trouble import no_space
+from geoseg.raster.provenance import tiff_tags
 from geoseg.raster.tiff import BROKEN, Directory, NotWholeError, read_directories
 from geoseg.raster.window import Window
 
@@ -76,6 +76,10 @@ class Layout:
         for given in (self.scales, self.offsets, self.units):
             if given is not None and len(given) != len(self.band_names):
                 raise ValueError("one scale, offset and unit for each band, or none at all")
+        if self.legend is not None and (
+            len(self.band_names) != 1 or self.dtype != np.uint8 or self.nodata != NODATA
+        ):
+            raise ValueError("a class raster is one band of uint8 with nodata 255")
 
     @property
     def total_bytes(self) -> int:
@@ -123,7 +127,7 @@ class Layout:
             t = grid.transform
             _text(root, "GeoTransform", ", ".join(map(repr, (t.c, t.a, t.b, t.f, t.d, t.e))))
         metadata = ET.SubElement(root, "Metadata")
-        for key, value in {"TIFFTAG_SOFTWARE": f"geoseg {__version__}", **self.tags}.items():
+        for key, value in tiff_tags(self.tags).items():
             _text(metadata, "MDI", value, key=key)
         for index, name in enumerate(self.band_names):
             self._band(root, index, name)

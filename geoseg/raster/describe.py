@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -17,13 +16,14 @@ from geoseg.errors import LabelError
 from geoseg.raster.grid import Grid, crs_code, crs_name
 from geoseg.raster.handles import environment, is_local_file, open_dataset
 from geoseg.raster.legend import Legend
-from geoseg.raster.palette import hex_of
+from geoseg.raster.legend.palette import hex_of
+from geoseg.raster.legend.rasters import raster_legend
 from geoseg.raster.preview import preview_pixels, scene_statistics
+from geoseg.raster.provenance import made_by
 from geoseg.raster.scene import Scene
 
 _MOST_VALUES = 40
 """Different values of a raster without names that are listed; more are measurements."""
-_TAG = "GEOSEG_"
 
 
 def describe_scene(scene: Scene) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def describe_scene(scene: Scene) -> dict[str, Any]:
         "statistics": {"pixels": statistics.pixels, "exact": statistics.exact},
         "classes": classes,
         "values": _shares(values) if values and few and classes is None else None,
-        "made_by": _made_by(scene.tags),
+        "made_by": made_by(scene.tags) or None,
         "remarks": remarks + _remarks(scene, statistics.nodata_share),
     }
 
@@ -171,19 +171,6 @@ def _layout(scene: Scene) -> dict[str, Any]:
         }
 
 
-def _made_by(tags: dict[str, str]) -> dict[str, Any] | None:
-    """Read what geoseg noted when it made the file: command, version, inputs and so on."""
-    found: dict[str, Any] = {}
-    for key, text in sorted(tags.items()):
-        if not key.startswith(_TAG):
-            continue
-        try:
-            found[key.removeprefix(_TAG).lower()] = json.loads(text)
-        except (ValueError, RecursionError):
-            found[key.removeprefix(_TAG).lower()] = text
-    return found or None
-
-
 # -- classes --------------------------------------------------------------------------------------
 
 
@@ -192,7 +179,7 @@ def _legend(scene: Scene) -> tuple[Legend | None, list[str]]:
     if len(scene.bands) != 1 or scene.dtype.kind not in "iu":
         return None, []
     try:
-        return Legend.of_raster(scene.paths[0]), []
+        return raster_legend(scene.paths[0]), []
     except LabelError as error:
         return None, [f"its legend cannot be used: {error}"]
 

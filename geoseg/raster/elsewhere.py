@@ -1,17 +1,20 @@
-"""Open files for processes that stand in another folder, those of a cluster say."""
+"""Scenes and files for processes that stand in another folder, those of a cluster say."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rasterio.io import DatasetReader
 
 from geoseg.raster.handles import Handles, is_local_file
+from geoseg.raster.scene import Scene
 
-__all__ = ["HandlesFrom"]
+__all__ = ["HandlesFrom", "absolute"]
 
 
 class HandlesFrom(Handles):
@@ -38,3 +41,23 @@ class HandlesFrom(Handles):
         where = str(self._given[0] / path) if is_local_file(path) else path
         with super().borrow(where) as dataset:
             yield dataset
+
+
+def absolute(scene: Scene) -> Scene:
+    """Return the scene that finds its files from any folder; its name stays as it is."""
+    pieces = tuple(
+        replace(
+            piece,
+            sources=tuple(replace(source, path=_full(source.path)) for source in piece.sources),
+        )
+        for piece in scene._pieces.pieces
+    )
+    return scene._with(
+        paths=tuple(map(_full, scene.paths)),
+        bands=tuple(replace(band, path=_full(band.path)) for band in scene.bands),
+        _pieces=replace(scene._pieces, pieces=pieces),
+    )
+
+
+def _full(path: str) -> str:
+    return os.path.abspath(path) if is_local_file(path) else path

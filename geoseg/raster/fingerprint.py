@@ -21,10 +21,10 @@ from rasterio.windows import Window
 
 from geoseg.errors import InputError, RasterReadError
 from geoseg.raster.absent import check_present
+from geoseg.raster.foreignxml import parse_xml
 from geoseg.raster.handles import Handles, environment, is_local_file, open_dataset
 from geoseg.raster.patient import read_patiently
 from geoseg.raster.small import read_small
-from geoseg.raster.style import parse_xml
 
 WHOLE_BYTES = 16 << 20
 """Files up to this size are digested whole."""

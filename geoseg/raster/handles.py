@@ -21,11 +21,12 @@ from weakref import WeakSet
 import numpy as np
 import rasterio
 from rasterio.env import get_gdal_config, set_gdal_config
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 
 from geoseg.errors import RasterReadError
 from geoseg.raster import remote, trust
+from geoseg.raster.lost import losses
 
 MAX_OPEN_FILES = 64
 """Files that one thread keeps open of one scene (a mosaic may have thousands)."""
@@ -117,7 +118,7 @@ def open_dataset(path: str) -> DatasetReader:
     while True:
         _quieten()
         try:
-            dataset = DatasetReader(path)
+            dataset = _open_whole(path) if is_remote(path) else DatasetReader(path)
             _look_into(path, dataset)
             return dataset
         except NotGeoreferencedWarning:
@@ -135,6 +136,16 @@ def open_dataset(path: str) -> DatasetReader:
         if len(waits) % 2:
             # As in `remote.repeated`: else each try might meet every fifth body, that is cut.
             forget_remote(path)
+
+
+def _open_whole(path: str) -> DatasetReader:
+    """Open a remote file, or fail if a part of its head did not come."""
+    with losses() as lost:
+        dataset = DatasetReader(path)
+    if lost:
+        dataset.close()
+        raise RasterioIOError("a part of its head could not be read")
+    return dataset
 
 
 _LOOKED_INTO: set[str] = set()

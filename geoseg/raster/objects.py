@@ -277,4 +277,7 @@ def _store(scheme: str, bucket: str) -> Any:
             given["plain_http"] = endpoint.startswith("http://")
         if os.environ.get("AWS_NO_SIGN_REQUEST", "").upper() in ("YES", "TRUE", "ON", "1"):
             given["skip_signature"] = True
+    elif scheme == "az":
+        endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT", "")
+        given["plain_http"] = endpoint.startswith("http://")
     return _made(scheme, bucket, tuple(sorted(given.items())))

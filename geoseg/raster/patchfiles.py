@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class PatchEncoder:
         dtype: np.dtype[Any],
         band_names: Sequence[str],
         nodata: float | None,
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Write the pattern.
 
@@ -59,6 +61,8 @@ class PatchEncoder:
             A name a band.
         nodata
             Value that the files declare as nodata, or None.
+        tags
+            Metadata of every file.
 
         Raises
         ------
@@ -92,6 +96,7 @@ class PatchEncoder:
                 ) as file:
                     file.write(np.zeros((len(band_names), size, size), dtype))
                     file.descriptions = tuple(band_names)
+                    file.update_tags(**tags)
                 self._tags = _read_tags(memory.getbuffer())
             if not grid.is_georeferenced:
                 self._tags = {t: v for t, v in self._tags.items() if t not in _PLACE_TAGS}

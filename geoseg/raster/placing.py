@@ -16,7 +16,7 @@ from rasterio.crs import CRS
 from geoseg.errors import GridError, OptionError, VectorError
 from geoseg.raster.cog import crs_definition
 from geoseg.raster.grid import Grid, crs_text
-from geoseg.raster.regrid import parse_crs
+from geoseg.raster.resampling.regrid import parse_crs
 
 _SNAP = 1e-3
 """A border this near to a multiple of the pixel, in pixels, lies on it."""

@@ -24,12 +24,13 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from geoseg import __version__
 from geoseg.errors import GridError, OutputError
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
-from geoseg.raster.output import TemporaryFolder, check_output
-from geoseg.raster.style import class_aux_xml, class_qml
+from geoseg.raster.legend.style import class_aux_xml, class_qml
+from geoseg.raster.outputs.checks import check_output
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.provenance import tiff_tags
 from geoseg.raster.window import Window
 
 _CACHE_BYTES = 64 << 20
@@ -148,7 +149,7 @@ class PlainWriter:
         self._names = tuple(band_names)
         self._legend = legend
         self._stretch = stretch
-        self._tags = {"TIFFTAG_SOFTWARE": f"geoseg {__version__}", **(tags or {})}
+        self._tags = tiff_tags(tags or {})
         self._overwrite = overwrite
         self._bytes = grid.window.area * len(self._names) * np.dtype(dtype).itemsize
         self._profile = _profile(grid, np.dtype(dtype), block, compression)

@@ -1,12 +1,15 @@
 """Where an output came from, as the metadata tags that every raster and vector of geoseg carries.
 
-No date, no folder and no secret goes in: the same inputs give the same bytes on every machine, and
-a map can be passed on without telling where its maker keeps things.
+No folder, no secret and no clock's date goes in: the same inputs give the same bytes on every
+machine, and a map can be passed on without telling where its maker keeps things. Who wants a date
+in it says which, by the environment's ``SOURCE_DATE_EPOCH``. How files that are no rasters carry
+the same is in `geoseg.raster.maker`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import shlex
@@ -14,6 +17,7 @@ import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -22,11 +26,18 @@ import numpy as np
 import rasterio
 
 from geoseg import __version__
-from geoseg.errors import RasterReadError
+from geoseg.errors import OptionError, RasterReadError
 from geoseg.raster.handles import environment, open_dataset
 
-VERSIONS = ("GEOSEG_VERSION", "GEOSEG_VERSIONS")
-"""Tags that say by which releases an output was made."""
+PREFIX = "GEOSEG_"
+"""How the names of such tags begin."""
+DATE = "GEOSEG_DATE"
+"""Tag of the date that the maker wanted in it."""
+VERSIONS = ("GEOSEG_VERSION", "GEOSEG_VERSIONS", DATE)
+"""Tags that say by which releases an output was made, and when: what it is of does not depend on
+these."""
+EPOCH = "SOURCE_DATE_EPOCH"
+"""Variable of the environment, as reproducible-builds.org has it: seconds since 1970, in UTC."""
 
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
@@ -68,24 +79,89 @@ def provenance(
     options
         Settings by name: anything JSON can hold; paths and arrays are written as text and lists.
     also
-        Further packages that take part; their versions are told.
+        Further packages that take part; their versions are told. Torch does where a model does.
 
     Returns
     -------
     GEOSEG_COMMAND and GEOSEG_VERSION as text; GEOSEG_INPUTS, GEOSEG_OPTIONS, GEOSEG_VERSIONS and,
-    with a model, GEOSEG_MODEL as JSON. Of files only their names are kept, of addresses no user,
-    password or query.
+    with a model, GEOSEG_MODEL as JSON; GEOSEG_DATE where `wanted_date` gives one. Of files only
+    their names are kept, of addresses no user, password or query.
+
+    Raises
+    ------
+    OptionError
+        The environment's date is none.
     """
     tags = {
         "GEOSEG_COMMAND": shlex.join(_public_words(command)),
         "GEOSEG_VERSION": __version__,
         "GEOSEG_INPUTS": _json(_public_inputs(inputs)),
         "GEOSEG_OPTIONS": _json(_clean(dict(options or {}))),
-        "GEOSEG_VERSIONS": _json(versions(also)),
+        "GEOSEG_VERSIONS": _json(versions(also if model is None else ("torch", *also))),
     }
     if model is not None:
         tags["GEOSEG_MODEL"] = _json(_clean(model))
+    date = wanted_date()
+    if date is not None:
+        tags[DATE] = date
     return tags
+
+
+def wanted_date() -> str | None:
+    """Return the date that the environment asks for, RFC 3339 in UTC; None where it asks for none.
+
+    Raises
+    ------
+    OptionError
+        ``SOURCE_DATE_EPOCH`` holds no time.
+    """
+    text = os.environ.get(EPOCH, "")
+    if not text:
+        return None
+    try:
+        when = datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise OptionError(
+            f"{EPOCH}={text!r} in the environment is no time: give seconds since 1970, or unset it"
+        ) from error
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def made_by(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return what such tags say as JSON objects: ``command``, ``version``, ``inputs`` and so on.
+
+    Tags of others are left out; nothing is left where there is none of ours.
+    """
+    found: dict[str, Any] = {}
+    for key, text in sorted(tags.items()):
+        if key.startswith(PREFIX):
+            name = key.removeprefix(PREFIX).lower()
+            # These are texts, even where they look like a number.
+            found[name] = text if name in ("command", "version", "date") else _object(text)
+    return found
+
+
+def _object(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def tiff_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags as a TIFF has them: with its own for the software and, if given, the date."""
+    found = {"TIFFTAG_SOFTWARE": f"geoseg {__version__}"}
+    if DATE in tags:
+        found["TIFFTAG_DATETIME"] = tags[DATE].replace("-", ":").replace("T", " ").rstrip("Z")
+    return {**found, **tags}
+
+
+def maker_tags(made: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that `made_by` was taken from."""
+    return {
+        f"{PREFIX}{name.upper()}": value if isinstance(value, str) else _json(value)
+        for name, value in made.items()
+    }
 
 
 def read_provenance(path: str | PurePath) -> dict[str, str]:
@@ -95,7 +171,7 @@ def read_provenance(path: str | PurePath) -> dict[str, str]:
             tags: dict[str, str] = dataset.tags()
     except RasterReadError:
         return {}
-    return {name: text for name, text in tags.items() if name.startswith("GEOSEG_")}
+    return {name: text for name, text in tags.items() if name.startswith(PREFIX)}
 
 
 SAME_PACKAGES = ("numpy", "rasterio", "rasterio:__gdal_version__", "numba")
@@ -103,12 +179,12 @@ SAME_PACKAGES = ("numpy", "rasterio", "rasterio:__gdal_version__", "numba")
 
 
 def versions(also: Sequence[str] = ()) -> dict[str, str]:
-    """Return the versions of what computes and writes; torch's only where it is in use.
+    """Return the versions of what computes and writes.
 
     Parameters
     ----------
     also
-        Further packages that take part.
+        Further packages that take part, torch say; those that are not loaded have no version.
     """
     found = {
         "python": platform.python_version(),
@@ -116,7 +192,7 @@ def versions(also: Sequence[str] = ()) -> dict[str, str]:
         "rasterio": rasterio.__version__,
         "gdal": rasterio.__gdal_version__,
     }
-    for name in ("torch", *also):
+    for name in also:
         module = sys.modules.get(name)
         if module is not None:
             found[name] = str(module.__version__)

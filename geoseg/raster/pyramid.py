@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
@@ -31,21 +30,18 @@ from rasterio.io import MemoryFile
 
 from geoseg.errors import OutputError
 from geoseg.raster.cog import Head, Layout
-from geoseg.raster.halving import Halving, halved
-from geoseg.raster.kept import KEPT_TILES, TILE_LIST
+from geoseg.raster.halving import Halving
+from geoseg.raster.outputs.kept import KEPT_TILES, TILE_LIST
 from geoseg.raster.spool import Spool
-from geoseg.raster.tiff import NotWholeError, check_whole, head_bytes, read_directories
-from geoseg.raster.tilelist import TileList, TilePlace
-from geoseg.raster.waiting import nodata_bits
+from geoseg.raster.tiff import NotWholeError, check_whole, head_bytes
+from geoseg.raster.tilelist import TileList, TilePlace, check_tiles, sum_of
+from geoseg.raster.tilepacking import PackedTile, TilePacking, half_shape
 
 __all__ = ["Pyramid"]
 
 _AROUND = 4
 """Bytes before a tile, its size, and behind it, its last four again: GDAL's layout of a COG."""
 _PREDICTOR = 317
-_LEVELS = {"f": 1}
-"""Of deflate, by kind of numbers: of floats a higher one saves nothing, and takes twice as long."""
-_USUAL_LEVEL = 6
 _PART = 8 << 20
 """Bytes copied at a time."""
 
@@ -70,6 +66,13 @@ class Pyramid:
     noted
         Bytes that `flush` told an earlier run, whose tiles are taken over; 0 to keep what this one
         compresses for a later run, None to keep nothing.
+    wanted
+        What `noted_sum` told it then; None where it was not asked.
+
+    Attributes
+    ----------
+    packing
+        How tiles are compressed and halved.
 
     Raises
     ------
@@ -87,18 +90,24 @@ class Pyramid:
         how: Halving,
         workers: int,
         noted: int | None = None,
+        wanted: int | None = None,
     ) -> None:
         self._layout = layout
         self._head = head
         self._target = target
-        self._how: Halving = how
         side = layout.blocksize
         self._counts = [(-(-rows // side), -(-cols // side)) for rows, cols in layout.sizes]
         self._placed = [[(0, 0)] * (rows * cols) for rows, cols in self._counts]
         # Of tiles that are not whole: the place and shape of each quarter, by its row and column.
         self._quarters: dict[tuple[int, int, int], dict[tuple[int, int], _Part]] = {}
-        self._bits = nodata_bits(layout.nodata, layout.dtype)
-        self._empty: dict[tuple[int, ...], bytes] = {}
+        self.packing = TilePacking(
+            target=str(target),
+            dtype=layout.dtype,
+            nodata=layout.nodata,
+            side=side,
+            predictor=(head.directory.numbers(_PREDICTOR) or (1,))[0],
+            how=how,
+        )
         self._lock = threading.Lock()
         self._jobs: list[Future[None]] = []
         self._failed = threading.Event()
@@ -108,7 +117,7 @@ class Pyramid:
             for name in ("halves.raw",) if noted else ("halves.raw", KEPT_TILES, TILE_LIST):
                 (folder / name).unlink(missing_ok=True)
             if noted is not None:
-                self._list = TileList(folder / TILE_LIST, noted)
+                self._list = TileList(folder / TILE_LIST, noted, wanted)
                 stack.callback(self._list.close)
             taken = [] if self._list is None else self._list.taken
             end = max((one.at + one.size + 2 * _AROUND for one in taken), default=0)
@@ -116,6 +125,7 @@ class Pyramid:
             stack.callback(self._tiles.close)
             self._halves = Spool(folder / "halves.raw")
             stack.callback(self._halves.close)
+            check_tiles(taken, self._tiles, _AROUND)
             self._take_over(taken)
             stack.pop_all()
         self._pool = ThreadPoolExecutor(workers, "geoseg-tiles") if workers > 1 else None
@@ -133,8 +143,11 @@ class Pyramid:
         places = sorted({(one.level, one.row, one.col) for one in taken})
         for level, row, col in places:
             if level + 1 < levels and not self.holds(row // 2, col // 2, level=level + 1):
-                pixels = self._half(level, row, col, self._uncompressed(level, row, col))
-                self._climb(level + 1, row // 2, col // 2, pixels)
+                tile = self._uncompressed(level, row, col)
+                half, shape = self.packing.half(tile), half_shape(tile.shape)
+                pixels = self._take_half(level, row, col, half, shape)
+                if pixels is not None:
+                    self._climb(level + 1, row // 2, col // 2, self.packing.pack(pixels))
 
     def _inside(self, level: int, row: int, col: int) -> bool:
         down, across = self._counts[level]
@@ -158,6 +171,11 @@ class Pyramid:
         self._list.flush()
         return size
 
+    @property
+    def noted_sum(self) -> int:
+        """Sum of the list when `flush` was called last."""
+        return 0 if self._list is None else self._list.noted_sum
+
     def add_tile(self, tile_row: int, tile_col: int, pixels: NDArray[Any]) -> None:
         """Compress a tile now, in this thread; each once, from any thread.
 
@@ -169,7 +187,12 @@ class Pyramid:
             It cannot be made.
         """
         if not self.holds(tile_row, tile_col):
-            self._add(tile_row, tile_col, lambda *_: pixels)
+            self._add(tile_row, tile_col, lambda: self.packing.pack(pixels))
+
+    def add_packed(self, tile_row: int, tile_col: int, packed: PackedTile) -> None:
+        """Add a tile that was packed elsewhere, by `packing`; as `add_tile`."""
+        if not self.holds(tile_row, tile_col):
+            self._add(tile_row, tile_col, lambda: packed)
 
     def add_row(self, tile_row: int, read: Callable[[int, int], NDArray[Any]]) -> None:
         """Compress a row of tiles, soon.
@@ -186,59 +209,55 @@ class Pyramid:
         OSError, OutputError
             A tile that was added before could not be made.
         """
+
+        def add(col: int) -> None:
+            self._add(tile_row, col, lambda: self.packing.pack(read(tile_row, col)))
+
         for tile_col in range(self._counts[0][1]):
             if self._pool is None:
-                self._add(tile_row, tile_col, read)
+                add(tile_col)
                 continue
             if self._failed.is_set():
                 self._wait()
-            self._jobs.append(self._pool.submit(self._add, tile_row, tile_col, read))
+            self._jobs.append(self._pool.submit(add, tile_col))
 
-    def _add(self, row: int, col: int, read: Callable[[int, int], NDArray[Any]]) -> None:
+    def _add(self, row: int, col: int, make: Callable[[], PackedTile]) -> None:
         if self._failed.is_set():
             return
         try:
-            self._climb(0, row, col, read(row, col))
-        except (RasterioError, CPLE_BaseError, SystemError) as error:
-            self._failed.set()
-            told = " ".join(str(error).split())
-            raise OutputError(f"{self._target} cannot be written: {told}") from error
+            self._climb(0, row, col, make())
         except BaseException:
             self._failed.set()
             raise
 
-    def _climb(self, level: int, row: int, col: int, pixels: NDArray[Any] | None) -> None:
-        """Make a tile, and those of smaller copies that are whole with it; None for none."""
-        while pixels is not None:
-            self._make(level, row, col, pixels)
-            pixels = self._half(level, row, col, pixels)
+    def _climb(self, level: int, row: int, col: int, packed: PackedTile) -> None:
+        """Put a tile where it waits, and make those of smaller copies that are whole with it."""
+        while True:
+            tile = packed.content
+            waits = b"".join((struct.pack("<I", len(tile)), tile, tile[-_AROUND:]))
+            at = self._tiles.append(waits)
+            self._placed[level][row * self._counts[level][1] + col] = at, len(tile)
+            if self._list is not None:
+                self._list.add(TilePlace(level, row, col, len(tile), at, sum_of(waits)))
+            pixels = self._take_half(level, row, col, packed.half, packed.shape)
+            if pixels is None:
+                return
+            packed = self.packing.pack(pixels)
             level, row, col = level + 1, row // 2, col // 2
 
-    def _make(self, level: int, row: int, col: int, pixels: NDArray[Any]) -> None:
-        """Compress a tile and put it where it waits."""
-        tile = self._tile_of(pixels)
-        at = self._tiles.append(b"".join((struct.pack("<I", len(tile)), tile, tile[-_AROUND:])))
-        self._placed[level][row * self._counts[level][1] + col] = at, len(tile)
-        if self._list is not None:
-            self._list.add(TilePlace(level, row, col, len(tile), at))
-
-    def _half(self, level: int, row: int, col: int, pixels: NDArray[Any]) -> NDArray[Any] | None:
-        """Halve a tile; return the tile of the next copy if it is whole now."""
+    def _take_half(
+        self, level: int, row: int, col: int, half: NDArray[Any] | None, shape: tuple[int, ...]
+    ) -> NDArray[Any] | None:
+        """Take in half a tile; return the tile of the next copy if it is whole now."""
         if level + 1 == len(self._counts):
             return None
-        if self._is_nodata(pixels):
-            shape = tuple(-(-size // 2) for size in pixels.shape[1:])
-            half = np.full((len(pixels), *shape), self._layout.nodata, pixels.dtype)
-        else:
-            half = halved(pixels, self._how, self._layout.nodata)
         down, across = self._counts[level]
         parent = (level + 1, row // 2, col // 2)
         wanted = min(2, down - row // 2 * 2) * min(2, across - col // 2 * 2)
         if wanted == 1:
-            return half
+            return self.packing.whole_half(half, shape)
         # Of nodata nothing is stored: there may be as good as nothing else.
-        at = -1 if self._is_nodata(half) else self._halves.append(half.data)
-        part = at, half.shape
+        part = -1 if half is None else self._halves.append(half.data), shape
         with self._lock:
             parts = self._quarters.setdefault(parent, {})
             parts[row % 2, col % 2] = part
@@ -257,62 +276,13 @@ class Pyramid:
         pixels = np.empty((len(self._layout.band_names), *shape), self._layout.dtype)
         for (down, across), (at, size) in parts.items():
             if at < 0:
-                quarter = np.full(size, self._layout.nodata, self._layout.dtype)
+                quarter = self.packing.whole_half(None, size)
             else:
                 quarter = np.empty(size, self._layout.dtype)
                 self._halves.read_at(at, quarter.data)
             top, left = down * side // 2, across * side // 2
             pixels[:, top : top + size[1], left : left + size[2]] = quarter
         return pixels
-
-    def _tile_of(self, pixels: NDArray[Any]) -> bytes:
-        """Compress a tile; of nodata alone, each shape once."""
-        if not self._is_nodata(pixels):
-            return self._compressed(pixels)
-        if pixels.shape not in self._empty:
-            self._empty[pixels.shape] = self._compressed(pixels)
-        return self._empty[pixels.shape]
-
-    def _is_nodata(self, pixels: NDArray[Any]) -> bool:
-        """Tell whether there is nothing but nodata, to the bit; one pixel tells most others."""
-        if self._bits is None:
-            return False
-        bits = pixels.view(self._bits.dtype)
-        return bool(bits.flat[0] == self._bits and (bits == self._bits).all())
-
-    def _compressed(self, pixels: NDArray[Any]) -> bytes:
-        """Compress a tile as GDAL does; 0 where it reaches over the raster's edge."""
-        side = self._layout.blocksize
-        if pixels.shape[1:] != (side, side):
-            whole = np.zeros((len(pixels), side, side), pixels.dtype)
-            whole[:, : pixels.shape[1], : pixels.shape[2]] = pixels
-            pixels = whole
-        profile = {
-            "driver": "GTiff",
-            "width": side,
-            "height": side,
-            "count": len(pixels),
-            "dtype": pixels.dtype.name,
-            "transform": Affine(1, 0, 1, 0, -1, 1),  # without one, rasterio warns
-            "tiled": True,
-            "blockxsize": side,
-            "blockysize": side,
-            "interleave": "pixel",
-            "compress": "deflate",
-            "predictor": (self._head.directory.numbers(_PREDICTOR) or (1,))[0],
-            "zlevel": _LEVELS.get(pixels.dtype.kind, _USUAL_LEVEL),
-            "num_threads": "1",
-        }
-        with rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile() as memory:
-            with memory.open(**profile) as dataset:
-                dataset.write(pixels)
-            memory.seek(0)
-            offsets, sizes = read_directories(memory)[1][0].tiles
-            memory.seek(offsets[0])
-            tile: bytes = memory.read(sizes[0])
-        if len(offsets) != 1 or len(tile) != sizes[0] or not tile:
-            raise OutputError(f"{self._target} cannot be written: a tile was not compressed")
-        return tile
 
     def _uncompressed(self, level: int, row: int, col: int) -> NDArray[Any]:
         """Read back the pixels of a tile that is there."""

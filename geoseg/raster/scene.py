@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from geoseg.errors import BandError, ColourError, GridError, RasterReadError
 from geoseg.raster.bands import Band, find_bands
 from geoseg.raster.fingerprint import fingerprint_files, local_files
-from geoseg.raster.gather import gather
 from geoseg.raster.grid import Grid
 from geoseg.raster.handles import Handles, is_local_file
 from geoseg.raster.heads import expand
-from geoseg.raster.lookup import Lookup
 from geoseg.raster.pieces import Mask, Pieces
 from geoseg.raster.recolour import Recolour
+from geoseg.raster.resampling.gather import gather
+from geoseg.raster.resampling.lookup import Lookup
 from geoseg.raster.sources import plan
 from geoseg.raster.window import Window
 
@@ -272,7 +272,7 @@ class Scene:
 
         Where the pixels of both coincide they are read as they are; otherwise a pixel of `grid`
         gets the pixel in which its centre lies (on a border, that to the right or below), or, by
-        "bilinear" or "cubic", floats between those around (`geoseg.raster.interpolate`). The result
+        "bilinear" or "cubic", floats between those around (`geoseg.raster.resampling`). The result
         is that of transforming every pixel's centre and does not depend on the windows it is read
         by. Outside the scene pixels are invalid.
 

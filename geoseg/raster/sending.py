@@ -14,19 +14,26 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import fields, is_dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from geoseg.errors import GeosegError, OutputError
+from geoseg.locks import lock
 from geoseg.raster import objects
-from geoseg.raster.beside import stale_files
-from geoseg.raster.output import LOCK, lock, output_error
+from geoseg.raster.legend.beside import stale_files
+from geoseg.raster.outputs.kept import kept_folder_of
+from geoseg.raster.outputs.temporary import LOCK
+from geoseg.raster.outputs.trouble import output_error
 
 _RASTERS = (".tif", ".tiff")
 _LARGEST_STYLE = 8 << 20
 _BEGUN = ".begun"
 """Lists the addresses under which a run began to put its objects."""
+_TELLS = "dataset.json"
+"""What a data set is of."""
+_LARGEST_TELLS = 256 << 20
 
 
 class Sending:
@@ -69,6 +76,7 @@ class Sending:
         self._sent = False
         self.places: dict[str, Path] = {}
         self._styles: dict[Path, tuple[str, bytes]] = {}
+        self._brought: list[Path] = []
         for address in addresses:
             _check(address, inputs)
         self.root = _own_folder() / _digest(addresses[0])
@@ -90,9 +98,9 @@ class Sending:
         self._begun = set(_lines(self.root / _BEGUN)) if self._resume else set[str]()
         for address in self.places:
             taken = self._taken(address)
-            if taken == "folder":
+            if taken == "folder" and not self._bring(address):
                 raise OutputError(f"{address} holds objects already; choose another name")
-            if taken and not self._overwrite:
+            if taken == "file" and not self._overwrite:
                 raise OutputError(f"{address} is there already; replace it with --overwrite")
         if not self._resume:
             for address, place in self.places.items():
@@ -123,6 +131,27 @@ class Sending:
                 return "file"
         return ""
 
+    def _bring(self, address: str) -> bool:
+        """Bring here what tells of a whole data set that is there, for a run that asks to go on.
+
+        It is put there last (see `_rank`), and is all that is looked at to tell what is there.
+        """
+        place = self.places[address]
+        if not self._resume or self._overwrite or place.exists() or kept_folder_of(place).exists():
+            return False
+        content = objects.get(f"{address.rstrip('/')}/{_TELLS}", most=_LARGEST_TELLS)
+        if content is None:
+            return False
+        place.mkdir(parents=True, mode=0o700)
+        (place / _TELLS).write_bytes(content)
+        self._brought.append(place)
+        return True
+
+    def _nothing_but_brought(self) -> bool:
+        """Tell whether the run made nothing, for all is there."""
+        found = [file for place in self.places.values() for file in place.rglob("*")]
+        return bool(self._brought) and found == [place / _TELLS for place in self._brought]
+
     def _fetch_styles(self) -> None:
         """Bring styles that are there to where outputs are made: they may be of something else."""
         for address, place in self.places.items():
@@ -147,6 +176,24 @@ class Sending:
             text = text.replace(str(place), address.rstrip("/"))
         return text
 
+    def told(self, value: Any) -> Any:
+        """Name outputs so in what a function returns, where paths become texts: addresses."""
+        if isinstance(value, str):
+            return self.spoken(value)
+        if isinstance(value, Path):
+            said = self.spoken(str(value))
+            return value if said == str(value) else said
+        if isinstance(value, dict):
+            return {self.told(key): self.told(item) for key, item in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(self.told(item) for item in value)
+        if is_dataclass(value) and not isinstance(value, type):
+            for one in fields(value):  # most are frozen, and made for this one call
+                before = getattr(value, one.name)
+                if isinstance(before, str | Path | dict | list | tuple):
+                    object.__setattr__(value, one.name, self.told(before))
+        return value
+
     def send(self) -> None:
         """Put what was made where it goes, once: what belongs beside a file first, itself last.
 
@@ -155,7 +202,7 @@ class Sending:
         OutputError
             It cannot be put there; it stays on this machine, and the error says where.
         """
-        if self._sent:
+        if self._sent or self._nothing_but_brought():
             return
         for address, place in self.places.items():
             if not place.exists():
@@ -235,6 +282,8 @@ class Sending:
         for style in self._styles:
             if self._untouched(style):
                 style.unlink()
+        for place in self._brought:
+            shutil.rmtree(place, ignore_errors=True)
         for folder in {*(place.parent for place in self.places.values())}:
             with suppress(OSError):
                 folder.rmdir()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from geoseg.errors import InputError, RasterReadError
-from geoseg.raster.style import parse_xml
+from geoseg.raster.foreignxml import parse_xml
 
 VARIABLE = "GEOSEG_TRUST"
 """Variable of the environment that is 1 where files from elsewhere may lead to files here."""
@@ -33,6 +33,11 @@ _WHOLE = frozenset(
     | {"GRIB", "GPKG", "MBTiles", "RMF", "RST", "GSAG", "GSBG", "GS7BG"}
 )
 """Formats of GDAL whose files hold their pixels, or have them in files of their name."""
+_WHOLE_VECTORS = frozenset(
+    {"GeoJSON", "GeoJSONSeq", "ESRIJSON", "TopoJSON", "JSONFG", "GPKG", "ESRI Shapefile", "KML"}
+    | {"LIBKML", "FlatGeobuf", "CSV", "GPX", "OpenFileGDB", "Parquet", "Arrow", "DXF", "GeoRSS"}
+)
+"""Formats of vectors whose files hold their features, or have them in files of their name."""
 _MOST_SOURCES, _DEEPEST = 10_000, 8
 
 
@@ -114,6 +119,24 @@ def _named(root: ElementTree.Element, path: str) -> Iterator[str]:
         relative = element.get("relativeToVRT") == "1" or element.get("relativetoVRT") == "1"
         absolute = re.match(r"[/\\]|[A-Za-z]:|[a-z0-9+]+://", text) is not None
         yield f"{folder}/{text}" if relative and not absolute else text
+
+
+def vector_trouble(path: str, driver: str) -> str | None:
+    """Say why a file of vectors is not read; None where it may be.
+
+    Parameters
+    ----------
+    path
+        Where it lies.
+    driver
+        GDAL's name of its format.
+    """
+    if trusted() or not is_elsewhere(path) or driver in _WHOLE_VECTORS:
+        return None
+    return (
+        f"{path}: is of a format ({driver}) that may lead to files of this machine; give *.gpkg or"
+        f" *.geojson, download it, or {ADVICE}"
+    )
 
 
 def deepest(depth: int, path: str) -> None:

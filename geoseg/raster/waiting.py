@@ -5,7 +5,7 @@ Knows the layout of the file and where a pixel's place is in it; knows not which
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from geoseg.raster.cog import Layout
 from geoseg.raster.spool import Spool
+from geoseg.raster.sums import RowSums
 from geoseg.raster.window import Window
 
 __all__ = ["WaitingRows", "nodata_bits"]
+
+_LOOK_BYTES = 16 << 20
+"""Bytes of rows that are looked at together."""
 
 
 def nodata_bits(nodata: float | None, dtype: np.dtype[Any]) -> NDArray[Any] | None:
@@ -59,6 +63,7 @@ class WaitingRows:
         if not again:
             path.unlink(missing_ok=True)
         self._spool = Spool(path, layout.total_bytes, again=again)
+        self._sums: RowSums | None = None
         self.flush = self._spool.flush
         self.close = self._spool.close
 
@@ -71,6 +76,38 @@ class WaitingRows:
                 stored = self._turned(np.ascontiguousarray(pixels))
                 if self._again or stored.any():
                     self._spool.write_at(place, stored.data)
+        if self._sums is not None:
+            self._sums.add(row, data)
+
+    def sum_up(self, rows: int, wanted: Sequence[int] | None) -> None:
+        """Keep sums of the rows from now on, having looked at those that are taken over.
+
+        Parameters
+        ----------
+        rows
+            How many those are, from the first.
+        wanted
+            What `sums` said of them; None where it was not asked.
+
+        Raises
+        ------
+        DamagedError
+            They are others.
+        """
+        layout, width = self._layout, self._layout.grid.width
+        sums = RowSums(len(layout.band_names))
+        step = max(1, _LOOK_BYTES // max(1, layout.row_bytes))
+        for row in range(0, rows, step):
+            part = np.empty((len(layout.band_names), min(step, rows - row), width), layout.dtype)
+            self.read(row, part)
+            sums.add(row, part)
+        if wanted is not None:
+            sums.check(rows, wanted, self._spool.path.name)
+        self._sums = sums
+
+    def sums(self, rows: int) -> tuple[int, ...] | None:
+        """Return the sum of each band of the first rows; None where it is not known."""
+        return None if self._sums is None else self._sums.of(rows)
 
     def read(self, row: int, out: NDArray[Any]) -> None:
         """Read (bands, rows, width) from a row on, into an array of the raster's type."""

@@ -4,16 +4,13 @@ Rows go uncompressed to a file of fixed layout, each to the place of its row, so
 on the data alone: not on the order of arrival, nor on the number of threads. Tiles whose rows are
 there are compressed and halved meanwhile (`geoseg.raster.pyramid`). On leaving the ``with`` block
 the file is put together; styles are written; and only then does anything get the target's name.
-
-Temporary files are `geoseg.raster.output`'s; they hold all pixels uncompressed, and compressed
-beside, while the raster is made.
+Temporary files hold all pixels meanwhile, uncompressed and compressed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -21,15 +18,18 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OutputError
 from geoseg.raster.arrivals import Arrivals
-from geoseg.raster.beside import aux_path, sidecars, stale_files
 from geoseg.raster.cog import Head, Layout, cog_head
 from geoseg.raster.grid import Grid
 from geoseg.raster.halving import Halving
-from geoseg.raster.kept import KEPT_ROWS, KeptFolder
-from geoseg.raster.legend import NODATA, Legend
-from geoseg.raster.output import TemporaryFolder, check_output, output_error
-from geoseg.raster.palette import Ramp
+from geoseg.raster.legend import Legend
+from geoseg.raster.legend.beside import aux_path, sidecars, stale_files
+from geoseg.raster.legend.palette import Ramp
+from geoseg.raster.outputs.checks import check_output
+from geoseg.raster.outputs.kept import KEPT_ROWS, KeptFolder
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.pyramid import Pyramid
+from geoseg.raster.tilepacking import PackedTile, TilePacking
 from geoseg.raster.waiting import WaitingRows
 from geoseg.raster.window import Window
 
@@ -77,13 +77,14 @@ class RasterWriter:
     workers
         Threads that compress.
     kept
-        Where rows wait, if they shall outlive a run that is stopped: `geoseg.raster.kept`. It is
-        the caller's, who removes it when the raster has its name.
+        Where rows wait that shall outlive a stopped run; the caller removes it when all is done.
     arrived
         Rows, from the first, that such a run had written (see `flush`) and that are taken over.
     noted
         Where tiles are written: what `flush` told such a run, whose tiles `take_tiles` takes over;
         0 to keep them for a later run. None where rows are.
+    sums
+        What `sums` told it of what is taken over, which must be the same; None where nothing did.
 
     Attributes
     ----------
@@ -121,6 +122,7 @@ class RasterWriter:
         kept: KeptFolder | None = None,
         arrived: int = 0,
         noted: int | None = None,
+        sums: Sequence[int] | None = None,
     ) -> None:
         self.path = check_output(path, overwrite=overwrite, suffixes=_SUFFIXES)
         for beside in (aux_path(self.path), self.path.with_suffix(".qml")):
@@ -140,10 +142,6 @@ class RasterWriter:
             units=tuple(units) if units is not None else None,
             blocksize=blocksize,
         )
-        if legend is not None and (
-            len(band_names) != 1 or self.dtype != np.uint8 or nodata != NODATA
-        ):
-            raise ValueError("a class raster is one band of uint8 with nodata 255")
         self._legend = legend
         self.ramp = ramp
         self._overwrite = overwrite
@@ -156,7 +154,7 @@ class RasterWriter:
         self._made: Path | None = None
         self._kept = kept
         self._arrived = arrived
-        self._noted = noted
+        self._noted, self._wanted = noted, sums
         self._folder: TemporaryFolder | None = None
         self._raw: WaitingRows | None = None
         self._head: Head | None = None
@@ -170,8 +168,11 @@ class RasterWriter:
             place, how = self._folder.path, self._halving
             head = cog_head(layout, place, target=self.path, resampling=how)
             self._raw = WaitingRows(place / KEPT_ROWS, layout, again=arrived > 0)
+            if self._kept is not None and self._noted is None:
+                self._raw.sum_up(arrived, self._wanted)
+            known = {"noted": self._noted, "wanted": (self._wanted or (None,))[0]}
             self._pyramid = Pyramid(
-                layout, head, place, target=self.path, how=how, workers=workers, noted=self._noted
+                layout, head, place, target=self.path, how=how, workers=workers, **known
             )
             self._head = head
             self._arrivals.take_rows(0, arrived)
@@ -221,11 +222,7 @@ class RasterWriter:
                 self._pyramid.add_row(tile_row, self._raw.read_tile)
 
     def flush(self) -> int:
-        """Have what was written on the disk itself, for a run that goes on with it.
-
-        Returns
-        -------
-        What such a run is to be told as `noted`, where tiles are written.
+        """Have what was written on the disk itself; return what a later run is told as `noted`.
 
         Raises
         ------
@@ -240,6 +237,12 @@ class RasterWriter:
         except OSError as error:
             raise output_error(error, self.path) from error
         return 0
+
+    def sums(self, rows: int) -> tuple[int, ...]:
+        """Return sums of the first rows, if they came in order, or of the tiles at `flush`."""
+        if self._noted is not None:
+            return (self._inside().noted_sum,)
+        return (self._raw and self._raw.sums(rows)) or ()
 
     def take_tiles(self, pixels: Window) -> None:
         """Take over whole tiles that an earlier run wrote; see `noted`.
@@ -271,24 +274,32 @@ class RasterWriter:
         """
         if len(data) != len(self._layout.band_names) or data.dtype != self.dtype:
             raise ValueError(f"tiles of {data.dtype}, {len(data)} bands; expected {self.dtype}")
-        pixels, grid = Window(row, col, *data.shape[1:]), self.grid
-        if (
-            not grid.window.contains(pixels)
-            or row % self.blocksize
-            or col % self.blocksize
-            or (pixels.row_stop % self.blocksize and pixels.row_stop != grid.height)
-            or (pixels.col_stop % self.blocksize and pixels.col_stop != grid.width)
-        ):
-            raise ValueError(f"{pixels} is not made of tiles")
-        pyramid = self._pyramid
-        if pyramid is None:
-            raise ValueError("tiles are written inside the with block")
+        pyramid = self._inside()
         try:
-            for tile_row, tile_col in self._arrivals.take_tiles(pixels):
-                at = self._layout.tile(tile_row, tile_col).slices(row_origin=row, col_origin=col)
-                pyramid.add_tile(tile_row, tile_col, data[(slice(None), *at)])
+            for tile in self._arrivals.take_tiles(Window(row, col, *data.shape[1:])):
+                at = self._layout.tile(*tile).slices(row_origin=row, col_origin=col)
+                pyramid.add_tile(*tile, data[(slice(None), *at)])
         except OSError as error:
             raise output_error(error, self.path) from error
+
+    @property
+    def packing(self) -> TilePacking:
+        """How tiles are compressed, for who does it elsewhere; inside the ``with`` block."""
+        return self._inside().packing
+
+    def write_packed(self, pixels: Window, tiles: Sequence[PackedTile]) -> None:
+        """Write whole tiles that were packed elsewhere, row by row of tiles; as `write_tiles`."""
+        pyramid = self._inside()
+        try:
+            for tile, packed in zip(self._arrivals.take_tiles(pixels), tiles, strict=True):
+                pyramid.add_packed(*tile, packed)
+        except OSError as error:
+            raise output_error(error, self.path) from error
+
+    def _inside(self) -> Pyramid:
+        if self._pyramid is None:
+            raise ValueError("tiles are written inside the with block")
+        return self._pyramid
 
     def read_rows(self, first: int, stop: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read back rows that were written, inside the ``with`` block; any order, any thread.
@@ -298,11 +309,8 @@ class RasterWriter:
         first, stop
             First row, and the one after the last.
         out
-            Where to put them: (bands, stop − first, width) of the raster's dtype, C-contiguous.
-
-        Returns
-        -------
-        (bands, stop − first, width), `out` if it was given.
+            Where to put them, which is returned: (bands, stop − first, width) of the raster's
+            dtype, C-contiguous.
 
         Raises
         ------
@@ -329,22 +337,17 @@ class RasterWriter:
             raise output_error(error, self.path) from error
         return rows
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if exc_type is None:
+            if kind is None:
                 self._finish()
         except OSError as error:
             raise output_error(error, self.path) from error
         finally:
             self._discard()
 
-    def make(self) -> None:
-        """Make the file, all rows having been written, but give it no name yet.
+    def make(self) -> Path:
+        """Make the file in the hidden folder, once, all rows having been written; return it.
 
         For outputs that shall appear together: what may fail is done when all are made. Leaving the
         ``with`` block does it otherwise.
@@ -354,13 +357,6 @@ class RasterWriter:
         OutputError
             Rows are missing, or the disk is full.
         """
-        try:
-            self._make()
-        except OSError as error:
-            raise output_error(error, self.path) from error
-
-    def _make(self) -> Path:
-        """Make the file in the hidden folder, once."""
         if self._made is not None:
             return self._made
         folder, pyramid = self._folder, self._pyramid
@@ -371,13 +367,16 @@ class RasterWriter:
                 "no file was made"
             )
         made = folder.path / self.path.name
-        pyramid.write(made)
+        try:
+            pyramid.write(made)
+        except OSError as error:
+            raise output_error(error, self.path) from error
         self._made = made
         return made
 
     def _finish(self) -> None:
         """Make the file and give it its name."""
-        made = self._make()
+        made = self.make()
         beyond = None if self._head is None else self._head.beyond
         if self._folder is not None:
             self._folder.publish(

@@ -60,10 +60,10 @@ def legend_of(file: Path) -> Legend | None:
     """Read the classes of a raster that is drawn in their colours; None where it has too many."""
     if file.suffix.lower() not in _RASTERS:
         return None
-    from geoseg.raster.legend import Legend  # noqa: PLC0415 — pixels cost imports
+    from geoseg.raster.legend.rasters import raster_legend  # noqa: PLC0415 — pixels cost imports
 
     try:
-        legend = Legend.of_raster(file)
+        legend = raster_legend(file)
     except (GeosegError, OSError, ValueError):
         return None
     return legend if legend is not None and len(legend) <= _MOST_CLASSES else None
@@ -133,7 +133,8 @@ def _confusion(file: Path) -> bytes | None:
 
 def _raster(file: Path) -> bytes | None:
     """Draw a raster as it would open: classes in their colours, values by a ramp, bands as RGB."""
-    from geoseg.raster.legend import NODATA, Legend, Ramp  # noqa: PLC0415 — pixels cost imports
+    from geoseg.raster.legend import NODATA, Ramp  # noqa: PLC0415 — pixels cost imports
+    from geoseg.raster.legend.rasters import raster_legend  # noqa: PLC0415 — pixels cost imports
     from geoseg.raster.scene import Scene  # noqa: PLC0415
     from geoseg.report.pictures import (  # noqa: PLC0415
         class_picture,
@@ -143,7 +144,7 @@ def _raster(file: Path) -> bytes | None:
         stretch_limits,
     )
 
-    legend = Legend.of_raster(file)
+    legend = raster_legend(file)
     with Scene.open(file) as scene:
         bands = show_bands(scene.band_names)
         if len(scene.bands) == 1 or bands == (0, 1, 2):

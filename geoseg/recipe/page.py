@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 import geoseg
+from geoseg.errors import InputError
+from geoseg.raster.fingerprint import fingerprint_files
+from geoseg.raster.maker import document_with, page_with
+from geoseg.raster.provenance import provenance
 from geoseg.recipe.form import Places, Recipe
 from geoseg.recipe.gallery import draw, legend_of
 from geoseg.recipe.planning import Verdict
@@ -52,7 +57,7 @@ def document(
     recipe: Recipe, outcome: Outcome, lines: Sequence[Line], places: Places
 ) -> dict[str, Any]:
     """Return everything as plain JSON objects."""
-    return {
+    content = {
         "title": recipe.title,
         **recipe.header,
         "recipe": recipe.document.path.name,
@@ -73,6 +78,18 @@ def document(
         ],
         "geoseg": geoseg.__version__,
     }
+    return document_with(content, _tags(recipe))
+
+
+def _tags(recipe: Recipe) -> dict[str, str]:
+    """Say what made the report; what made the outputs, they say themselves."""
+    path = recipe.document.path
+    inputs: dict[str, str] = {}
+    with suppress(InputError):  # it may have gone by now
+        inputs[path.name] = fingerprint_files([str(path)])
+    words = [word for text in recipe.overrides for word in ("--set", text)]
+    options = {"set": list(recipe.overrides)} if recipe.overrides else {}
+    return provenance(["geoseg", "run", path.name, *words], inputs, options=options)
 
 
 def steps(outcome: Outcome, places: Places) -> list[dict[str, Any]]:
@@ -130,12 +147,13 @@ def page(recipe: Recipe, outcome: Outcome, lines: Sequence[Line], places: Places
     said = _about(recipe)
     if said:
         sections.append(Section("What this is", said))
-    return make_page(
+    made = make_page(
         recipe.title,
         sections,
         lead=recipe.header.get("paper", ""),
         foot=f"geoseg {geoseg.__version__}, {recipe.document.path.name}",
     )
+    return page_with(made, _tags(recipe))
 
 
 def _tables(lines: Sequence[Line], overrides: Sequence[str]) -> tuple[Block, ...]:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from geoseg.errors import OutputError
 from geoseg.raster.fingerprint import fingerprint_files
-from geoseg.raster.output import TemporaryFolder, output_error
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
 
 RECORD = ".geoseg-run.json"
 """Name of the record."""

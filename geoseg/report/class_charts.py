@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.raster.legend import Color
-from geoseg.raster.palette import hex_of
+from geoseg.raster.legend.palette import hex_of
 from geoseg.report.canvas import (
     ACCENT,
     INK,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg import __version__
 from geoseg.raster.legend import NODATA, Legend
-from geoseg.raster.palette import Ramp
+from geoseg.raster.legend.palette import Ramp
 from geoseg.report.numbers import NONE, count, percent, score, setting, signed
 from geoseg.report.page import (
     Block,

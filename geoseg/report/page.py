@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Color, Legend
-from geoseg.raster.palette import Ramp
+from geoseg.raster.legend.palette import Ramp
 from geoseg.report.style import SHEET, THEME
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

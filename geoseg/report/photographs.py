@@ -34,6 +34,7 @@ def preview(
     target: Sequence[int],
     excluded: Sequence[int],
     title: str,
+    comment: bytes = b"",
 ) -> bytes:
     """Draw a photograph with its classes, a legend and a line of text below it, as JPEG.
 
@@ -51,6 +52,8 @@ def preview(
         Indices of those that count for nothing: darkened, as is what has no class.
     title
         What the line says.
+    comment
+        What the file says of itself, at most 60,000 bytes.
     """
     colors = np.zeros((256, 3), np.float32)
     colors[: len(legend)] = legend.colors
@@ -64,7 +67,7 @@ def preview(
     there = [i for i in range(len(legend)) if (index == i).any()]
     page = _page(found, legend, there, title)
     out = io.BytesIO()
-    page.save(out, "JPEG", quality=88, subsampling=0, comment=_MARK)
+    page.save(out, "JPEG", quality=88, subsampling=0, comment=_MARK + b" " + comment)
     return out.getvalue()
 
 

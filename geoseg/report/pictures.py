@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OptionError
 from geoseg.raster.legend import NODATA, Color, Legend
-from geoseg.raster.palette import Ramp
+from geoseg.raster.legend.palette import Ramp
 
 UNLABELLED_COLOR: Color = (128, 134, 142)
 """Where there is no class: neither in the truth nor, in the picture of errors, to compare with."""

@@ -23,7 +23,9 @@ from geoseg.inference.settings import PredictSettings, parse_area
 from geoseg.models.builtin import choose_models
 from geoseg.models.card import ModelCard
 from geoseg.patches.tile import tile
-from geoseg.raster.output import TemporaryFolder, check_folder_place, output_error
+from geoseg.raster.outputs.checks import check_folder_place
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.scene import Scene
 from geoseg.testing.scenes import made_scene
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 BANDS = ("blue", "green", "red", "nir")
 """Bands 2 to 5 of Landsat 8."""
@@ -112,7 +112,7 @@ SPECTRA: dict[int, Spectrum] = {
 }
 """What the class of an id looks like."""
 
-LEGEND = Legend.parse(
+LEGEND = parse_legend(
     "1=water,2=developed,3=barren,4=forest,5=shrub,6=herbaceous,7=cultivated,8=wetland"
 )
 """Classes of made scenes: the groups of the National Land Cover Database."""

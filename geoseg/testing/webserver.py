@@ -23,7 +23,8 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 Fault = str | int
-"""A status to answer with (503); "cut" ends a body in its middle, "reset" says nothing at all."""
+"""A status to answer with (503); "cut" ends a body in its middle, "cut:99" after 99 bytes, "reset"
+says nothing at all."""
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)$")
 _CONTROL = "/-/"
@@ -197,8 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
         html = file.suffix == ".html"
         fields["Content-Type"] = "text/html" if html else "application/octet-stream"
         self._head(status, {"Content-Length": str(length), **fields})
-        if fault == "cut":
-            length //= 2
+        if isinstance(fault, str):
+            length = min(length, int(fault.partition(":")[2] or length // 2))
             self.close_connection = True
         self._note(asked, self._send(file, first, length) if body else 0, status)
 

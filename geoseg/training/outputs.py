@@ -16,8 +16,11 @@ from geoseg.errors import OptionError, OutputError
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard, read_card
 from geoseg.models.network import parameter_count
-from geoseg.raster.output import check_output
+from geoseg.raster.maker import document_with, page_with, picture_with
+from geoseg.raster.outputs.checks import check_output
+from geoseg.raster.provenance import made_by
 from geoseg.training.loop import Tally
+from geoseg.training.maker import training_tags
 from geoseg.training.metrics import PresenceScores
 from geoseg.training.records import EpochRecord, curves_csv, report_json, scores_json
 from geoseg.training.report.data import data_section
@@ -121,7 +124,8 @@ def write_outputs(
     OutputError, ModelError
         A file cannot be written, or weights are not finite.
     """
-    report = _report(run, epoch, tally)
+    tags = training_tags(run.dataset, run.settings.to_json())
+    report = document_with(_report(run, epoch, tally), tags)
     page = training_page(
         title=paths["model"].stem,
         report=report,
@@ -132,14 +136,17 @@ def write_outputs(
         data=data_section(run.dataset),
     )
     card = save_bundle(
-        ModelBundle(run.learner.network, _card(run, paths["model"], epoch, tally, description)),
+        ModelBundle(
+            run.learner.network,
+            _card(run, paths["model"], epoch, tally, description, made_by(tags)),
+        ),
         paths["model"],
         dtype=STORED_AS[stored_as],
         sidecars={
             paths["curves"]: curves_csv(run.history),
-            paths["picture"]: curves_png(run.history),
+            paths["picture"]: picture_with(curves_png(run.history), tags),
             paths["report"]: report_json(report),
-            paths["page"]: page,
+            paths["page"]: page_with(page, tags),
         },
         overwrite=overwrite,
     )
@@ -187,7 +194,14 @@ def _report(run: Run, epoch: int, tally: Tally) -> dict[str, Any]:
     return report
 
 
-def _card(run: Run, model: Path, epoch: int, tally: Tally, description: str | None) -> ModelCard:
+def _card(
+    run: Run,
+    model: Path,
+    epoch: int,
+    tally: Tally,
+    description: str | None,
+    made: dict[str, Any],
+) -> ModelCard:
     dataset, setup = run.dataset, run.setup
     scores = scores_json(tally.scores, setup.legend)
     patches = ", ".join(f"{n} {split}" for split, n in dataset.splits.items())
@@ -207,6 +221,7 @@ def _card(run: Run, model: Path, epoch: int, tally: Tally, description: str | No
         resolution=sum(dataset.resolution) / 2 if has_place else None,
         # Nothing here may differ between two runs that learned the same.
         training={
+            "made_by": made,
             "settings": run.setup.noted_settings(),
             "device": run.device.type,
             "precision": setup.precision,

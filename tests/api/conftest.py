@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.scenes import tiny_scene
 
@@ -22,7 +22,7 @@ def work(tmp_path_factory):
     tiny_scene(folder / "scene.tif", pixels, bands=["red", "nir"], nodata=0)
     truth = np.where(pixels[0] >= pixels[1], 3, 5).astype(np.uint8)
     truth[:3, :5] = 255
-    legend = Legend.parse(LEGEND)
+    legend = parse_legend(LEGEND)
     tiny_scene(folder / "labels.tif", truth, nodata=255, legend=legend)
     pointwise_bundle(
         np.eye(2) / 50, bands=["red", "nir"], legend=legend, path=folder / "model.safetensors"
@@ -33,7 +33,7 @@ def work(tmp_path_factory):
 @pytest.fixture
 def halves(tmp_path):
     """A map of 10 × 10 px of 10 m: the left half is grass; of the truth, the left six columns."""
-    legend = Legend.parse(LEGEND)
+    legend = parse_legend(LEGEND)
     place = {"crs": "EPSG:32633", "origin": (500000.0, 5600000.0), "resolution": 10.0}
     for name, columns in (("map", 5), ("labels", 6)):
         pixels = np.full((10, 10), 5, np.uint8)

@@ -10,14 +10,14 @@ import pytest
 
 import geoseg
 from geoseg.errors import OptionError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.scenes import tiny_scene
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    legend = Legend.parse("1=dark,2=bright")
+    legend = parse_legend("1=dark,2=bright")
     weights = [[0.0, 0.0], [1.0, 1.0]]
     path = tmp_path / "model.safetensors"
     pointwise_bundle(

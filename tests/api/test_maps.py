@@ -11,7 +11,7 @@ from scipy import ndimage
 import geoseg
 from geoseg.cli import _run
 from geoseg.errors import InputError, ModelError, OptionError, OutputError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
 
 
@@ -162,7 +162,7 @@ def photographs(tmp_path):
         np.array([[1, 0, 0], [0, 1, 0]]) / 10,
         np.array([1.0, 0.0]),
         bands=["red", "green", "blue"],
-        legend=Legend.parse("0=soil,1=weed"),
+        legend=parse_legend("0=soil,1=weed"),
         path=tmp_path / "model.safetensors",
     )
     return tmp_path

@@ -13,7 +13,7 @@ import geoseg
 from geoseg.assessment.findings_text import words
 from geoseg.cli import _run
 from geoseg.errors import OptionError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.scenes import tiny_scene
 
 
@@ -73,7 +73,7 @@ def test_evaluate_takes_polygons_folders_and_splits(halves, tmp_path):
         pixels = np.zeros((4, 4), np.uint8)
         pixels[:, :green] = 1
         tiny_scene(
-            tmp_path / folder / "a.tif", pixels, nodata=255, legend=Legend.parse("0=soil,1=weed")
+            tmp_path / folder / "a.tif", pixels, nodata=255, legend=parse_legend("0=soil,1=weed")
         )
     of_photographs = geoseg.evaluate(tmp_path / "maps", tmp_path / "masks", workers=1)
     assert of_photographs.scores.pixel_accuracy == pytest.approx(0.75)

@@ -18,6 +18,7 @@ from geoseg.assessment.evaluate import compare
 from geoseg.assessment.evaluation import Evaluation
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.writer import RasterWriter
 
 UTM = "EPSG:32612"
@@ -62,7 +63,7 @@ def _class_raster(path: Path, pixels: Any, legend: Legend, **options: Any) -> Pa
 def _run(
     prediction: Path, labels: Path, classes: str | None = "1=water,2=forest", **options: Any
 ) -> Evaluation:
-    legend = None if classes is None else Legend.parse(classes)
+    legend = None if classes is None else parse_legend(classes)
     return compare(prediction, labels, classes=legend, **options).run(workers=2)
 
 

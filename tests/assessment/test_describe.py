@@ -15,7 +15,7 @@ from geoseg.assessment.describe import describe
 from geoseg.assessment.describe_text import text
 from geoseg.compositing.homogenise.standard import ImageLine
 from geoseg.errors import DatasetError, InputError, ModelError, RasterReadError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.colours import even_standard
 
 Write = Callable[..., Path]
@@ -126,7 +126,7 @@ def test_raster_is_told_by_its_content_whatever_its_name(tmp_path: Path, write: 
 
 
 def test_class_raster_is_told_by_its_legend(tmp_path: Path, class_raster: Write) -> None:
-    path = class_raster(tmp_path / "c.tif", [[1, 2]], Legend.parse("1=water,2=forest"))
+    path = class_raster(tmp_path / "c.tif", [[1, 2]], parse_legend("1=water,2=forest"))
     assert one(path)["kind"] == "class raster"
 
 
@@ -298,7 +298,7 @@ def test_scene_is_said_in_aligned_columns(tmp_path: Path, write: Write) -> None:
 
 
 def test_class_raster_is_said_with_shares(tmp_path: Path, class_raster: Write) -> None:
-    legend = Legend.parse("1=water:#0000ff,2=forest:#00ff00")
+    legend = parse_legend("1=water:#0000ff,2=forest:#00ff00")
     told = text(one(class_raster(tmp_path / "c.tif", [[1, 1, 1, 255]], legend)))
     lines = {" ".join(line.split()) for line in told.splitlines()}
     assert "1 water #0000ff 100.0 %" in lines

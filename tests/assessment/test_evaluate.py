@@ -21,7 +21,7 @@ from geoseg.errors import (
     OptionError,
     RasterReadError,
 )
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 WATER_FOREST = "1=water,2=forest"
 Write = Callable[..., Path]
@@ -247,7 +247,7 @@ def test_counts_of_many_strips_and_threads_are_the_same(
     prediction = write(tmp_path / "p.tif", guess, tiled=True, blockxsize=64, blockysize=64)
     labels = write(tmp_path / "l.tif", truth, blockysize=5)
     seen: list[int] = []
-    comparison = compare(prediction, labels, classes=Legend.parse("1=a,2=b,3=c"))
+    comparison = compare(prediction, labels, classes=parse_legend("1=a,2=b,3=c"))
     found = comparison.run(workers=workers, progress=seen.append)
     wanted = np.zeros((4, 4), np.int64)
     np.add.at(wanted, (truth, guess), 1)
@@ -263,7 +263,7 @@ def test_counts_of_many_strips_and_threads_are_the_same(
 def test_classes_come_from_the_prediction_s_legend(
     write: Write, class_raster: Write, run: Run, tmp_path: Path
 ) -> None:
-    legend = Legend.parse("1=water,2=forest,9=ice")
+    legend = parse_legend("1=water,2=forest,9=ice")
     prediction = class_raster(tmp_path / "p.tif", [[1, 2, 2]], legend)
     found = run(prediction, write(tmp_path / "l.tif", [[1, 1, 2]]), None)
     assert found.legend.names == ("water", "forest", "ice")
@@ -274,7 +274,7 @@ def test_classes_come_from_the_prediction_s_legend(
 def test_classes_come_from_the_labels_where_the_prediction_names_none(
     write: Write, class_raster: Write, run: Run, tmp_path: Path
 ) -> None:
-    labels = class_raster(tmp_path / "l.tif", [[1, 1, 2]], Legend.parse(WATER_FOREST))
+    labels = class_raster(tmp_path / "l.tif", [[1, 1, 2]], parse_legend(WATER_FOREST))
     found = run(write(tmp_path / "p.tif", [[1, 2, 2]]), labels, None)
     assert found.legend.names == ("water", "forest")
 
@@ -301,8 +301,8 @@ def test_without_any_legend_values_beyond_8_bits_are_refused(
 def test_names_that_differ_for_the_same_id_are_told(
     class_raster: Write, run: Run, tmp_path: Path
 ) -> None:
-    prediction = class_raster(tmp_path / "p.tif", [[1, 2]], Legend.parse(WATER_FOREST))
-    labels = class_raster(tmp_path / "l.tif", [[1, 2]], Legend.parse("1=ice,2=Forest,3=x"))
+    prediction = class_raster(tmp_path / "p.tif", [[1, 2]], parse_legend(WATER_FOREST))
+    labels = class_raster(tmp_path / "l.tif", [[1, 2]], parse_legend("1=ice,2=Forest,3=x"))
     (said,) = run(prediction, labels, None).notes
     assert said == "class names differ: 1 is 'water' in the prediction and 'ice' in the labels"
 
@@ -322,7 +322,7 @@ def test_leaving_out_every_class_is_refused(write: Write, tmp_path: Path) -> Non
         compare(
             prediction,
             prediction,
-            classes=Legend.parse(WATER_FOREST),
+            classes=parse_legend(WATER_FOREST),
             ignore=["water"],
             leave_out=[2],
         )

@@ -19,8 +19,9 @@ from geoseg.assessment.findings_text import words
 from geoseg.assessment.sides import compare_sides
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import GridError, LabelError, OptionError, OutputError
-from geoseg.raster.cells import CellSize
-from geoseg.raster.legend import Legend
+from geoseg.raster.cover.cells import CellSize
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 
 Write = Callable[..., Path]
@@ -37,7 +38,7 @@ def evaluate(
     workers: int = 2,
     **options: Any,
 ) -> Evaluated:
-    legend = None if classes is None else Legend.parse(classes)
+    legend = None if classes is None else parse_legend(classes)
     sides = compare_sides([str(p) for p in predictions], str(labels), classes=legend, **options)
     job = Job(sides=sides, wanted=wanted or Wanted(), reports=reports or Reports())
     job.check()
@@ -164,7 +165,7 @@ def test_folder_holds_json_tables_and_a_page_and_the_raster_lies_beside(
 
     errors = Scene.open(tmp_path / "errors.tif")
     assert errors.grid.same_pixels(Scene.open(maps["good"]).grid)
-    legend = Legend.of_raster(tmp_path / "errors.tif")
+    legend = raster_legend(tmp_path / "errors.tif")
     assert legend is not None
     with rasterio.open(tmp_path / "errors.tif") as file:
         pixels = file.read(1)

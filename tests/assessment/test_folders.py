@@ -16,8 +16,8 @@ from geoseg.assessment.findings_text import words
 from geoseg.assessment.folders import FolderJob, are_folders, compare_folders
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import GridError, InputError, LabelError, OptionError, RasterReadError
-from geoseg.raster.cells import CellSize
-from geoseg.raster.legend import Legend
+from geoseg.raster.cover.cells import CellSize
+from geoseg.raster.legend.written import parse_legend
 
 CLASSES = "0=grass,1=SC,2=sky"
 Write = Callable[..., Path]
@@ -50,7 +50,7 @@ def folders(tmp_path: Path) -> list[str]:
 def evaluate(
     folders: list[str], wanted: Wanted | None = None, **options: Any
 ) -> tuple[FolderJob, Evaluated]:
-    options = {"classes": Legend.parse(CLASSES)} | options
+    options = {"classes": parse_legend(CLASSES)} | options
     job = compare_folders(folders, wanted=wanted or Wanted(), **options)
     job.check()
     return job, job.run(workers=2)
@@ -213,7 +213,7 @@ def test_photographs_to_show_are_looked_for_before_any_pixel_is_read(
     job = compare_folders(
         folders,
         wanted=Wanted(),
-        classes=Legend.parse(CLASSES),
+        classes=parse_legend(CLASSES),
         reports=Reports(report=tmp_path / "page.html", scene=str(empty)),
     )
     with pytest.raises(RasterReadError, match="holds no rasters"):

@@ -24,12 +24,13 @@ from geoseg.assessment.polygonlabels import open_labels
 from geoseg.assessment.sides import compare_sides
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import GridError, OptionError, OutputError, VectorError
-from geoseg.raster.cells import CellSize
-from geoseg.raster.legend import Legend
+from geoseg.raster.cover.cells import CellSize
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 
 Write = Callable[..., Path]
-LEGEND = Legend.parse("1=cane,2=other")
+LEGEND = parse_legend("1=cane,2=other")
 
 # Two scenes, far apart and of two resolutions; labels of the second are coarser.
 MAPS = {
@@ -283,7 +284,7 @@ def test_every_map_has_a_raster_of_errors_with_one_legend(
     reports = Reports(errors=tmp_path / "errors")
     reports.check(folders)
     evaluate(folders, reports=reports)
-    legends = [Legend.of_raster(tmp_path / f"errors/{name}.tif") for name in "ab"]
+    legends = [raster_legend(tmp_path / f"errors/{name}.tif") for name in "ab"]
     assert legends[0] == legends[1]
     assert legends[0] is not None
     assert legends[0].names == ("right", "other → cane", "no prediction")

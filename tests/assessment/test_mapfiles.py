@@ -11,7 +11,7 @@ from PIL import Image
 
 from geoseg.assessment.mapfiles import are_folders, common_legend, pair_maps
 from geoseg.errors import InputError, LabelError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 Write = Callable[..., Path]
 
@@ -118,7 +118,7 @@ def named(class_raster: Write, tmp_path: Path) -> Callable[..., str]:
     def made(folder: str, legends: dict[str, str]) -> str:
         (tmp_path / folder).mkdir()
         for name, legend in legends.items():
-            class_raster(tmp_path / folder / f"{name}.tif", [[1]], Legend.parse(legend))
+            class_raster(tmp_path / folder / f"{name}.tif", [[1]], parse_legend(legend))
         return str(tmp_path / folder)
 
     return made

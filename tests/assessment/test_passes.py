@@ -15,11 +15,11 @@ from geoseg.assessment.findings import StagesWanted, Wanted
 from geoseg.assessment.folders import compare_folders
 from geoseg.assessment.sides import compare_sides
 from geoseg.assessment.stages import StageTable
-from geoseg.raster.cells import CellSize
-from geoseg.raster.legend import Legend
+from geoseg.raster.cover.cells import CellSize
+from geoseg.raster.legend.written import parse_legend
 
 Write = Callable[..., Path]
-LEGEND = Legend.parse("1=a,2=b,3=c")
+LEGEND = parse_legend("1=a,2=b,3=c")
 DRAWN = Wanted(resamples=60, block=CellSize.parse("8px"), seed=2)
 
 

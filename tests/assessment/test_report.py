@@ -88,7 +88,9 @@ def test_json_file_appears_whole_and_is_not_replaced_unless_asked(
 ) -> None:
     target = tmp_path / "scores.json"
     write_json(found, target)
-    assert json.loads(target.read_text(encoding="utf-8")) == json.loads(json.dumps(summary(found)))
+    content = json.loads(target.read_text(encoding="utf-8"))
+    assert content.pop("made_by")["command"] == "geoseg evaluate p.tif l.tif"
+    assert content == json.loads(json.dumps(summary(found)))
     with pytest.raises(OutputError, match="--overwrite"):
         write_json(found, target)
     target.write_text("old")

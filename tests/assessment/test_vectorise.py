@@ -19,8 +19,8 @@ from rasterio import features
 from geoseg.assessment.measure import Measure
 from geoseg.assessment.vectorise import VectoriseSettings, vectorise
 from geoseg.errors import BandError, GridError, LabelError, OptionError, OutputError
-from geoseg.raster.legend import Legend
-from geoseg.raster.style import class_aux_xml
+from geoseg.raster.legend.style import class_aux_xml
+from geoseg.raster.legend.written import parse_legend
 
 HERE = Affine(30, 0, 300_000, 0, -30, 4_000_000)
 PIXELS = np.array(
@@ -52,7 +52,7 @@ def write(path: Path, pixels: Any, *, names: str | None = None, **profile: Any) 
     ) as file:
         file.write(bands)
     if names is not None:
-        Path(f"{path}.aux.xml").write_text(class_aux_xml(Legend.parse(names)), encoding="utf-8")
+        Path(f"{path}.aux.xml").write_text(class_aux_xml(parse_legend(names)), encoding="utf-8")
     return path
 
 
@@ -371,7 +371,12 @@ def test_a_length_that_is_none_is_refused(text: str) -> None:
 
 @pytest.mark.realdata
 def test_a_real_class_map_is_a_coverage(real_data: Path, tmp_path: Path) -> None:
-    source = real_data / "zion" / "nlcd_simplified_on_landsat_grid.tif"
+    source = tmp_path / "part.tif"
+    with rasterio.open(real_data / "zion" / "nlcd_simplified_on_landsat_grid.tif") as file:
+        part = rasterio.windows.Window(400, 500, 300, 400)
+        sides = {"width": 300, "height": 400, "transform": file.window_transform(part)}
+        with rasterio.open(source, "w", **{**file.profile, "blockxsize": 300, **sides}) as cut:
+            cut.write(file.read(window=part))
     settings = asked(simplify=Measure.length("2px"))
     found = vectorise(source, tmp_path / "out.gpkg", settings=settings)
     table = geopandas.read_file(tmp_path / "out.gpkg")

@@ -19,9 +19,9 @@ from affine import Affine
 from geoseg.assessment.vectorise import VectoriseSettings, vectorise
 from geoseg.assessment.zonetable import _Held
 from geoseg.errors import OptionError, OutputError, VectorError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.style import class_aux_xml
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.polygons.files import layer
-from geoseg.raster.style import class_aux_xml
 
 X, Y = 300_000, 4_000_000
 PIXELS = np.array([[1, 2, 1, 1], [2, 1, 1, 255]], np.uint8)
@@ -35,7 +35,7 @@ def raster(tmp_path: Path) -> Path:
         path, "w", driver="GTiff", height=2, width=4, count=1, dtype="uint8", nodata=255, **options
     ) as file:
         file.write(PIXELS, 1)
-    legend = Legend.parse("1=cane:#00ff00,2=soil:#aa7744,3=lake:#0000ff")
+    legend = parse_legend("1=cane:#00ff00,2=soil:#aa7744,3=lake:#0000ff")
     Path(f"{path}.aux.xml").write_text(class_aux_xml(legend), encoding="utf-8")
     return path
 

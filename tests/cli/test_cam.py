@@ -18,7 +18,7 @@ from geoseg.cli import _run
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard, read_card
 from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 UTM = Affine(10, 0, 500000, 0, -10, 5600000)
 CLASSES = "3=grass,5=water,9=rock & <scree>"
@@ -65,7 +65,7 @@ def model_of(path, network, **arguments):
         mean=(100.0, 100.0),
         std=(50.0, 50.0),
         fill=0.0,
-        legend=Legend.parse(CLASSES),
+        legend=parse_legend(CLASSES),
         tile=20,
     )
     save_bundle(ModelBundle(net.eval(), card), path)

@@ -15,7 +15,7 @@ from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
 from geoseg.patches.tile import tile
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.writer import RasterWriter
 
 CLASSES = "1=water,2=forest"
@@ -41,7 +41,7 @@ def work(tmp_path: Path) -> Path:
         mean=(0.0,),
         std=(1.0,),
         fill=0.0,
-        legend=Legend.parse(CLASSES),
+        legend=parse_legend(CLASSES),
         tile=8,
     )
     save_bundle(ModelBundle(network.eval(), card), tmp_path / "m.safetensors")

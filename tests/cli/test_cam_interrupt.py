@@ -13,7 +13,7 @@ import pytest
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.scenes import tiny_scene
 
 
@@ -36,7 +36,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, sent):
         mean=(100.0, 100.0),
         std=(50.0, 50.0),
         fill=0.0,
-        legend=Legend.parse("3=grass,5=water"),
+        legend=parse_legend("3=grass,5=water"),
         tile=20,
     )
     network = build("shallow-cnn", in_channels=2, classes=2, widths=(3, 4, 5, 6))

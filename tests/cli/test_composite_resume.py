@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 
 from geoseg.cli import _run
 from geoseg.compositing import writing
-from geoseg.raster import unfinished
+from geoseg.raster.outputs import unfinished
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ SLOWLY = """
 import sys, time
 from geoseg.cli import main
 from geoseg.compositing import writing
-from geoseg.raster import unfinished
+from geoseg.raster.outputs import unfinished
 
 unfinished.EVERY_SECONDS = unfinished.TIMES_AS_LONG = 0
 whole = writing.Writing._finished

@@ -18,11 +18,11 @@ from rasterio.crs import CRS
 
 from geoseg.cli import main
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.writer import RasterWriter
 
 HERE = Affine(30, 0, 300000, 0, -30, 4000000)
-LEGEND = Legend.parse("1=water,2=forest,3=grass")
+LEGEND = parse_legend("1=water,2=forest,3=grass")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from geoseg.assessment.coverage import photographs
 from geoseg.cli import main
 from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.writer import RasterWriter
 
 
@@ -39,7 +39,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def put_map(folder: Path, name: str, values: list[list[int]]) -> None:
     rows = np.array(values, np.uint8)
     grid = Grid(crs=None, transform=Affine.identity(), height=rows.shape[0], width=rows.shape[1])
-    legend = Legend.parse("0=grass,1=plant:#cc0000,2=sky")
+    legend = parse_legend("0=grass,1=plant:#cc0000,2=sky")
     with RasterWriter(
         folder / f"{name}.tif",
         grid,
@@ -90,7 +90,8 @@ def test_each_photograph_has_a_line_with_its_coverage_and_stage(
     said = capsys.readouterr().out
     assert "plant among all but sky: 13.49 % of all pixels" in said
     assert "photographs by stage: I 1, II 0, III 1, IV 0, V 0, other 1" in said
-    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["c.csv"]
+    files = sorted(p.name for p in tmp_path.iterdir() if p.is_file())
+    assert files == ["c.csv", "c.csv-metadata.json"]
 
 
 def test_photographs_that_know_their_place_become_points(

@@ -12,7 +12,7 @@ import rasterio
 
 from geoseg.cli import _run
 from geoseg.raster import small
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.webserver import WebServer, web_server
 
@@ -90,7 +90,7 @@ def test_info_says_the_same(run: Run, server: WebServer, here: Path) -> None:
 def test_a_map_has_the_same_pixels(run: Run, server: WebServer, here: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.safetensors"
     pointwise_bundle(
-        [[1, 0], [0, 1]], bands=("red", "nir"), legend=Legend.parse("1=grass,2=water"), path=model
+        [[1, 0], [0, 1]], bands=("red", "nir"), legend=parse_legend("1=grass,2=water"), path=model
     )
     maps = []
     for name, where in (

@@ -17,12 +17,13 @@ from PIL import Image
 from geoseg.cli import main
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.raster.writer import RasterWriter
 from geoseg.testing.bundles import pointwise_bundle
 
 X0, Y0 = 300000.0, 4000000.0
-LEGEND = Legend.parse("1=corn,2=beet")
+LEGEND = parse_legend("1=corn,2=beet")
 
 
 def call(*arguments: object) -> int:

@@ -15,7 +15,7 @@ from affine import Affine
 
 from geoseg.cli import _run
 from geoseg.raster import objects
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.objectserver import object_server
 from geoseg.testing.webserver import WebServer, web_server
@@ -83,7 +83,7 @@ def model(tmp_path: Path) -> str:
     pointwise_bundle(
         [[1, 0], [0, 1]],
         bands=("red", "nir"),
-        legend=Legend.parse("1=grass,2=water"),
+        legend=parse_legend("1=grass,2=water"),
         path=tmp_path / "model.safetensors",
     )
     return str(tmp_path / "model.safetensors")

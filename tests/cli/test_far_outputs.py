@@ -18,8 +18,9 @@ from geoseg.cli import _run
 from geoseg.compositing import writing
 from geoseg.inference import blocks, many, outputs
 from geoseg.patches.assembling import Assembly
-from geoseg.raster import objects, unfinished
-from geoseg.raster.legend import Legend
+from geoseg.raster import objects
+from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.outputs import unfinished
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.objectserver import object_server
 
@@ -59,7 +60,7 @@ def run(
     pointwise_bundle(
         [[1, 0], [0, 1]],
         bands=("red", "nir"),
-        legend=Legend.parse("1=grass,2=water"),
+        legend=parse_legend("1=grass,2=water"),
         path=tmp_path / "model.safetensors",
     )
 
@@ -248,6 +249,40 @@ def test_patches_that_were_stopped_and_put_in_part_go_on(
     assert out.startswith(f"{BUCKET}/patches is there already, of the same inputs")
     assert there(far) == here(tmp_path / "patches")
     assert here(tmp_path / "made") == {}
+
+
+def test_patches_that_are_there_are_said_to_be_and_no_others(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tile = ("tile", "scenes/a.tif", "--size", "16", "--workers", "1", "-o", f"{BUCKET}/whole")
+    assert run(*tile)[0] == 0
+
+    def refused(*_: object) -> None:
+        raise AssertionError("nothing is to be put there")
+
+    monkeypatch.setattr(objects, "put", refused)
+    for _ in range(2):
+        status, out, err = run(*tile, "--resume")
+        assert status == 0, err
+        assert out.startswith(f"{BUCKET}/whole is there already, of the same inputs")
+    status, _, err = run(*tile, "--resume", "--stride", "9")
+    assert status == 1
+    assert f"{BUCKET}/whole is there already, of other inputs or settings" in err
+    assert err.count("\n") == 1
+    for more in ((), ("--overwrite", "--resume")):
+        status, _, err = run(*tile, *more)
+        assert status == 1
+        assert "holds objects already; choose another name" in err
+    assert here(tmp_path / "made") == {}
+
+
+def test_half_a_set_is_not_taken_for_a_whole_one(run: Run) -> None:
+    tile = ("tile", "scenes/a.tif", "--size", "16", "--workers", "1", "-o", f"{BUCKET}/half")
+    assert run(*tile)[0] == 0
+    objects.remove(f"{BUCKET}/half/dataset.json")
+    status, _, err = run(*tile, "--resume")
+    assert status == 1
+    assert "holds objects already" in err
 
 
 def test_a_composite_that_was_stopped_goes_on(

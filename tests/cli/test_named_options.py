@@ -24,7 +24,7 @@ from geoseg.cli.recipe_steps import OUTPUTS
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.scenes import made_scene
 
@@ -192,7 +192,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ).to_file(made / "zones.gpkg")
     (made / "classes.csv").write_text("id,name\n1,a\n2,b\n3,c\n")
     (made / "stages.csv").write_text("name,low,high\nlow,0,49\nhigh,50,100\n")
-    legend = Legend.parse("1=a,2=b,3=c")
+    legend = parse_legend("1=a,2=b,3=c")
     pointwise_bundle(
         [[0, 0], [1, 0], [0, 1]], bands=["blue", "red"], legend=legend, path=made / "m.safetensors"
     )

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geoseg.cli import main
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.testing.bundles import pointwise_bundle
 
@@ -170,7 +171,7 @@ def model(tmp_path: Path) -> Path:
         [[0, -1, 0], [0, 1, 0]],
         [130, -130],
         bands=["red", "green", "blue"],
-        legend=Legend.parse("0=soil,1=plant"),
+        legend=parse_legend("0=soil,1=plant"),
         path=path,
     )
     return path
@@ -187,7 +188,7 @@ def test_each_photograph_gets_a_map_of_its_own(
     for name in SIZES:
         assert np.array_equal(codes(out / f"{name}.tif"), plants(name))
     assert found["pixels"]["plant"] == sum(int(plants(name).sum()) for name in SIZES)
-    assert Legend.of_raster(out / "a.tif") == Legend.parse("0=soil,1=plant")
+    assert raster_legend(out / "a.tif") == parse_legend("0=soil,1=plant")
     assert sorted(p.suffix for p in out.iterdir()) == sorted([".tif", ".xml", ".qml"] * 5)
     assert not list(tmp_path.glob(".*"))
 
@@ -282,7 +283,7 @@ def test_field_photographs_go_the_whole_way(real_data: Path, tmp_path: Path) -> 
         [[0, 0, 0], [-1, 2, -1], [0, 0, 0]],
         [0, -45, -1000],
         bands=["red", "green", "blue"],
-        legend=Legend.parse("0=soil,1=crop,2=weed"),
+        legend=parse_legend("0=soil,1=crop,2=weed"),
         path=model,
     )
     assert call("predict", data / "images", "-m", model, "--overlap", 0, "-o", maps) == 0

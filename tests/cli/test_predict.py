@@ -21,7 +21,7 @@ from geoseg.cli import _run
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 UTM = Affine(10, 0, 500000, 0, -10, 5600000)
 
@@ -61,7 +61,7 @@ def work(tmp_path_factory):
         mean=(100.0, 100.0),
         std=(50.0, 50.0),
         fill=0.0,
-        legend=Legend.parse("3=grass,5=water,9=rock & <scree>"),
+        legend=parse_legend("3=grass,5=water,9=rock & <scree>"),
         tile=64,
     )
     network = build("pointwise", in_channels=2, classes=3)
@@ -238,7 +238,7 @@ def test_a_scene_without_a_coordinate_system_is_predicted_and_this_is_said(work,
 
 _NOTING_ALL_ROWS = """
 from geoseg.cli import main
-from geoseg.raster import unfinished
+from geoseg.raster.outputs import unfinished
 
 unfinished.EVERY_SECONDS, unfinished.TIMES_AS_LONG = 0.0, 0
 main()

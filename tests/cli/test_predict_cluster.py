@@ -17,7 +17,7 @@ from geoseg.cli import _run
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def work(tmp_path, monkeypatch):
         mean=(100.0, 100.0),
         std=(50.0, 50.0),
         fill=0.0,
-        legend=Legend.parse("3=water,5=land"),
+        legend=parse_legend("3=water,5=land"),
         tile=20,
     )
     network = build("pointwise", in_channels=2, classes=2).eval()

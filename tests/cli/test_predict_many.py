@@ -16,8 +16,8 @@ from geoseg.inference import engines, outputs
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
-from geoseg.raster import unfinished
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.outputs import unfinished
 
 
 def write(path, seed, *, names=("red", "nir"), pixels=None, **more):
@@ -59,7 +59,7 @@ def work(tmp_path, monkeypatch):
         mean=(100.0, 100.0),
         std=(50.0, 50.0),
         fill=0.0,
-        legend=Legend.parse("3=grass,5=water"),
+        legend=parse_legend("3=grass,5=water"),
         tile=64,
     )
     network = build("pointwise", in_channels=2, classes=2)

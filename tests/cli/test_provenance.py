@@ -12,21 +12,28 @@ import subprocess
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 from rio_cogeo.cogeo import cog_validate
 
 from geoseg import cli
 from geoseg.cli import _run
+from geoseg.report.pictures import write_png
 from geoseg.testing import demo
+from geoseg.testing.scenes import tiny_scene
+from geoseg.testing.spectra import LEGEND
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOLDS_SECONDS = re.compile(
     r".*\.(curves\.csv|report\.html|report\.json)|results/report\.(html|json)|.*/\.geoseg-run\.json"
 )
 """How long training and recipes took is what these say."""
-SAYS = (".tif", ".gpkg", ".geojson", ".safetensors", ".onnx")
-"""Files that say what made them; what stands beside them (styles, tables) is told by them."""
+DOES_NOT_SAY = re.compile(r".*/README\.txt|.*/\.geoseg-run\.json(\.lock)?")
+"""A text for people, and what a recipe remembers; ``geoseg info`` tells of every other file."""
+NEVER_MISSING = {"command", "version", "versions", "inputs", "options"}
 
 
 def loaded(path: Path) -> ModuleType:
@@ -96,19 +103,172 @@ def test_outputs_are_the_same_bytes_anywhere_and_say_what_made_them(
     nowhere = [path for path in first if str(tmp_path).encode() in first[path]]
     assert [path for path in nowhere if not path.endswith(".geoseg-run.json")] == []
 
-    for path in sorted(first):
-        if not path.endswith(SAYS):
-            continue
-        capsys.readouterr()
-        assert _run(["info", "--json", str(one / path)]) == 0
-        (found,) = json.loads(capsys.readouterr().out)["found"]
+    told = sorted(path for path in first if not DOES_NOT_SAY.fullmatch(path))
+    for path, found in seen(one, told, capsys).items():
         assert found["written"], path
-        if found["kind"] == "model":
-            assert found["hash"], path
-            continue
-        made_by = found["made_by"]
-        assert made_by["command"].startswith("geoseg"), path
-        assert {"version", "versions", "inputs", "options"} <= set(made_by), path
+        assert set(found["made_by"]) >= NEVER_MISSING, path
+        assert found["made_by"]["command"].startswith("geoseg"), path
+        assert found["made_by"]["inputs"] or name == "demo", path
+        assert str(tmp_path) not in json.dumps(found["made_by"]), path
+
+
+def seen(
+    folder: Path, paths: list[str], capsys: pytest.CaptureFixture[str]
+) -> dict[str, dict[str, Any]]:
+    """What ``geoseg info`` sees of files, by path."""
+    if not paths:
+        return {}
+    capsys.readouterr()
+    assert _run(["info", "--json", *(str(folder / path) for path in paths)]) == 0
+    found = json.loads(capsys.readouterr().out)["found"]
+    assert len(found) == len(paths)
+    return dict(zip(paths, found, strict=True))
+
+
+EVALUATE = "evaluate labels.tif labels.tif --scene scene.tif"
+TILE = "tile scene.tif --labels labels.tif --size 32 --format geotiff -o seen"
+KINDS = {
+    "evaluation": (
+        [f"{EVALUATE} -o found", f"{EVALUATE} -o page.html"],
+        {
+            "found/scores.json": "scores",
+            "found/report.html": "page",
+            "found/classes.csv": "table",
+            "found/confusion.csv": "table",
+            "page.html": "page",
+        },
+    ),
+    "zones": (
+        ["coverage labels.tif --target forest --zones fields.gpkg -o zones.gpkg"],
+        {"zones.gpkg": "polygons", "zones.csv": "table", "zones.qml": "style"},
+    ),
+    "photographs": (
+        ["coverage maps --target forest --images pictures --previews seen -o table.csv"],
+        {
+            "table.csv": "table",
+            "table.csv-metadata.json": "what made a table",
+            "seen/a.jpg": "picture",
+        },
+    ),
+    "polygons": (
+        [f"vectorise labels.tif -o polygons.{suffix}" for suffix in ("geojson", "parquet")],
+        {"polygons.geojson": "polygons", "polygons.parquet": "polygons"},
+    ),
+    "cam": (
+        [
+            TILE,
+            "train seen --model shallow-cnn --optimizer adam --epochs 1 -o holds.safetensors",
+            "cam scene.tif --model holds.safetensors --reference labels.tif --patches 8"
+            " --weak-labels weak.tif --fitted-model fitted.safetensors --report page.html"
+            " -o cam.tif",
+        ],
+        {
+            "seen/train/images/scene_r000000_c000032.tif": "scene",
+            "seen/train/files.txt": "part of a data set",
+            "seen/train/class_pixels.npy": "part of a data set",
+            "seen/dataset.json": "data set",
+            "holds.safetensors": "model",
+            "fitted.safetensors": "model",
+            "weak.tif": "class raster",
+            "weak.tif.aux.xml": "names and colours",
+            "page.html": "page",
+            "page.json": "report",
+        },
+    ),
+    "comparison": (
+        [
+            TILE,
+            "train seen --model unet-small --model-option widths=8,16 --epochs 1"
+            " --compare 'lr=0.01; 0.02' -o compared",
+        ],
+        {
+            "compared/comparison.json": "report",
+            "compared/comparison.html": "page",
+            "compared/comparison.csv": "table",
+            "compared/lr-0-01.curves.csv": "table",
+            "compared/lr-0-01.curves.png": "picture",
+            "compared/lr-0-01.report.html": "page",
+            "compared/lr-0-01.report.json": "report",
+            "compared/lr-0-01.test.json": "report",
+            "compared/lr-0-01.safetensors": "model",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_file_says_what_made_it(
+    name: str,
+    inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines, kinds = KINDS[name]
+    shutil.copytree(inputs, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    if name == "photographs":
+        photograph(Path("maps"), Path("pictures"))
+    for line in lines:
+        assert _run([*shlex.split(line), "-q"]) == 0, line
+    found = seen(Path(), list(kinds), capsys)
+    assert {path: each["kind"] for path, each in found.items()} == kinds
+    commands = {line.split()[0] for line in lines}
+    for path, each in found.items():
+        made = each["made_by"]
+        assert set(made) >= NEVER_MISSING, path
+        assert made["inputs"], path
+        assert made["command"].split()[0] == "geoseg", path
+        assert made["command"].split()[1] in commands, path
+        assert str(tmp_path) not in json.dumps(made), path
+    if name == "cam":
+        assert found["fitted.safetensors"]["made_by"]["command"].startswith("geoseg cam scene.tif")
+        assert "--lr" not in found["holds.safetensors"]["made_by"]["command"]
+
+
+def photograph(maps: Path, pictures: Path) -> None:
+    """Make a photograph and its map."""
+    maps.mkdir()
+    pictures.mkdir()
+    codes = np.full((40, 40), LEGEND.ids[0], np.uint8)
+    codes[:20] = LEGEND.ids[LEGEND.names.index("forest")]
+    tiny_scene(maps / "a.tif", codes, nodata=255, legend=LEGEND)
+    (pictures / "a.png").write_bytes(write_png(np.full((40, 40, 3), 90, np.uint8)))
+
+
+def test_a_date_is_in_files_only_where_it_is_asked_for(
+    inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(inputs, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    lines = [
+        "recode labels.tif --codes '1=1,*=0' -o {0}.tif",
+        "evaluate labels.tif labels.tif -o {0}.json",
+    ]
+    lines += ["export labels.tif --date 2020-07-14 -o {0}-item.json"]
+    for line in lines:
+        assert _run([*shlex.split(line.format("plain")), "-q"]) == 0, line
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "951782400")
+    for line in lines:
+        assert _run([*shlex.split(line.format("dated")), "-q"]) == 0, line
+    for path in (".tif", ".json", "-item.json"):
+        found = seen(Path(), [f"plain{path}", f"dated{path}"], capsys)
+        assert "date" not in found[f"plain{path}"]["made_by"]
+        assert found[f"dated{path}"]["made_by"].pop("date") == "2000-02-29T00:00:00Z"
+    with rasterio.open("dated.tif") as raster:
+        assert raster.tags()["TIFFTAG_DATETIME"] == "2000:02:29 00:00:00"
+    item = json.loads(Path("dated-item.json").read_text(encoding="utf-8"))
+    assert item["properties"]["created"] == "2000-02-29T00:00:00Z"
+    capsys.readouterr()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    assert _run([*shlex.split(lines[0].format("never")), "-q"]) != 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "SOURCE_DATE_EPOCH='yesterday'" in said
+    assert not Path("never.tif").exists()
 
 
 @pytest.mark.slow

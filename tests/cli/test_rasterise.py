@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geoseg.cli import main
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.plain import PlainWriter, plain_grid
 from geoseg.raster.scene import Scene
 
@@ -80,7 +81,7 @@ def test_polygons_become_classes_numbered_by_name(
         [2, 2, 2, n, n, n],
         [2, 2, 2, n, n, n],
     ]
-    assert Legend.of_raster(out) == Legend.parse("1=crop,2=weed")
+    assert raster_legend(out) == parse_legend("1=crop,2=weed")
     assert out.with_suffix(".qml").exists()
     with rasterio.open(out) as made, rasterio.open(scene) as like:
         assert made.transform == like.transform
@@ -209,7 +210,7 @@ def test_polygons_of_a_map_give_back_the_map_and_its_legend(
     assert call("vectorise", first, "-o", vector, *more) == 0
     assert call("rasterise", vector, "--like", scene, *words, "-o", again) == 0
     assert np.array_equal(codes(first), codes(again))
-    assert Legend.of_raster(again) == Legend.parse(classes)
+    assert raster_legend(again) == parse_legend(classes)
 
 
 def test_edited_polygons_of_a_map_are_told_where_id_and_name_differ(
@@ -290,7 +291,7 @@ def test_a_folder_of_annotations_becomes_a_folder_of_masks(
     assert "1 pictures without an annotation get no raster: c.png" in said
     # What __ignore__ means is known; moss is not.
     assert "1 polygon has a value that is no class (moss 1);" in said
-    assert Legend.of_raster(out / "b.tif") == Legend.parse("0=soil,1=crop,2=weed")
+    assert raster_legend(out / "b.tif") == parse_legend("0=soil,1=crop,2=weed")
     assert call("rasterise", drawn, "--like", pictures, *words) == 1
     assert "there already" in capsys.readouterr().err
     assert call("rasterise", drawn, "--like", pictures, *words, "--overwrite") == 0

@@ -18,8 +18,8 @@ from geoseg.inference import outputs
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
-from geoseg.raster import unfinished
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.outputs import unfinished
 
 
 def test_a_map_is_gone_on_with_by_the_recipe_that_began_it(tmp_path, monkeypatch, capsys):
@@ -47,7 +47,7 @@ def test_a_map_is_gone_on_with_by_the_recipe_that_began_it(tmp_path, monkeypatch
         mean=(100.0,),
         std=(50.0,),
         fill=0.0,
-        legend=Legend.parse("1=a,2=b"),
+        legend=parse_legend("1=a,2=b"),
         tile=16,
     )
     network = build("pointwise", in_channels=1, classes=2)

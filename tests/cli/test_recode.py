@@ -12,7 +12,7 @@ from PIL import Image
 
 import geoseg
 from geoseg.cli import _run
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.scenes import tiny_scene
@@ -183,7 +183,7 @@ def test_patterns_mean_photographs_wherever_folders_do(
         2 * colours,
         -(colours**2).sum(axis=1),
         bands=("red", "green", "blue"),
-        legend=Legend.parse(CLASSES),
+        legend=parse_legend(CLASSES),
         std=(255.0, 255.0, 255.0),
         name="colours",
         path=Path("m.safetensors"),

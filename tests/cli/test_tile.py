@@ -304,7 +304,7 @@ def test_labels_without_a_coordinate_system_alone_can_be_assumed_aligned(tmp_pat
 def test_a_stopped_run_says_what_is_kept_and_goes_on(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geoseg.raster.unfinished.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("geoseg.raster.outputs.unfinished.EVERY_SECONDS", 0.0)
     words = ["tile", "scene.tif", "--labels", "labels.tif", "--size", "20"]
     assert _run([*words, "-o", "whole"]) == 0
     finished = Assembly.row_finished

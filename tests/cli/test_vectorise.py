@@ -13,8 +13,8 @@ import shapely
 from affine import Affine
 
 from geoseg.cli import main
-from geoseg.raster.legend import Legend
-from geoseg.raster.style import class_aux_xml
+from geoseg.raster.legend.style import class_aux_xml
+from geoseg.raster.legend.written import parse_legend
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_examples_of_the_help_work_as_typed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     Path(f"{raster}.aux.xml").write_text(
-        class_aux_xml(Legend.parse("1=forest,2=water,3=hut")), encoding="utf-8"
+        class_aux_xml(parse_legend("1=forest,2=water,3=hut")), encoding="utf-8"
     )
     monkeypatch.chdir(tmp_path)
     assert call("vectorise", "--help") == 0
@@ -207,7 +207,7 @@ def test_a_stopped_run_says_what_is_kept_and_resume_goes_on(
     out = str(tmp_path / "out.geojson")
     with monkeypatch.context() as patch:
         for name, value in (("EVERY_SECONDS", 0.0), ("TIMES_AS_LONG", 0)):
-            patch.setattr(f"geoseg.raster.unfinished.{name}", value)
+            patch.setattr(f"geoseg.raster.outputs.unfinished.{name}", value)
 
         def full(*_args: object, **_more: object) -> None:
             raise OSError(28, "No space left on device")

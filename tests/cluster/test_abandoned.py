@@ -18,8 +18,10 @@ from machines import dask_worker, scheduler
 
 from geoseg.cluster import local
 from geoseg.cluster.cluster import Cluster
+from geoseg.cluster.heard import Heard
 from geoseg.cluster.trouble import InWords
 from geoseg.errors import ClusterError
+from geoseg.locks import lock
 
 ONE = ("--nthreads", "1")
 
@@ -78,6 +80,55 @@ def test_a_result_that_nobody_can_have_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(told.value)
 
 
+def test_a_worker_that_is_frozen_at_an_item_is_gone_around(tmp_path, monkeypatch):
+    monkeypatch.setattr("geoseg.cluster.heard._SILENT_SECONDS", 3.0)
+    monkeypatch.setattr("geoseg.cluster.heard._LOOK_SECONDS", 0.5)
+    monkeypatch.setattr("geoseg.cluster.reached._LEAVE_SECONDS", 0.5)
+    with (
+        scheduler() as (address, _),
+        dask_worker(address, tmp_path / "a", *ONE),
+        dask_worker(address, tmp_path / "b", *ONE) as one,
+    ):
+        folder = tmp_path / "begun"
+        folder.mkdir()
+        with Cluster.open(address, patience=20) as cluster:
+            wait_until(lambda: cluster.slots == 2)
+            found = cluster.ordered(work.dies_sometimes, folder, range(30), ahead=4)
+            assert next(found) == (0, 0)
+            one.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            assert list(found) == [(item, item * item) for item in range(1, 30)]
+            assert time.monotonic() - began < 40  # dask itself waits for five minutes
+
+
+def test_who_tells_nothing_new_for_long_is_silent_until_it_does(monkeypatch):
+    now, told = [0.0], {"a": 1.0, "b": 7.0}
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    heard = Heard(lambda: dict(told))
+    assert heard.silent() == set()
+    for moment in (30.0, 59.0):
+        now[0] = moment
+        told["a"] += 1
+        assert heard.silent() == set()
+    now[0] = 61.0
+    told["a"] -= 0.5  # a clock that is set back has been heard of as well
+    assert heard.silent() == {"b"}
+    now[0] = 62.0
+    told["b"] = 7.5
+    assert heard.silent() == {"b"}  # the scheduler is asked now and then
+    now[0] = 67.0
+    assert heard.silent() == set()
+
+
+def test_after_a_pause_of_this_process_nobody_is_taken_for_silent(monkeypatch):
+    now, told = [0.0], {"a": 1.0, "b": 1.0}
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    heard = Heard(lambda: dict(told))
+    assert heard.silent() == set()
+    now[0], told["a"], told["b"] = 1000.0, 2.0, 2.0
+    assert heard.silent() == set()
+
+
 # -- workers that join late -------------------------------------------------------------------
 
 
@@ -110,6 +161,7 @@ def test_a_worker_of_another_torch_that_joins_late_is_refused(tmp_path):
 _KEEPS = """
 import sys, time
 from geoseg.cluster.cluster import Cluster
+from geoseg.cluster.heard import Heard
 def main():
     with Cluster.open(sys.argv[1]) as cluster:
         cluster.keep([1] * 1000)
@@ -171,7 +223,7 @@ def test_folders_of_killed_commands_are_removed_by_the_next(tmp_path, monkeypatc
             (folder / "lock").touch()
         if name != "new":
             os.utime(folder, (0, 0))
-    with local._lock(tmp_path / "geoseg-cluster-in-use" / "lock", "r+b"):
+    with lock(tmp_path / "geoseg-cluster-in-use" / "lock", "r+b"):
         local._remove_abandoned()
     left = {path.name.removeprefix("geoseg-cluster-") for path in tmp_path.iterdir()}
     assert left == {*names} - {"abandoned"}

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -183,10 +184,39 @@ def test_an_address_that_is_none_is_refused(address):
 
 
 def test_an_address_where_nobody_answers_is_one_line(monkeypatch):
-    monkeypatch.setattr("geoseg.cluster.reached._CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("geoseg.cluster.reached._KNOCK_SECONDS", 1.0)
     with pytest.raises(ClusterError, match="no dask scheduler answers at tcp:") as told:
         Cluster.open("tcp://127.0.0.1:1")
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [(b"", "nothing was said"), (b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9, "no dask|closed|reset")],
+)
+def test_an_address_where_something_else_listens_is_one_line(monkeypatch, said, why):
+    monkeypatch.setattr("geoseg.cluster.reached._KNOCK_SECONDS", 1.0)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    one, _ = other.accept()
+                    callers.append(one)
+                    one.sendall(said)
+
+        callers: list[socket.socket] = []
+        threading.Thread(target=answer, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(ClusterError, match=rf"no dask scheduler answers.*({why})") as told:
+            Cluster.open(f"tcp://127.0.0.1:{other.getsockname()[1]}")
+        other.shutdown(socket.SHUT_RDWR)
+        for one in callers:
+            one.close()
+    assert "\n" not in str(told.value)
+    assert time.monotonic() - began < 10
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from geoseg.cli import main
-from geoseg.raster import unfinished
+from geoseg.raster.outputs import unfinished
 
 __all__ = ["np", "shutil", "signal", "time"]  # for the code of jobs
 

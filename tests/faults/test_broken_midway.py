@@ -11,11 +11,12 @@ import pytest
 
 READ = "geoseg.raster.pieces:Pieces._decode"
 CONV = "torch.nn.modules.conv:Conv2d.forward"
+MAPS = "geoseg.inference.members:Ensemble.maps"
 WRITE = "geoseg.raster.spool:Spool.write_at"
 BEGUN = {
     "tile": (WRITE, 7),
-    "predict": (CONV, 130),
-    "clean": (CONV, 130),
+    "predict": (MAPS, 130),
+    "clean": (MAPS, 130),
     "composite": (READ, 2),
     "vectorise": (READ, 1),
     "homogenise": (READ, 9),

@@ -13,8 +13,10 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk of Linux")
 
-NAMES = ["tile", "predict", "clean", "composite", "vectorise", "homogenise", "coverage"]
-LARGE = [*NAMES, "train", "cam"]
+NAMES = [
+    *("tile", "predict", "clean", "composite", "vectorise", "homogenise", "coverage"),
+    *("train", "cam"),
+]
 
 
 def some_slow(names: Iterable[str], *quick: str) -> list[Any]:
@@ -53,16 +55,17 @@ def fill(checked: Any, name: str, share: float) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", some_slow(NAMES, "tile", "predict"))
+@pytest.mark.parametrize("name", ["tile", "predict"])
 def test_a_full_disk_is_one_line_and_the_rest_follows(checked: Any, name: str) -> None:
     assert fill(checked, name, 0.6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", NAMES)
 def test_disks_of_any_size_are_survived(checked: Any, name: str) -> None:
-    small = [fill(checked, name, share / 10) for share in (1, 3, 5, 7, 9, 11, 20)]
-    assert sum(small) >= 3
+    # With hardly any room, half of it, and nearly all or a little more than what comes out takes.
+    small = [fill(checked, name, share) for share in (0.1, 0.5, 0.9, 1.1)]
+    assert sum(small) >= 2
 
 
 @pytest.mark.parametrize("name", some_slow(["tile", "predict", "vectorise", "train"], "vectorise"))

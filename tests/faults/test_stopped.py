@@ -13,11 +13,12 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
 
 CONV = "torch.nn.modules.conv:Conv2d.forward"
-NOTE = "geoseg.raster.unfinished:Unfinished.note_finished"
+MAPS = "geoseg.inference.members:Ensemble.maps"
+NOTE = "geoseg.raster.outputs.unfinished:Unfinished.note_finished"
 WRITE = "geoseg.raster.spool:Spool.write_at"
 BEGUN = {
     "tile": (NOTE, 9),
-    "predict": (CONV, 130),
+    "predict": (MAPS, 130),
     "composite": (WRITE, 2),
     "homogenise": (WRITE, 9),
     "coverage": (WRITE, 9),

@@ -196,7 +196,7 @@ def test_two_runs_of_one_output_do_not_mix(checked: Any, tmp_path: Path) -> None
         f"with open({str(second)!r}, 'w') as told:\n"
         f"    subprocess.run({words!r}, stderr=told)"
     )
-    note = ("geoseg.raster.unfinished:Unfinished.note_finished", 3, code)
+    note = ("geoseg.raster.outputs.unfinished:Unfinished.note_finished", 3, code)
     ended = checked.run("predict", checked.out, faults=[note])
     assert ended.status == 0, ended.err
     assert "map.tif: another run is making it" in second.read_text()

@@ -90,6 +90,11 @@ class Fuzz:
         self.found["read"] += 1
         return found
 
+    @staticmethod
+    def is_one_line(text: str) -> bool:
+        """Tell whether a message is one line that does nothing to a terminal."""
+        return is_one_line(text)
+
     def report(self) -> None:
         """Both outcomes came up, or the fuzzer tries nothing; told where many cases are tried."""
         assert self.found["refused"], "no case was refused"

@@ -19,8 +19,8 @@ from geoseg.assessment.describe import describe_dataset
 from geoseg.errors import DatasetError, OutputError
 from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.tile import tile
-from geoseg.raster import unfinished
-from geoseg.raster.kept import kept_folder_of
+from geoseg.raster.outputs import unfinished
+from geoseg.raster.outputs.kept import kept_folder_of
 from geoseg.raster.patchindex import described_grid, read_columns
 from geoseg.raster.plain import PlainWriter, plain_grid
 from geoseg.raster.window import Window

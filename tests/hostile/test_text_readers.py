@@ -17,14 +17,15 @@ from geoseg.compositing.landsat import read_metadata
 from geoseg.errors import GeosegError, LabelError
 from geoseg.patches.imagelabels import _csv_rows
 from geoseg.patches.labelcells import Cells
-from geoseg.raster.carried import raster_legend
-from geoseg.raster.labelme import read_labelme
+from geoseg.raster.labels.labelme import read_labelme
 from geoseg.raster.legend import Legend
-from geoseg.raster.style import class_aux_xml, class_qml
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.style import class_aux_xml, class_qml
+from geoseg.raster.legend.written import parse_legend
 from geoseg.recipe.reading import read_recipe
 from geoseg.testing.damage import ODD_TEXTS, damaged_bytes, damaged_json
 
-LEGEND = Legend.parse("1=water,2=forest:#1a9641,7=bare <&> soil")
+LEGEND = parse_legend("1=water,2=forest:#1a9641,7=bare <&> soil")
 CSV = "id;name;color;values\n1;water;#0000ff;10 11\n2;forest;#00ff00;\n3;bare, or sand;;12\n"
 STAGES = "name,low,high,color\nnone,0,10,#00ff00\nslight,11,50,\nfull,51,100,#ff0000\n"
 CLR = "# a colour map\n1 0 0 255 255 water\n2 0 255 0 255 forest\n"
@@ -110,11 +111,11 @@ def _cells(path: Path) -> Any:
 
 
 READERS: dict[str, tuple[str, Callable[[Random], bytes], Callable[[Path], Any]]] = {
-    "legend csv": ("legend.csv", _text(CSV), Legend.parse),
-    "legend json": ("legend.json", _json(LEGEND.to_json()), Legend.parse),
-    "legend json object": ("o.json", _json({"classes": {"1": "a", "2": "b"}}), Legend.parse),
-    "legend qml": ("legend.qml", _text(class_qml(LEGEND)), Legend.parse),
-    "legend clr": ("legend.clr", _text(CLR), Legend.parse),
+    "legend csv": ("legend.csv", _text(CSV), parse_legend),
+    "legend json": ("legend.json", _json(LEGEND.to_json()), parse_legend),
+    "legend json object": ("o.json", _json({"classes": {"1": "a", "2": "b"}}), parse_legend),
+    "legend qml": ("legend.qml", _text(class_qml(LEGEND)), parse_legend),
+    "legend clr": ("legend.clr", _text(CLR), parse_legend),
     "aux.xml": (
         "map.tif.aux.xml",
         _text(class_aux_xml(LEGEND)),
@@ -176,7 +177,7 @@ def test_odd_class_names_are_refused_or_written_so_that_they_are_read_again(
         beside.unlink()
     place = tmp_path / "legend.json"
     place.write_text(json.dumps(legend.to_json()))
-    assert Legend.parse(place) == legend
+    assert parse_legend(place) == legend
 
 
 @pytest.mark.parametrize("name", ["map.qml", "map.tif.aux.xml"])
@@ -192,7 +193,7 @@ def test_a_list_of_classes_of_any_size_is_not_read_whole(tmp_path: Path) -> None
     with path.open("wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(GeosegError, match=r"long\.csv"):
-        Legend.parse(path)
+        parse_legend(path)
 
 
 @pytest.mark.parametrize(

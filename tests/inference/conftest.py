@@ -15,7 +15,7 @@ from rasterio.transform import Affine, from_origin
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 NORTH_UP = from_origin(500000.0, 5600000.0, 10.0, 10.0)
 
@@ -87,7 +87,7 @@ def bundle(
         mean=(100.0,) * len(bands),
         std=(50.0,) * len(bands),
         fill=fill,
-        legend=Legend.parse(",".join(f"{i}=class {i}" for i in ids)),
+        legend=parse_legend(",".join(f"{i}=class {i}" for i in ids)),
         tile=64,
     )
     return ModelBundle(net.eval(), card)

@@ -20,18 +20,22 @@ from geoseg.inference.blend import (
 
 
 def blend_all(tiles, rows, cols, classes, *, left_out=frozenset(), parts=1):
-    """Blend tiles[(i, j)] (classes, tile rows, tile cols) and return the whole scene."""
+    """Blend tiles[(i, j)] (classes, tile rows, tile cols) and return the whole scene.
+
+    Columns are joined as soon as `parts` tiles, that no later one reaches back to, are added.
+    """
     blender = Blender(rows=rows, cols=cols, classes=classes)
     out = torch.zeros(classes, rows.length, cols.length)
-    step = -(-rows.size // parts)
-    slices = [slice(a, min(a + step, rows.size)) for a in range(0, rows.size, step)]
     for i, start in enumerate(rows.starts):
         chosen = [j for j in range(len(cols.starts)) if (i, j) not in left_out]
-        for part in slices:
-            for j in chosen:
-                blender.add(j, tiles[i, j], part)
-            if chosen:
-                blender.finish(i, part)
+        done = 0
+        for n, j in enumerate(chosen, start=1):
+            blender.add(j, tiles[i, j])
+            if n % parts == 0 and n < len(chosen):
+                blender.finish(i, slice(done, cols.starts[chosen[n]]))
+                done = cols.starts[chosen[n]]
+        if chosen:
+            blender.finish(i, slice(done, None))
         done = rows.finished(i)
         if chosen:
             out[:, start : start + done] = blender.means[:, :done]

@@ -17,7 +17,7 @@ from geoseg.models.card import ModelCard
 from geoseg.models.onnx.feeding import Feeding, feeding
 from geoseg.models.opening import open_model
 from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 
 def made(network: str, **arguments: object) -> ModelBundle:
@@ -31,7 +31,7 @@ def made(network: str, **arguments: object) -> ModelBundle:
         mean=(50.0, 60.0, 70.0),
         std=(5.0, 6.0, 7.0),
         fill=1.0,
-        legend=Legend.parse("1=w,2=x,3=y,4=z"),
+        legend=parse_legend("1=w,2=x,3=y,4=z"),
         tile=128,
     )
     return ModelBundle(net, card)

@@ -31,7 +31,7 @@ from geoseg.inference.networks import Networks
 from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.unfinished import kept_rows
-from geoseg.raster import unfinished as unfinished_module
+from geoseg.raster.outputs import unfinished as unfinished_module
 from geoseg.raster.scene import Scene
 from geoseg.raster.vector import read_region
 
@@ -195,7 +195,7 @@ def killing(cluster: Cluster, times: int, pause: float, killed: list[int]) -> th
 
 
 @pytest.mark.parametrize(
-    ("times", "height"), [(2, 400), pytest.param(10, 3000, marks=pytest.mark.slow)]
+    ("times", "height"), [(2, 400), pytest.param(5, 1500, marks=pytest.mark.slow)]
 )
 @pytest.mark.usefixtures("low_blocks")
 def test_workers_killed_in_turn_change_no_byte(write_scene, make_bundle, tmp_path, times, height):

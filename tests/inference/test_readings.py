@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geoseg.inference.readings import _begins, strange_readings
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.scenes import tiny_scene
@@ -18,7 +18,7 @@ def card(mean):
         bands=["red", "nir"],
         mean=mean,
         std=(1000.0, 2000.0),
-        legend=Legend.parse("1=a,2=b"),
+        legend=parse_legend("1=a,2=b"),
         name="m",
     ).card
 

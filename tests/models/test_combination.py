@@ -19,7 +19,7 @@ from geoseg.models.bundle import ModelBundle, load_bundle, save_bundle
 from geoseg.models.card import ModelCard, read_card
 from geoseg.models.combination import check_combination
 from geoseg.models.registry import build
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 CARD = ModelCard(
     name="a model",
@@ -29,7 +29,7 @@ CARD = ModelCard(
     mean=(100.5, 1e4),
     std=(3.25, 0.1),
     fill=0.0,
-    legend=Legend.parse("1=water,2=corn,7=grass"),
+    legend=parse_legend("1=water,2=corn,7=grass"),
     tile=64,
 )
 FITTED: dict[str, Any] = {

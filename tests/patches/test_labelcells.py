@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from geoseg.errors import LabelError
 from geoseg.patches.labelcells import Cells, join_names, split_names
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
-LEGEND = Legend.parse('1=water,7="bare, or sand",30=Forest')
+LEGEND = parse_legend('1=water,7="bare, or sand",30=Forest')
 
 
 def said(header: list[str], rows: list[list[str]], **options: object) -> tuple[Legend, list]:

@@ -10,10 +10,10 @@ import pytest
 
 from geoseg.patches.assembling import Assembly
 from geoseg.patches.tile import tile
-from geoseg.raster import unfinished
 from geoseg.raster.handles import is_remote
-from geoseg.raster.kept import kept_folder_of
-from geoseg.raster.unfinished import LeftoverError
+from geoseg.raster.outputs import unfinished
+from geoseg.raster.outputs.kept import kept_folder_of
+from geoseg.raster.outputs.unfinished import LeftoverError
 from geoseg.testing.webserver import WebServer, web_server
 
 SECRETS = (b"hidden-password", b"first-signature", b"second-signature", b"somebody")

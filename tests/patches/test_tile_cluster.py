@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ import numpy as np
 import pytest
 
 from geoseg.cluster.cluster import Cluster
-from geoseg.errors import LabelError, RasterReadError
+from geoseg.errors import LabelError, OutputError, RasterReadError
 from geoseg.patches import blocks as blocks_module
 from geoseg.patches.assembling import Assembly
 from geoseg.patches.blocks import blocks_of
+from geoseg.patches.handing import Desk, Handed
 from geoseg.patches.job import Job
 from geoseg.patches.table import PatchTable
 from geoseg.patches.tile import TileResult, tile
-from geoseg.raster import unfinished as unfinished_module
+from geoseg.raster.outputs import unfinished as unfinished_module
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 
@@ -112,6 +114,7 @@ def test_workers_are_said_how_large_what_they_send_is(
     cluster: Cluster,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("geoseg.patches.sharing.can_hand", lambda _writers: False)
     said: list[int] = []
     sizes: list[int] = []
     ordered = Cluster.ordered
@@ -127,6 +130,58 @@ def test_workers_are_said_how_large_what_they_send_is(
     make(scenes, tmp_path / "patches", cluster=cluster, **options)
     # Patches without a reading are not sent.
     assert said[0] / 2 < max(sizes) <= said[0]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("copies", [True, False])
+def test_arrays_are_handed_over_in_files_by_workers_that_see_the_folder(
+    scenes: list[Path],
+    labels: list[Path],
+    tmp_path: Path,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: bool,
+    copies: bool,
+) -> None:
+    handed: list[Handed] = []
+    take = Desk.take
+
+    def looked_at(self: Desk, one: Handed, *given: Any) -> None:
+        handed.append(one)
+        take(self, one, *given)
+        assert [path.name for path in self.folder.iterdir() if path.name == one.name] == []
+
+    monkeypatch.setattr(Desk, "take", looked_at)
+    if not copies:
+        monkeypatch.delattr(os, "copy_file_range", raising=False)
+    options: dict[str, Any] = {"labels": labels, "classes": "1=water,2=forest", "stride": 9}
+    if not seen:  # another folder of the same path, as far as the workers can tell
+        beside = Desk.beside
+        monkeypatch.setattr(Desk, "beside", lambda made: replace(beside(made), token="other"))
+    make(scenes, tmp_path / "alone", **options)
+    make(scenes, tmp_path / "shared", cluster=cluster, **options)
+    assert files(tmp_path / "shared") == files(tmp_path / "alone")
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"alone", "shared"}
+    assert (len(handed) > 3) is seen
+    if seen:
+        kinds = {(split, kind) for one in handed for split, kind, _ in one.runs}
+        assert kinds == {(n, kind) for n in range(3) for kind in ("images", "labels")}
+
+
+def test_patches_that_were_cut_short_on_their_way_are_one_line(
+    scenes: list[Path], tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Desk.take
+
+    def short(self: Desk, one: Handed, *given: Any) -> None:
+        os.truncate(self.folder / one.name, 100)
+        take(self, one, *given)
+
+    monkeypatch.setattr(Desk, "take", short)
+    with pytest.raises(OutputError, match="cut short") as told:
+        make(scenes, tmp_path / "patches", cluster=cluster)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "patches").exists()
 
 
 def test_statistics_of_floats_merge_in_one_order(

@@ -25,7 +25,8 @@ RUNNER = """
 import json, os, sys
 from geoseg.patches import look
 from geoseg.patches.tile import tile
-from geoseg.raster import unfinished, vector
+from geoseg.raster import vector
+from geoseg.raster.outputs import unfinished
 unfinished.EVERY_SECONDS, unfinished.TIMES_AS_LONG, look._SMALL = 0.02, 1, 0
 print("ready", flush=True)
 for line in sys.stdin:

@@ -18,12 +18,12 @@ from geoseg.patches.cutting import SceneCutter
 from geoseg.patches.storage import ArrayFile
 from geoseg.patches.tile import TileResult, tile
 from geoseg.patches.unfinished import MADE, packed, unpacked
-from geoseg.raster import unfinished as unfinished_module
-from geoseg.raster.kept import KeptFolder, kept_folder_of
-from geoseg.raster.output import TemporaryFolder
+from geoseg.raster.outputs import unfinished as unfinished_module
+from geoseg.raster.outputs.kept import KeptFolder, kept_folder_of
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.unfinished import LeftoverError
 from geoseg.raster.spool import Spool
 from geoseg.raster.statistics import statistics_for
-from geoseg.raster.unfinished import LeftoverError
 
 WriteRaster = Callable[..., Path]
 RNG = np.random.default_rng(41)

@@ -15,9 +15,9 @@ from geoseg.patches.assembling import Assembly
 from geoseg.patches.storage import ArrayFile
 from geoseg.patches.tile import TileResult, tile
 from geoseg.patches.unfinished import COUNTS, KIND, MADE
-from geoseg.raster import unfinished as unfinished_module
-from geoseg.raster.kept import kept_folder_of
-from geoseg.raster.unfinished import finished_parts
+from geoseg.raster.outputs import unfinished as unfinished_module
+from geoseg.raster.outputs.kept import kept_folder_of
+from geoseg.raster.outputs.unfinished import finished_parts
 
 WriteRaster = Callable[..., Path]
 RNG = np.random.default_rng(47)

@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 from geoseg.errors import RasterReadError
 from geoseg.raster.describe import describe_grid, describe_scene
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.provenance import provenance
 from geoseg.raster.scene import Scene
 from geoseg.raster.writer import RasterWriter
@@ -50,7 +50,7 @@ def classes(path: Path, pixels: Any, legend: str, **options: Any) -> Path:
         band_names=["class"],
         dtype="uint8",
         nodata=255,
-        legend=Legend.parse(legend),
+        legend=parse_legend(legend),
         **options,
     ) as writer:
         writer.write_rows(0, data)

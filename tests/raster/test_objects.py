@@ -357,3 +357,14 @@ def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(__import__("sys").modules, "obstore", None)
     with pytest.raises(OptionError, match=r"pip install 'geoseg\[cloud\]'"):
         Sending(["s3://maps/a.tif"])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "plain"), [("http://127.0.0.1:9/name", True), ("https://host", False), ("", False)]
+)
+def test_azure_is_asked_without_encryption_only_where_the_address_says_so(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, plain: bool
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", endpoint)
+    monkeypatch.setattr(objects, "_made", lambda *given: given)
+    assert objects._store("az", "maps") == ("az", "maps", (("plain_http", plain),))

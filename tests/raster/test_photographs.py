@@ -11,11 +11,11 @@ from PIL import Image
 
 from geoseg.errors import InputError, RasterReadError
 from geoseg.raster.grouping import group_scenes
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.style import is_folder_of_maps
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.pairing import pair_by_stem
 from geoseg.raster.photographs import find_photographs, place_of
 from geoseg.raster.plain import PlainWriter, plain_grid
-from geoseg.raster.style import is_folder_of_maps
 from geoseg.raster.writer import RasterWriter
 
 
@@ -104,7 +104,7 @@ def test_only_folders_of_rasters_written_here_with_their_styles_may_be_replaced(
     grid = plain_grid(2, 2)
     with RasterWriter(
         tmp_path / "a.tif", grid, band_names=["class"], dtype="uint8", nodata=255,
-        legend=Legend.parse("1=plant"),
+        legend=parse_legend("1=plant"),
     ) as writer:  # fmt: skip
         writer.write_rows(0, np.ones((2, 2), np.uint8))
     assert is_folder_of_maps(tmp_path)

@@ -9,7 +9,8 @@ import pytest
 import rasterio
 
 from geoseg.errors import GridError, OutputError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.plain import PlainWriter, plain_grid
 from geoseg.raster.window import Window
 
@@ -56,9 +57,9 @@ def test_colours_are_marked_and_shown_in_their_range(tmp_path):
 
 
 def test_classes_have_their_names_and_colours(tmp_path):
-    legend = Legend.parse("1=water:#0000ff,2=forest:#00ff00")
+    legend = parse_legend("1=water:#0000ff,2=forest:#00ff00")
     write(tmp_path / "a.tif", np.ones((32, 48), np.uint8), legend=legend, nodata=0)
-    assert Legend.of_raster(tmp_path / "a.tif") == legend
+    assert raster_legend(tmp_path / "a.tif") == legend
     with rasterio.open(tmp_path / "a.tif") as file:
         assert file.colormap(1)[2] == (0, 255, 0, 255)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from affine import Affine
 
 from geoseg import __version__
 from geoseg.raster.grid import Grid
-from geoseg.raster.provenance import provenance
+from geoseg.raster.provenance import provenance, versions
 from geoseg.raster.writer import RasterWriter
 
 
@@ -131,12 +131,13 @@ def test_tags_are_read_back_from_a_raster(tmp_path: Path) -> None:
     assert {key: found[key] for key in tags} == tags
 
 
-def test_torch_is_named_only_where_it_is_in_use() -> None:
-    script = (
-        "import sys; from geoseg.raster.provenance import versions; "
-        "print(sorted(versions()), 'torch' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split("\n")[0] == "['gdal', 'numpy', 'python', 'rasterio'] False"
+def test_torch_is_named_where_it_takes_part_and_not_where_the_process_has_it_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(__version__="9.9"))
+    without = json.loads(provenance(["geoseg", "x"], {})["GEOSEG_VERSIONS"])
+    assert sorted(without) == ["gdal", "numpy", "python", "rasterio"]
+    with_model = provenance(["geoseg", "x"], {}, model=[{"m": "1"}])
+    assert json.loads(with_model["GEOSEG_VERSIONS"])["torch"] == "9.9"
+    monkeypatch.delitem(sys.modules, "torch")
+    assert "torch" not in versions(("torch",))

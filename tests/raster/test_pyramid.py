@@ -26,8 +26,8 @@ from rio_cogeo.cogeo import cog_validate
 from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid
 from geoseg.raster.halving import halved
-from geoseg.raster.pyramid import Pyramid
 from geoseg.raster.spool import Spool
+from geoseg.raster.tilepacking import TilePacking
 from geoseg.raster.writer import RasterWriter
 
 PLACE = Affine(30, 0, 300000, 0, -30, 4200000)
@@ -281,5 +281,5 @@ def test_a_raster_of_little_else_than_nodata_is_that_of_gdals_tiles(
         return path.read_bytes()
 
     quick = made("quick.tif")
-    monkeypatch.setattr(Pyramid, "_is_nodata", lambda *_: False)
+    monkeypatch.setattr(TilePacking, "_is_nodata", lambda *_: False)
     assert quick == made("slow.tif")

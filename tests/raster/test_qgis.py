@@ -19,8 +19,9 @@ from rasterio.crs import CRS
 
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
-from geoseg.raster.palette import hex_of
-from geoseg.raster.style import category_qml
+from geoseg.raster.legend.palette import hex_of
+from geoseg.raster.legend.style import category_qml
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.vector import write_footprints
 from geoseg.raster.writer import RasterWriter
 
@@ -72,7 +73,7 @@ def seen_in_qgis(*paths: Path | str) -> list[dict[str, Any]]:
     return found
 
 
-SEVEN = Legend.parse(
+SEVEN = parse_legend(
     '0=water,1=forest,2="bare, & <dry>",5=urban,9=crops,40="Gelände ""alpin""",254=snow'
 )
 GRID = Grid(

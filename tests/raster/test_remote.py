@@ -21,10 +21,11 @@ from rasterio.env import get_gdal_config
 from geoseg.errors import LabelError, RasterReadError
 from geoseg.raster import remote
 from geoseg.raster.handles import environment, open_dataset
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.style import class_aux_xml
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import read_strips
-from geoseg.raster.style import class_aux_xml
 from geoseg.testing.webserver import Fault, WebServer, web_server
 
 SIDE = 512
@@ -225,16 +226,16 @@ def test_repeats_follow_what_gdal_was_told(monkeypatch: pytest.MonkeyPatch) -> N
 def test_classes_that_lie_beside_a_map_are_read_from_its_server(
     server: WebServer, folder: Path
 ) -> None:
-    legend = Legend.parse("1=grass:#00ff00,4=water:#0000ff")
+    legend = parse_legend("1=grass:#00ff00,4=water:#0000ff")
     (folder / "classes.tif.aux.xml").write_text(class_aux_xml(legend))
-    assert Legend.of_raster(server.url("classes.tif")) == legend
-    assert Legend.of_raster(server.url("nothing.tif")) is None
+    assert raster_legend(server.url("classes.tif")) == legend
+    assert raster_legend(server.url("nothing.tif")) is None
     server.set(forever=503)
-    assert Legend.of_raster(server.url("classes.tif")) is None
+    assert raster_legend(server.url("classes.tif")) is None
     server.set()
     (folder / "broken.tif.aux.xml").write_text("<PAM")
     with pytest.raises(LabelError, match=r"^http://127\.0\.0\.1:\d+/broken\.tif\.aux\.xml: "):
-        Legend.of_raster(server.url("broken.tif"))
+        raster_legend(server.url("broken.tif"))
 
 
 def test_what_the_main_thread_sets_while_it_reads_is_set_for_others_too() -> None:

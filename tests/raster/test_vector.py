@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from geoseg.errors import GeosegError, OutputError, VectorError
+from geoseg.raster.cover.region import polygons_of
 from geoseg.raster.grid import Grid
-from geoseg.raster.region import polygons_of
 from geoseg.raster.vector import (
     Purpose,
     Region,

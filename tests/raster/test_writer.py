@@ -32,11 +32,13 @@ from rio_cogeo.cogeo import cog_validate
 from geoseg import __version__
 from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend, Ramp
+from geoseg.raster.legend import Ramp
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.tiff import check_whole
 from geoseg.raster.writer import RasterWriter, check_output
 
-LEGEND = Legend.parse("1=water,2=forest,7=bare & <dry>")
+LEGEND = parse_legend("1=water,2=forest,7=bare & <dry>")
 
 
 def grid_of(height: int, width: int, transform: Affine | None = None, crs: Any = "utm") -> Grid:
@@ -100,7 +102,7 @@ def test_class_raster_is_a_strict_cog_with_nodata_colours_and_names(tmp_path: Pa
         assert source.tags()["TIFFTAG_SOFTWARE"] == f"geoseg {__version__}"
         assert source.mask_flag_enums[0][0].name == "nodata"
     assert files_in(tmp_path) == ["map.qml", "map.tif", "map.tif.aux.xml"]
-    assert Legend.of_raster(target) == LEGEND
+    assert raster_legend(target) == LEGEND
 
 
 def test_continuous_raster_keeps_values_names_nodata_scale_and_unit(tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_unusual_coordinate_systems_and_class_names_both_survive(tmp_path: Path,
     write_class(tmp_path / "x.tif", np.ones((3, 5), np.uint8), grid)
     with rasterio.open(tmp_path / "x.tif") as source:
         assert Grid.of(source) == grid
-    assert Legend.of_raster(tmp_path / "x.tif") == LEGEND
+    assert raster_legend(tmp_path / "x.tif") == LEGEND
 
 
 def test_mode_overviews_follow_the_written_rule(tmp_path: Path) -> None:
@@ -337,7 +339,7 @@ def test_overwriting_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Pat
     target = tmp_path / "x.tif"
     write_class(target, class_rows(10, 5))
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    other = Legend.parse("1=sea,2=trees")
+    other = parse_legend("1=sea,2=trees")
     with (
         pytest.raises(ZeroDivisionError),
         class_writer(target, grid_of(10, 5), overwrite=True, legend=other) as writer,
@@ -349,7 +351,7 @@ def test_overwriting_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Pat
     with class_writer(target, grid_of(10, 5), overwrite=True, legend=other) as writer:
         writer.write_rows(0, np.ones((10, 5), np.uint8))
         assert {n: (tmp_path / n).read_bytes() for n in before} == before
-    assert Legend.of_raster(target) == other
+    assert raster_legend(target) == other
     with rasterio.open(target) as source:
         assert (source.read(1) == 1).all()
 

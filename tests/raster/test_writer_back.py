@@ -20,7 +20,7 @@ from rasterio.crs import CRS
 
 from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid
-from geoseg.raster.palette import Ramp
+from geoseg.raster.legend.palette import Ramp
 from geoseg.raster.writer import RasterWriter
 
 

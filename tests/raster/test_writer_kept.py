@@ -19,10 +19,8 @@ from rasterio.crs import CRS
 
 from geoseg.errors import OutputError
 from geoseg.raster.grid import Grid
-from geoseg.raster.kept import KeptFolder
-from geoseg.raster.spool import Spool
-from geoseg.raster.tilelist import TileList, TilePlace
-from geoseg.raster.unfinished import (
+from geoseg.raster.outputs.kept import KeptFolder
+from geoseg.raster.outputs.unfinished import (
     Kind,
     LeftoverError,
     Unfinished,
@@ -32,6 +30,8 @@ from geoseg.raster.unfinished import (
     or_versions,
     remove_useless,
 )
+from geoseg.raster.spool import Spool
+from geoseg.raster.tilelist import TileList, TilePlace
 from geoseg.raster.window import Window
 from geoseg.raster.writer import RasterWriter
 

@@ -16,7 +16,7 @@ from affine import Affine
 from PIL import Image
 
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.writer import RasterWriter
 from geoseg.recipe import gallery
 from geoseg.recipe.gallery import draw, legend_of
@@ -54,7 +54,7 @@ def one(path: Path) -> np.ndarray[Any, Any]:
 
 
 def test_classes_have_the_colours_of_their_legend(tmp_path: Path) -> None:
-    legend = Legend.parse("1=water:#0000ff,2=forest:#00ff00")
+    legend = parse_legend("1=water:#0000ff,2=forest:#00ff00")
     grid = Grid(crs=None, transform=Affine.identity(), height=2, width=4)
     with RasterWriter(
         tmp_path / "m.tif", grid, band_names=["class"], dtype="uint8", nodata=255, legend=legend

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.report.evaluation_page import Side, WorstPatch, evaluation_page
 from geoseg.report.pictures import write_png
 
-LEGEND = Legend.parse("1=water,2=<b>forest</b>")
+LEGEND = parse_legend("1=water,2=<b>forest</b>")
 
 
 def content(name: str, **more: Any) -> dict[str, Any]:

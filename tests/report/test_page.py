@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import OptionError
-from geoseg.raster.legend import Legend
-from geoseg.raster.palette import Ramp
+from geoseg.raster.legend.palette import Ramp
+from geoseg.raster.legend.written import parse_legend
 from geoseg.report.page import (
     Cell,
     Fact,
@@ -160,7 +160,7 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
 
 
 def test_key_of_a_legend_has_its_names_and_colours() -> None:
-    legend = Legend.parse("1=water:#0000ff,2=forest:#00ff00")
+    legend = parse_legend("1=water:#0000ff,2=forest:#00ff00")
     html = Key.of(legend).html()
     assert "rgb(0,0,255)" in html
     assert "forest" in html

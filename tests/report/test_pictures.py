@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geoseg.errors import OptionError
-from geoseg.raster.legend import Legend
-from geoseg.raster.palette import Ramp
+from geoseg.raster.legend.palette import Ramp
+from geoseg.raster.legend.written import parse_legend
 from geoseg.report.pictures import (
     MOST_SIDE,
     RIGHT_COLOR,
@@ -27,7 +27,7 @@ from geoseg.report.pictures import (
     stretch_limits,
 )
 
-LEGEND = Legend.parse("1=water:#0000ff,5=forest:#00ff00,9=rock:#808000")
+LEGEND = parse_legend("1=water:#0000ff,5=forest:#00ff00,9=rock:#808000")
 
 
 def pixels(png: bytes) -> NDArray[np.uint8]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.report.page import Block
 from geoseg.report.score_blocks import class_blocks, confusion_blocks, one_by_one
 
-LEGEND = Legend.parse("1=water:#0000ff,2=<i>ice</i>:#00ff00")
+LEGEND = parse_legend("1=water:#0000ff,2=<i>ice</i>:#00ff00")
 PIXELS: list[dict[str, Any]] = [
     {"name": "water", "iou": 0.5, "recall": 0.75, "precision": 0.6, "pixels": 3000},
     {"name": "<i>ice</i>", "iou": None, "recall": None, "precision": None, "pixels": 0},

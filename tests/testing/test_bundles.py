@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from geoseg.models.bundle import load_bundle
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
 
 
@@ -21,7 +21,7 @@ def test_logits_are_the_weighted_bands_and_the_bias():
 
 
 def test_saved_bundle_is_the_same_when_loaded(tmp_path):
-    legend = Legend.parse("4=a,7=b")
+    legend = parse_legend("4=a,7=b")
     path = tmp_path / "model.safetensors"
     made = pointwise_bundle(
         [[1.0] * 5, [2.0] * 5], legend=legend, mean=[1] * 5, std=[2] * 5, path=path, resolution=30.0

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from shapely import Point, Polygon
 
 from geoseg.errors import BandError, OptionError, OutputError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.plain import plain_grid
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
@@ -219,7 +220,7 @@ def test_scene_and_labels_say_what_they_are(tmp_path):
         assert scene.grid == made.grid
         assert "GEOSEG_VERSION" in scene.tags
         assert "Made up" in scene.tags["TIFFTAG_IMAGEDESCRIPTION"]
-    assert Legend.of_raster(made.labels) == LEGEND == made.legend
+    assert raster_legend(made.labels) == LEGEND == made.legend
 
 
 @pytest.mark.parametrize(
@@ -313,9 +314,9 @@ def test_tiny_scene_without_names_leaves_its_bands_unnamed(tmp_path):
 
 
 def test_tiny_scene_of_classes_has_their_legend(tmp_path):
-    legend = Legend.parse("1=water,2=forest")
+    legend = parse_legend("1=water,2=forest")
     path = tiny_scene(tmp_path / "t.tif", np.ones((4, 4), np.uint8), nodata=255, legend=legend)
-    assert Legend.of_raster(path) == legend
+    assert raster_legend(path) == legend
 
 
 def test_lines_of_noise_are_far_from_each_other():

@@ -20,11 +20,11 @@ from geoseg.assessment.coverage.result import Result, notes_of, tags_of, total_o
 from geoseg.assessment.coverage.source import Layout, Source
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import OptionError
-from geoseg.raster import _coverkernels as kernels
-from geoseg.raster.cells import CellSize, Pieces, cell_grid, check_like, pieces
+from geoseg.raster.cover import _coverkernels as kernels
+from geoseg.raster.cover.cells import CellSize, Pieces, cell_grid, check_like, pieces
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import NODATA, Ramp
-from geoseg.raster.output import check_outputs
+from geoseg.raster.outputs.checks import check_outputs
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import Strip
 from geoseg.raster.writer import RasterWriter
@@ -47,14 +47,14 @@ def grid_of_cells(source: Source, *, size: str | None = None, like: str | None =
     source
         What is to be measured.
     size
-        Side of a cell, as `geoseg.raster.cells.CellSize.parse` reads it.
+        Side of a cell, as `geoseg.raster.cover.cells.CellSize.parse` reads it.
     like
         A raster whose pixels are the cells; given in place of a size.
 
     Raises
     ------
     GridError, OptionError
-        As `geoseg.raster.cells.cell_grid` and `geoseg.raster.cells.check_like`.
+        As `geoseg.raster.cover.cells.cell_grid` and `geoseg.raster.cover.cells.check_like`.
     RasterReadError
         The raster cannot be opened.
     """
@@ -90,7 +90,7 @@ def coverage_by_cell(
         GeoTIFF, float32: bands coverage (percent; NaN where nothing counts), nodata_share (percent
         of the cell without data, off the raster included) and, if wanted, target_ha.
     cells
-        Grid along the axes of the source's, as from `geoseg.raster.cells`.
+        Grid along the axes of the source's, as from `geoseg.raster.cover.cells`.
     how
         The option that gave the cells, for the metadata: ``{"cell": "300m"}``.
     stages

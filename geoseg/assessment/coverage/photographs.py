@@ -23,17 +23,14 @@ from geoseg.assessment.stages import StageTable
 from geoseg.errors import InputError, LabelError, OptionError, OutputError, RasterReadError
 from geoseg.raster.heads import expand, read_head, refuse_missing
 from geoseg.raster.legend import NODATA, Legend
-from geoseg.raster.output import (
-    TemporaryFolder,
-    check_output,
-    check_output_folder,
-    output_error,
-    refuse_inputs,
-)
+from geoseg.raster.maker import beside_table
+from geoseg.raster.outputs.checks import check_output, check_output_folder, refuse_inputs
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import output_error
+from geoseg.raster.outputs.whole import write_whole
 from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.photographs import has_bad_place, place_of
 from geoseg.raster.provenance import made_geopackage
-from geoseg.raster.whole import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +154,7 @@ def coverage_of_photographs(
             )
             hidden = stack.enter_context(TemporaryFolder(folder))
             _keep(hidden, "previews", None)
+        tags = _tags(str(maps), sources, stages, None if images is None else str(images))
         found = []
         strays: Counter[str] = Counter()
         for path, source in zip(paths, sources, strict=True):
@@ -164,13 +162,15 @@ def coverage_of_photographs(
             one = _measure(source, stages, picture, workers)
             strays[source.name] += source.strays.pixels
             if hidden is not None and picture is not None:
+                said = _tags(str(maps), [source], stages, str(images))
                 name = f"previews/{Path(path).stem}.jpg"
                 title = _title(source, one)
-                _keep(hidden, name, drawn_preview(source, picture, title=title, workers=workers))
+                _keep(
+                    hidden, name, drawn_preview(source, picture, said, title=title, workers=workers)
+                )
             found.append(one)
             if progress is not None:
                 progress(1)
-        tags = _tags(str(maps), sources, stages, None if images is None else str(images))
         # Points of an earlier run would be taken for those of this one.
         stale = [points] if images is not None else []
         if hidden is None:
@@ -344,7 +344,7 @@ def _write(
     text = csv_of(columns)
     placed = [i for i, one in enumerate(found) if one.place is not None]
     if not placed:
-        write_whole(table, text, overwrite=overwrite, stale=stale)
+        write_whole(table, text, overwrite=overwrite, beside=beside_table(table, tags), stale=stale)
         return [table]
     # Imported here: it takes a second, and few photographs know where they were taken.
     from geoseg.raster.vector import points_at, wgs84, write_footprints  # noqa: PLC0415
@@ -358,7 +358,7 @@ def _write(
         style_qml=style_of(stages, "marker"),
         overwrite=overwrite,
         metadata=tags,
-        beside={table: text},
+        beside={table: text, **beside_table(table, tags)},
     )
     return [table, points]
 
@@ -366,7 +366,7 @@ def _write(
 def _tags(
     maps: str, sources: Sequence[Source], stages: StageTable | None, images: str | None
 ) -> dict[str, str]:
-    """Provenance of the points."""
+    """Provenance of what comes of these maps."""
     digests = {source.name: source.scene.fingerprint() for source in sources}
     options = {} if images is None else {"images": images}
     return tags_of(sources[0], options, stages, digests, name=maps)

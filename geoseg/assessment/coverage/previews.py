@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.assessment.coverage.source import Source
+from geoseg.raster.maker import comment_of
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import Strip, read_strips
 
 _ROWS = 256
 
 
-def drawn_preview(source: Source, picture: str, *, title: str, workers: int) -> bytes:
+def drawn_preview(
+    source: Source, picture: str, tags: Mapping[str, str], *, title: str, workers: int
+) -> bytes:
     """Draw one photograph with its classes: the bytes of a JPEG.
 
     Parameters
@@ -24,6 +27,8 @@ def drawn_preview(source: Source, picture: str, *, title: str, workers: int) -> 
         Its map.
     picture
         The photograph.
+    tags
+        What made it, as from `geoseg.raster.provenance.provenance`.
     title
         What stands above it.
     workers
@@ -56,6 +61,7 @@ def drawn_preview(source: Source, picture: str, *, title: str, workers: int) -> 
         target=source.target,
         excluded=source.excluded,
         title=title,
+        comment=comment_of(tags),
     )
 
 

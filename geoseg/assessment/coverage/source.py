@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from geoseg.assessment.codes import Tally
 from geoseg.assessment.coverage.share import Shares, coverage_of_counts
 from geoseg.errors import BandError, LabelError, OptionError
-from geoseg.raster.ellipsoid import PixelAreas, RowAreas
+from geoseg.raster.cover.ellipsoid import PixelAreas, RowAreas
 from geoseg.raster.legend import NODATA, Legend
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import Strip, read_strips
 from geoseg.raster.window import Window
@@ -216,7 +218,7 @@ def open_source(
         bands or their numbers from 1.
     classes
         The classes and the values that mean them, where the raster does not say; as a text or file
-        (see `geoseg.raster.legend.Legend.parse`) they are named in the metadata of what is made.
+        (see `parse_legend`) they are named in the metadata of what is made.
 
     Raises
     ------
@@ -233,7 +235,7 @@ def open_source(
     """
     said = None if classes is None or isinstance(classes, Legend) else str(classes)
     if classes is not None and not isinstance(classes, Legend):
-        classes = Legend.parse(classes)
+        classes = parse_legend(classes)
     scene = Scene.open(source)
     name = str(source)
     if probabilities:
@@ -248,7 +250,7 @@ def open_source(
                 f"{name} has {len(scene.bands)} bands ({names}), not the one of a class raster;"
                 " --from-probabilities reads a band a class"
             )
-        legend = classes or Legend.of_raster(scene.paths[0])
+        legend = classes or raster_legend(scene.paths[0])
         if legend is None and scene.dtype != np.uint8:
             raise LabelError(
                 f"{name} names no classes and holds {scene.dtype} values: say with --classes what"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from geoseg.assessment.stages import StageTable
-from geoseg.raster.palette import Ramp
-from geoseg.raster.style import Symbol, category_qml
+from geoseg.raster.legend.palette import Ramp
+from geoseg.raster.legend.style import Symbol, category_qml
 
 _STEPS = 5
 """Classes of coverage that a style tells apart."""

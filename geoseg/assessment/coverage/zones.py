@@ -22,8 +22,9 @@ from geoseg.assessment.coverage.source import Layout, Source
 from geoseg.assessment.coverage.table import cell_text, csv_of, free_name, style_of
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import VectorError
-from geoseg.raster.ellipsoid import RowAreas
-from geoseg.raster.output import check_outputs
+from geoseg.raster.cover.ellipsoid import RowAreas
+from geoseg.raster.cover.zones import Zones, whole_areas
+from geoseg.raster.outputs.checks import check_outputs
 from geoseg.raster.strips import Strip
 from geoseg.raster.vector import (
     Features,
@@ -34,7 +35,6 @@ from geoseg.raster.vector import (
     write_footprints,
 )
 from geoseg.raster.window import Window
-from geoseg.raster.zones import Zones, whole_areas
 
 _PURPOSE = Purpose(name="coverage by zone", hint="zones are a file of polygons")
 _RESERVED = ("fid", "geom", "ogc_fid")
@@ -125,16 +125,7 @@ def coverage_by_zone(
         metadata=tags,
         beside={table: csv_of(everything)},
     )
-    found = [
-        Zone(
-            name=str(name),
-            coverage=float(columns["coverage"][i]),
-            stage=None if stages is None else str(columns["stage"][i]),
-            nodata_share=float(nodata[i]),
-            target_ha=float(columns["target_ha"][i]) if source.areas is not None else None,
-        )
-        for i, name in enumerate(names)
-    ]
+    found = _zones(columns, nodata)
     off = int(np.count_nonzero(layout.valid(counts) + layout.missing(counts) == 0))
     if off:
         has = "has" if off == 1 else "have"
@@ -160,6 +151,22 @@ def coverage_by_zone(
         zones=tuple(found),
         notes=(*notes, *notes_of(source)),
     )
+
+
+def _zones(columns: Mapping[str, Any], nodata: NDArray[np.float64]) -> list[Zone]:
+    """Return what was found of each zone, as values."""
+    hectares = columns.get("target_ha")
+    stages = columns.get("stage")
+    return [
+        Zone(
+            name=str(name),
+            coverage=float(columns["coverage"][i]),
+            stage=None if stages is None else str(stages[i]),
+            nodata_share=float(nodata[i]),
+            target_ha=None if hectares is None else float(hectares[i]),
+        )
+        for i, name in enumerate(columns["zone"])
+    ]
 
 
 def _names(features: Features, field: str | None) -> list[Any]:

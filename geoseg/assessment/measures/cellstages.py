@@ -17,9 +17,9 @@ from geoseg.assessment.coverage.share import Shares, coverage_of_counts
 from geoseg.assessment.measures.stagetable import UnitStages, unit_stages
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import OptionError
-from geoseg.raster import _coverkernels as kernels
-from geoseg.raster.cells import CellSize, cell_grid, pieces
-from geoseg.raster.ellipsoid import PixelAreas, RowAreas
+from geoseg.raster.cover import _coverkernels as kernels
+from geoseg.raster.cover.cells import CellSize, cell_grid, pieces
+from geoseg.raster.cover.ellipsoid import PixelAreas, RowAreas
 from geoseg.raster.grid import Grid
 from geoseg.raster.window import Window
 

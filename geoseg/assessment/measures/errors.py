@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.assessment.confusion import NOTHING, Confusion
 from geoseg.raster.legend import NODATA, Legend
-from geoseg.raster.palette import Color, class_colors
+from geoseg.raster.legend.palette import Color, class_colors
 from geoseg.report.pictures import RIGHT_COLOR
 
 MOST_KINDS = 16

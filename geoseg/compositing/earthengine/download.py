@@ -32,7 +32,7 @@ from geoseg.compositing.storage import Storage
 from geoseg.errors import OptionError
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import NODATA, Legend
-from geoseg.raster.output import check_outputs
+from geoseg.raster.outputs.checks import check_outputs
 from geoseg.raster.placing import definition
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.window import Window

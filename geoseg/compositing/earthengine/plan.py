@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from geoseg.errors import OptionError
+from geoseg.raster.cover.region import Region
 from geoseg.raster.grid import Grid
-from geoseg.raster.region import Region
 from geoseg.raster.window import Window
 
 MOST_BYTES = 48 << 20

@@ -17,9 +17,9 @@ from geoseg.compositing.reduce import Reduction
 from geoseg.compositing.settings import CompositeResult
 from geoseg.compositing.storage import StoredType
 from geoseg.errors import OptionError
+from geoseg.raster.cover.region import Region
 from geoseg.raster.grid import Grid
 from geoseg.raster.placing import grid_around, is_metric
-from geoseg.raster.region import Region
 from geoseg.raster.scene import Scene
 
 LabelChoice = Literal["latest", "mode"]

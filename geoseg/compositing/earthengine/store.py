@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from geoseg.compositing.earthengine.plan import Layer, quarters
 from geoseg.compositing.earthengine.planned import differences
 from geoseg.errors import OutputError
-from geoseg.raster.output import output_error
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.window import Window
 
 _PLAN = "plan.json"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import GridError
-from geoseg.raster.footprints import boxes_in, outlines
+from geoseg.raster.cover.footprints import boxes_in, outlines
 from geoseg.raster.grid import Grid
 from geoseg.raster.window import Window
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import GridError
-from geoseg.raster.footprints import boxes_in
+from geoseg.raster.cover.footprints import boxes_in
 from geoseg.raster.grid import Grid
-from geoseg.raster.lookup import Lookup
-from geoseg.raster.regrid import common_grid
+from geoseg.raster.resampling.lookup import Lookup
+from geoseg.raster.resampling.regrid import common_grid
 from geoseg.raster.window import Window
 
 __all__ = ["Sheet", "Thumb"]

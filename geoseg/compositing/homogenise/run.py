@@ -21,12 +21,9 @@ from geoseg.compositing.homogenise.standard import Standard
 from geoseg.compositing.homogenise.writing import RECORDS, Writing
 from geoseg.errors import OptionError, OutputError
 from geoseg.raster.allocator import give_back, keep_large_blocks
-from geoseg.raster.output import (
-    check_folder_place,
-    refuse_holding,
-)
+from geoseg.raster.outputs.checks import check_folder_place, refuse_holding
+from geoseg.raster.outputs.whole import whole_folder
 from geoseg.raster.scene import Scene
-from geoseg.raster.whole import whole_folder
 
 __all__ = ["homogenise"]
 

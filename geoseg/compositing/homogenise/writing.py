@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from geoseg.compositing.homogenise.preview import Sheet, Thumb
 from geoseg.compositing.homogenise.settings import HomogeniseResult, ImageResult
 from geoseg.compositing.homogenise.standard import COLOUR_TAG
 from geoseg.compositing.homogenise.tables import bars_of, page_of, seams_csv
+from geoseg.raster.legend.style import stretch_qml
+from geoseg.raster.maker import document_with, page_with, picture_with
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import read_strips
-from geoseg.raster.style import stretch_qml
 from geoseg.raster.window import Window
 from geoseg.raster.writer import RasterWriter
 from geoseg.report.homogenise import colours as stretched
@@ -53,6 +54,7 @@ class Writing:
         self.folder, self.workers, self.count = folder, workers, count
         self.sheet = Sheet([s.grid for s in scenes], show_bands(scenes[0].band_names))
         self.names = _unique([scene.name for scene in scenes])
+        self._digests: dict[int, str] = {}
 
     def write_all(self) -> tuple[list[ImageResult], list[str]]:
         """Write the rasters; return what came of each, and what a person should know."""
@@ -81,7 +83,7 @@ class Writing:
             band_names=scene.band_names,
             dtype=scene.dtype.name,
             nodata=nodata,
-            tags=self._tags(scene),
+            tags=self._tags([number]),
             scales=[band.scale for band in scene.bands] if scaled else None,
             offsets=[band.offset for band in scene.bands] if scaled else None,
             workers=self.workers,
@@ -103,18 +105,26 @@ class Writing:
             readings=painter.readings,
         )
 
-    def _tags(self, scene: Scene) -> dict[str, str]:
+    def _tags(self, numbers: Iterable[int]) -> dict[str, str]:
+        """Say what made a file of these images."""
         words = ["geoseg", "homogenise", *(s.name for s in self.scenes)]
         tags = provenance(
             [*words, *option_words(self.options)],
-            {scene.name: scene.fingerprint()},
+            {self.names[number]: self._digest(number) for number in numbers},
             options=self.options,
         )
         return tags | {COLOUR_TAG: self.fitted.standard.digest}
 
+    def _digest(self, number: int) -> str:
+        if number not in self._digests:
+            self._digests[number] = self.scenes[number].fingerprint()
+        return self._digests[number]
+
     def write_records(self, result: HomogeniseResult) -> None:
         """Write all but the rasters."""
-        text = json.dumps(result.standard.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+        tags = self._tags(range(len(self.scenes)))
+        content = document_with(result.standard.to_json(), tags)
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         self._text("colour.json", text + "\n")
         self._styles()
         self._text("seams.csv", seams_csv(result))
@@ -122,8 +132,9 @@ class Writing:
         limits = self.sheet.limits()
         bars = bars_of(result)
         png = seam_picture(stretched(before, limits), stretched(after, limits), bars)
-        (self.folder / "seams.png").write_bytes(png)
-        self._text("report.html", page_of(result, before, after, limits, self.sheet.bands))
+        (self.folder / "seams.png").write_bytes(picture_with(png, tags))
+        page = page_of(result, before, after, limits, self.sheet.bands)
+        self._text("report.html", page_with(page, tags))
 
     def _styles(self) -> None:
         """Give all images one stretch in QGIS, which else stretches each by itself."""

@@ -20,7 +20,9 @@ from geoseg.errors import OptionError
 from geoseg.inference.outputs import Maps, Outputs
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
-from geoseg.raster.output import TemporaryFolder, check_outputs
+from geoseg.raster.maker import document_with, page_with
+from geoseg.raster.outputs.checks import check_outputs
+from geoseg.raster.outputs.temporary import TemporaryFolder
 from geoseg.raster.writer import RasterWriter
 
 _PAGE = "page"
@@ -106,6 +108,7 @@ class CamFiles:
     ) -> None:
         self._outputs = outputs
         self._grid = grid
+        self._tags = tags
         self._overwrite = overwrite
         self._stack = ExitStack()
         self._page: TemporaryFolder | None = None
@@ -194,8 +197,10 @@ class CamFiles:
     def add_report(self, page: str, scores: Mapping[str, object]) -> None:
         """Take the page that appears with the rasters, and its numbers as plain JSON objects."""
         if self._page is not None and self._outputs.scores is not None:
-            text = json.dumps(scores, ensure_ascii=False, allow_nan=False, indent=2)
+            content = document_with(scores, self._tags)
+            text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)
             self._numbers = {self._outputs.scores: f"{text}\n"}
+            page = page_with(page, self._tags)
             (self._page.path / _PAGE).write_text(page, encoding="utf-8", newline="\n")
 
     def __exit__(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.inference.cam.result import Panel
 from geoseg.raster.legend import NODATA, Legend
-from geoseg.raster.palette import Ramp
+from geoseg.raster.legend.palette import Ramp
 from geoseg.report.numbers import count, percent
 from geoseg.report.page import Block, Figure, Key, Paragraph, RampKey, Strip
 from geoseg.report.pictures import (

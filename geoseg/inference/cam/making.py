@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from geoseg.inference.stream import Crew, Work
 from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.patches.presence import PRESENT
 from geoseg.raster.allocator import give_back
-from geoseg.raster.provenance import option_words, provenance
+from geoseg.raster.provenance import made_by, option_words, provenance
 from geoseg.raster.scene import Scene
 
 # Tiles computed together: so many as have that many pixels, and no more than that many. They are
@@ -98,6 +99,11 @@ class Making:
         card = self.model.card
         self.kept, notes = kept_combination(card.combination, self._how(), card.name)
         return notes
+
+    @cached_property
+    def _contents(self) -> str:
+        """Digest of the scene's files, taken once: far away, it is many requests."""
+        return self.scene.fingerprint()
 
     def _how(self) -> dict[str, Any]:
         """Say how the maps are made that classes are made of."""
@@ -249,20 +255,22 @@ class Making:
             "settings": self._how(),
             "fitted_on": {
                 "scene": self.scene.name,
-                "scene_fingerprint": self.scene.fingerprint(),
-                "labels_fingerprint": "" if reference is None else reference.fingerprint(),
+                "scene_fingerprint": self._contents,
+                "labels_fingerprint": "" if reference is None else reference.contents,
                 "patches": patches,
                 "seed": self.labels.seed,
             },
         }
-        card = replace(self.model.card, combination=kept, hash="")
+        # The file that it was is told by its digest.
+        training = {**self.model.card.training, "made_by": made_by(self.tags(reference))}
+        card = replace(self.model.card, combination=kept, training=training, hash="")
         save_bundle(ModelBundle(self.model.network, card), path, overwrite=overwrite)
 
     def tags(self, reference: Reference | None) -> dict[str, str]:
         """Say in the outputs' metadata what made them."""
         card, guides = self.model.card, self.guides
         options = self.maps.words() | self.labels.words()
-        inputs = {self.scene.name: self.scene.fingerprint(), **self.colour.inputs}
+        inputs = {self.scene.name: self._contents, **self.colour.inputs}
         if reference is not None:
             options |= {
                 "reference": Path(reference.path).name,
@@ -270,7 +278,7 @@ class Making:
                 "seed": self.labels.seed,
                 "assume-aligned": guides.assume_aligned,
             }
-            inputs[Path(reference.path).name] = reference.fingerprint()
+            inputs[Path(reference.path).name] = reference.contents
         if guides.known is not None and guides.known_name is not None:
             options["known"] = guides.known_name
             inputs[guides.known_name] = guides.known.fingerprint

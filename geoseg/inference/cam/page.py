@@ -20,7 +20,7 @@ from geoseg.inference.cam.remarks import (
 )
 from geoseg.inference.cam.result import CamResult, CamScores
 from geoseg.raster.legend import Legend
-from geoseg.report.numbers import NONE, count, percent, score, setting
+from geoseg.report.numbers import NONE, count, percent, score
 from geoseg.report.page import (
     Block,
     Cell,
@@ -36,6 +36,7 @@ from geoseg.report.page import (
     make_page,
 )
 from geoseg.report.score_blocks import class_blocks, confusion_blocks
+from geoseg.report.settings_table import settings_table
 from geoseg.training.metrics import PixelScores, PresenceScores, Scores
 from geoseg.training.records import scores_json
 from geoseg.training.report.presence import class_confusion
@@ -86,7 +87,7 @@ def cam_page(
     if result.panels:
         made = None if used is None else way_name(used)
         sections.append(Section("Examples", cam_gallery(result.panels, legend, bands, made)))
-    sections.append(Section("How it was made", (_settings(settings),)))
+    sections.append(Section("How it was made", (Folded("Settings", (settings_table(settings),)),)))
     return make_page(
         f"Activation maps of {scene}",
         sections,
@@ -306,10 +307,3 @@ def _presence(presence: PresenceScores, legend: Legend) -> tuple[Block, ...]:
 def _by_class(scores: Scores, legend: Legend) -> list[dict[str, Any]]:
     classes: list[dict[str, Any]] = scores_json(scores, legend)["classes"]
     return classes
-
-
-def _settings(settings: Mapping[str, Any]) -> Block:
-    rows: tuple[Row, ...] = tuple(
-        (name.replace("_", " "), setting(value)) for name, value in settings.items()
-    )
-    return Folded("Settings", (Table(("setting", "value"), rows, (False, False)),))

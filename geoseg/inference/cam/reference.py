@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from geoseg.inference.cam.combine import Combination
 from geoseg.inference.cam.logistic import MOST_PIXELS, fit_logistic
 from geoseg.inference.outputs import NODATA
 from geoseg.inference.source import Area
-from geoseg.raster.laying import lay_labels
+from geoseg.raster.labels.laying import lay_labels
 from geoseg.raster.legend import Legend
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
@@ -67,8 +68,9 @@ class Reference:
         """Whether the labels lie on another grid."""
         return self._labels.is_warped
 
-    def fingerprint(self) -> str:
-        """Fingerprint of the labels' files."""
+    @cached_property
+    def contents(self) -> str:
+        """Digest of the labels' files, taken once."""
         return self._labels.fingerprint()
 
     def truth(self, window: Window) -> NDArray[np.uint8]:

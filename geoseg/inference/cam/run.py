@@ -8,7 +8,7 @@ regression can be fitted. Memory depends on the scene's width alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -17,9 +17,9 @@ from geoseg.inference.cam.combine import Combination
 from geoseg.inference.cam.document import document
 from geoseg.inference.cam.files import CamFiles, CamOutputs
 from geoseg.inference.cam.making import Guides, Making
-from geoseg.inference.cam.measure import choose_panels
+from geoseg.inference.cam.measure import Measures, choose_panels
 from geoseg.inference.cam.reference import FittedPatches, Reference
-from geoseg.inference.cam.result import CamResult, CamScores
+from geoseg.inference.cam.result import CamResult, CamScores, Panel
 from geoseg.inference.cam.settings import LabelSettings, MapSettings
 from geoseg.inference.colour import in_colour, wanted_colour
 from geoseg.inference.fit import fit_bands
@@ -27,7 +27,8 @@ from geoseg.inference.readings import strange_readings
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import failures_in_words, resolve_device
 from geoseg.raster.handles import small_block_cache
-from geoseg.raster.output import refuse_inputs
+from geoseg.raster.legend import Legend
+from geoseg.raster.outputs.checks import refuse_inputs
 from geoseg.raster.scene import Scene
 
 # Neighbouring blocks of labels read some of the same blocks of the scene.
@@ -104,36 +105,15 @@ def make_cam(
     maps = maps.stepping(activations.network.stride)
     scene, notes = fit_bands(scene, [card])
     colour = wanted_colour(maps.homogenise, [card])
-    inputs = [*scene.files, *colour.files]
-    reference = None
-    if guides.reference is not None:
-        reference = Reference(
-            guides.reference,
-            scene,
-            card.legend,
-            area=guides.area,
-            assume_aligned=guides.assume_aligned,
-        )
-        inputs += guides.reference.files
-        if reference.resampled:
-            notes.append(
-                f"the reference lies on another grid than {scene.name}: each pixel gets the label"
-                " in which its centre lies (nearest)"
-            )
+    reference, more = _reference(guides, scene, card.legend)
+    notes += more
     outputs.check(overwrite=overwrite, reference=reference is not None)
-    refuse_inputs(outputs.paths, inputs)
+    of_labels = [] if guides.reference is None else guides.reference.files
+    refuse_inputs(outputs.paths, [*scene.files, *colour.files, *of_labels])
     scene, more = in_colour(scene, colour, [card], workers=workers)
     notes += [*more, *strange_readings(scene, card)]
-    fitted = None
-    if reference is not None:
-        # Half of them at most: what was fitted on cannot be measured by.
-        chosen, labelled = reference.choose(maps.tile, labels.patches, labels.seed, most=0.5)
-        fitted = FittedPatches(chosen) if outputs.fits(labels.combine) else None
-        if fitted is not None and len(chosen) < labels.patches:
-            notes.append(
-                f"logistic is fitted on {len(chosen):,} of the {labelled:,} labelled patches and"
-                " not on more, so that others are left to measure by"
-            )
+    fitted, more = _to_fit_on(reference, outputs, maps, labels)
+    notes += more
     made = Making(
         scene=scene,
         model=model,
@@ -178,24 +158,8 @@ def make_cam(
             hectares=files.hectares,
             nodata=scene.grid.height * scene.grid.width - made.moments.count,
             seams=made.seams.result(),
-            scores=None
-            if reference is None or measures is None
-            else CamScores(
-                ways=measures.confusions,
-                task=made.task(reference),
-                patches=0 if fitted is None else len(fitted.windows),
-            ),
-            panels=()
-            if page is None or reference is None
-            else choose_panels(
-                scene.select(card.bands),
-                reference,
-                files.read_maps,
-                made.labeller(files),
-                ways[:1],
-                side=maps.tile,
-                fitted=fitted,
-            ),
+            scores=_scores(made, measures, reference, fitted),
+            panels=() if page is None else _panels(made, files, ways, reference, fitted),
             tiles=made.work.tiles,
             skipped=made.work.skipped,
             seconds=time.perf_counter() - began,
@@ -213,3 +177,79 @@ def make_cam(
                 overwrite=overwrite,
             )
     return replace(result, seconds=time.perf_counter() - began)
+
+
+def _reference(
+    guides: Guides, scene: Scene, legend: Legend
+) -> tuple[Reference | None, tuple[str, ...]]:
+    """Lay the labels on the scene, if there are any, and tell what is worth saying of it."""
+    if guides.reference is None:
+        return None, ()
+    reference = Reference(
+        guides.reference,
+        scene,
+        legend,
+        area=guides.area,
+        assume_aligned=guides.assume_aligned,
+    )
+    if not reference.resampled:
+        return reference, ()
+    return reference, (
+        f"the reference lies on another grid than {scene.name}: each pixel gets the label"
+        " in which its centre lies (nearest)",
+    )
+
+
+def _to_fit_on(
+    reference: Reference | None, outputs: CamOutputs, maps: MapSettings, labels: LabelSettings
+) -> tuple[FittedPatches | None, tuple[str, ...]]:
+    """Choose patches for a regression, if there shall be one, and tell where they are few."""
+    if reference is None:
+        return None, ()
+    # Half of them at most: what was fitted on cannot be measured by.
+    chosen, labelled = reference.choose(maps.tile, labels.patches, labels.seed, most=0.5)
+    if not outputs.fits(labels.combine):
+        return None, ()
+    if len(chosen) >= labels.patches:
+        return FittedPatches(chosen), ()
+    return FittedPatches(chosen), (
+        f"logistic is fitted on {len(chosen):,} of the {labelled:,} labelled patches and"
+        " not on more, so that others are left to measure by",
+    )
+
+
+def _scores(
+    made: Making,
+    measures: Measures | None,
+    reference: Reference | None,
+    fitted: FittedPatches | None,
+) -> CamScores | None:
+    """Return how good the maps are, where there are labels to tell."""
+    if reference is None or measures is None:
+        return None
+    return CamScores(
+        ways=measures.confusions,
+        task=made.task(reference),
+        patches=0 if fitted is None else len(fitted.windows),
+    )
+
+
+def _panels(
+    made: Making,
+    files: CamFiles,
+    ways: Sequence[Combination],
+    reference: Reference | None,
+    fitted: FittedPatches | None,
+) -> tuple[Panel, ...]:
+    """Choose examples to show, where there are labels beside them."""
+    if reference is None:
+        return ()
+    return choose_panels(
+        made.scene.select(made.model.card.bands),
+        reference,
+        files.read_maps,
+        made.labeller(files),
+        ways[:1],
+        side=made.maps.tile,
+        fitted=fitted,
+    )

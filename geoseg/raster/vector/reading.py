@@ -19,10 +19,11 @@ from rasterio.crs import CRS
 from shapely.errors import GEOSException
 
 from geoseg.errors import VectorError
+from geoseg.raster import trust
+from geoseg.raster.cover.region import Region, all_around, polygonal, polygons_of, reproject, valid
 from geoseg.raster.geoparquet import is_geoparquet, parquet_tags, read_geoparquet
 from geoseg.raster.grid import Grid
-from geoseg.raster.polygonlegend import CLASS, COLOR, NAME, tags_of_geojson
-from geoseg.raster.region import Region, all_around, polygonal, polygons_of, reproject, valid
+from geoseg.raster.legend.polygons import CLASS, COLOR, NAME, tags_of_geojson
 from geoseg.raster.vector.options import configured
 
 __all__ = ["Features", "Purpose", "Region", "crs_of", "read_features", "read_region", "read_tags"]
@@ -162,6 +163,7 @@ def read_features(source: str | Path, *, purpose: Purpose, fields: bool = False)
         else:
             # GDAL would leave an .aux.xml beside some files that it only reads.
             with configured("GDAL_PAM_ENABLED", "NO"):
+                _check_leads(path)
                 name = layer or _polygon_layer(path, purpose)
                 meta, _, wkb, data = pyogrio.raw.read(
                     path, layer=name, columns=None if fields else [], force_2d=True
@@ -196,10 +198,22 @@ def read_tags(source: str | Path) -> dict[str, str]:
     try:
         with warnings.catch_warnings():  # of several layers: tags are of the file
             warnings.simplefilter("ignore")
+            _check_leads(path)
             info = pyogrio.read_info(path, layer=layer or None)
     except (DataSourceError, DataLayerError, RuntimeError, ValueError):
         return {}
     return {str(k): str(v) for k, v in (info["dataset_metadata"] or {}).items()}
+
+
+def _check_leads(path: str) -> None:
+    """Refuse a file from elsewhere that may lead to files here; see `geoseg.raster.trust`."""
+    if trust.is_elsewhere(path):
+        with warnings.catch_warnings():  # of several layers
+            warnings.simplefilter("ignore")
+            driver = str(pyogrio.read_info(path)["driver"])
+        trouble = trust.vector_trouble(path, driver)
+        if trouble is not None:
+            raise VectorError(trouble)
 
 
 def _polygon_layer(path: str, purpose: Purpose) -> str:

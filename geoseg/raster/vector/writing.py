@@ -17,8 +17,10 @@ from rasterio.crs import CRS
 
 from geoseg.errors import OutputError
 from geoseg.raster.cog import crs_definition
-from geoseg.raster.layerstyle import NO_DATE, is_of_raster, put_inside
-from geoseg.raster.output import TemporaryFolder, check_output, no_space
+from geoseg.raster.legend.layerstyle import NO_DATE, is_of_raster, put_inside
+from geoseg.raster.outputs.checks import check_output
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import no_space
 from geoseg.raster.vector.options import configured
 
 
@@ -51,7 +53,7 @@ def write_footprints(
     crs
         Coordinate system of the coordinates; None for none.
     style_qml
-        QGIS style of the layer, as from `geoseg.raster.style.category_qml`.
+        QGIS style of the layer, as from `geoseg.raster.legend.style.category_qml`.
     overwrite
         Whether a file of that name may be replaced.
     metadata

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.plain import PlainWriter, plain_grid
 from geoseg.testing.layouts.drawing import Floats, noise, regions, rng_of
 
 BANDS = ("coastal", "blue", "green", "red", "nir", "swir1", "swir2")
-CODES = Legend.parse(
+CODES = parse_legend(
     "1=Corn:#ffd300,5=Soybeans:#267000,24=Winter Wheat:#a57000,36=Alfalfa:#ffa5e2,"
     "111=Open Water:#4b70a3,121=Developed/Open Space:#999999,141=Deciduous Forest:#93cc93,"
     "176=Grass/Pasture:#e8ffbf"

@@ -16,7 +16,9 @@ from typing import Any
 from geoseg import __version__
 from geoseg.errors import OptionError
 from geoseg.patches.dataset import PatchDataset
-from geoseg.raster.output import TemporaryFolder
+from geoseg.raster.maker import KEY, document_with, page_with
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.provenance import maker_tags
 from geoseg.terms import Value
 from geoseg.training.comparison.plan import ComparisonPlan, PlannedRun, plan_comparison
 from geoseg.training.comparison.pool import run_jobs
@@ -26,6 +28,7 @@ from geoseg.training.comparison.table import (
     plain_scores,
     shown_settings,
 )
+from geoseg.training.maker import TEST, training_tags
 from geoseg.training.records import EpochRecord, report_json
 from geoseg.training.settings import Settings
 
@@ -181,8 +184,8 @@ def comparison_json(plan: ComparisonPlan, outcomes: Sequence[Mapping[str, Any]])
         ``keys`` (what was varied, seed and fold among it), ``scored_on``, ``folds``, ``base`` (the
         settings that were not varied), ``data``; ``runs``, each with its varied ``settings``,
         ``model`` (file name), ``scores`` and those on the ``validation`` patches, ``epoch``,
-        ``seconds`` and ``error`` (why it diverged, or null); and ``groups``, see
-        `geoseg.training.comparison.table.group_runs`.
+        ``seconds`` and ``error`` (why it diverged, or null); ``groups``, see
+        `geoseg.training.comparison.table.group_runs`; and ``made_by``, what made it.
     """
     names = plan.dataset.legend.names if plan.dataset.legend is not None else ()
     runs = []
@@ -204,7 +207,7 @@ def comparison_json(plan: ComparisonPlan, outcomes: Sequence[Mapping[str, Any]])
             }
         )
     base = plan.base.to_json()
-    return {
+    content = {
         "keys": list(plan.keys),
         "scored_on": plan.scored_on,
         "folds": plan.folds,
@@ -218,6 +221,25 @@ def comparison_json(plan: ComparisonPlan, outcomes: Sequence[Mapping[str, Any]])
         "groups": group_runs(runs),
         "version": __version__,
     }
+    return document_with(content, _tags(plan, base))
+
+
+def _tags(plan: ComparisonPlan, base: Mapping[str, Any]) -> dict[str, str]:
+    """Say what made the table."""
+    compared: dict[str, list[str]] = {}
+    for run in plan.runs:
+        for key, value in shown_settings(run.chosen, None).items():
+            values = compared.setdefault(key, [])
+            if str(value) not in values:
+                values.append(str(value))
+    another = plan.test is not None and plan.test.hash() != plan.dataset.hash()
+    return training_tags(
+        plan.dataset,
+        {key: value for key, value in base.items() if key not in plan.keys},
+        compared=compared,
+        folds=plan.folds,
+        others={TEST: plan.test.hash()} if another and plan.test is not None else None,
+    )
 
 
 def _write(folder: Path, content: Mapping[str, Any]) -> dict[str, Path]:
@@ -232,9 +254,8 @@ def _write(folder: Path, content: Mapping[str, Any]) -> dict[str, Path]:
     with TemporaryFolder(paths["json"]) as hidden:
         made = hidden.path / "comparison.json"
         made.write_text(report_json(content), encoding="utf-8")
+        page = page_with(comparison_page(content), maker_tags(content[KEY]))
         hidden.publish(
-            made,
-            {paths["csv"]: comparison_csv(content), paths["page"]: comparison_page(content)},
-            overwrite=True,
+            made, {paths["csv"]: comparison_csv(content), paths["page"]: page}, overwrite=True
         )
     return paths

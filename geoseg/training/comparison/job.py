@@ -24,11 +24,13 @@ from geoseg.models.card import ModelCard, hash_file, read_card
 from geoseg.models.device import resolve_device
 from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.subset import SubsetDataset
+from geoseg.raster.maker import document_with
 from geoseg.training.checkpoint import read_identity
 from geoseg.training.comparison.scoring import score_model
 from geoseg.training.fit import fit
 from geoseg.training.loop import DivergedError
 from geoseg.training.losses.registry import default_loss, is_of_patches
+from geoseg.training.maker import training_tags
 from geoseg.training.outputs import output_paths
 from geoseg.training.records import EpochRecord, report_json
 from geoseg.training.settings import Settings
@@ -218,7 +220,9 @@ def _test_scores(job: Job, test: PatchDataset) -> dict[str, Any]:
         pass  # not there, or cut short: taken anew
     device = resolve_device(job.device)
     scores = score_model(job.model, test, "test", device=device, batch_size=job.settings.batch_size)
-    path.write_text(report_json({**wanted, "scores": scores}), encoding="utf-8")
+    tags = training_tags(job.dataset, job.settings.to_json())
+    content = document_with({**wanted, "scores": scores}, tags)
+    path.write_text(report_json(content), encoding="utf-8")
     return scores
 
 

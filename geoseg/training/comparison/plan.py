@@ -17,7 +17,7 @@ from geoseg.errors import DatasetError, GeosegError, OptionError, OutputError
 from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.folds import Fold, make_folds
 from geoseg.patches.subset import SubsetDataset
-from geoseg.raster.output import output_error
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.terms import Value
 from geoseg.training.comparison.grid import expand, file_names, value_text
 from geoseg.training.comparison.job import Job, is_done

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import OptionError
-from geoseg.raster.output import output_error
+from geoseg.raster.outputs.trouble import output_error
 from geoseg.training.records import EpochRecord
 
 _TAGS = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geoseg import __version__
 from geoseg.raster.legend import Legend
 from geoseg.report.charts import Line, Panel, curves, gains
-from geoseg.report.numbers import count, duration, percent, score, setting, signed
+from geoseg.report.numbers import count, duration, percent, score, signed
 from geoseg.report.page import (
     Block,
     Fact,
@@ -28,6 +28,7 @@ from geoseg.report.page import (
     make_page,
 )
 from geoseg.report.score_blocks import class_blocks, confusion_blocks
+from geoseg.report.settings_table import settings_table
 from geoseg.training.records import EpochRecord
 from geoseg.training.report.gallery import Sample, gallery
 from geoseg.training.report.presence import class_confusion, presence_gallery
@@ -259,8 +260,5 @@ def _averaging(cycles: Sequence[Mapping[str, Any]]) -> tuple[Block, ...]:
 
 
 def _settings(report: Mapping[str, Any]) -> Table:
-    rows: tuple[Row, ...] = tuple(
-        (name.replace("_", " "), setting(v)) for name, v in report["settings"].items()
-    )
     more = (("device", str(report["device"])), ("precision used", str(report["precision"])))
-    return Table(("setting", "value"), (*rows, *more), (False, False))
+    return settings_table(report["settings"], more)

@@ -21,8 +21,10 @@ from geoseg.assessment.coverage.source import open_source
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import LabelError, OutputError
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.legend.written import parse_legend
 
-CLASSES = Legend.parse("1=water,2=forest,3=grass")
+CLASSES = parse_legend("1=water,2=forest,3=grass")
 Write = Callable[..., Path]
 
 
@@ -112,7 +114,7 @@ def test_output_says_what_it_holds(write: Write, tmp_path: Path) -> None:
     style = (tmp_path / "c.qml").read_text()
     assert 'classificationMin="0.0"' in style
     assert 'classificationMax="100.0"' in style
-    legend = Legend.of_raster(stage_path(tmp_path / "c.tif"))
+    legend = raster_legend(stage_path(tmp_path / "c.tif"))
     assert legend is not None
     assert legend.names == ("I", "II", "III", "IV", "V", "other")
 
@@ -325,7 +327,7 @@ def test_forest_of_zion_by_cell_is_the_share_of_whole_pixels(
     real_data: Path, tmp_path: Path
 ) -> None:
     raster = real_data / "zion" / "nlcd_simplified_on_landsat_grid.tif"
-    legend = Legend.parse("1=water,2=developed,3=barren,4=forest,5=shrub,6=herb,7=crop,8=wetland")
+    legend = parse_legend("1=water,2=developed,3=barren,4=forest,5=shrub,6=herb,7=crop,8=wetland")
     found = measure(raster, tmp_path / "c.tif", classes=legend, size="10px")
     values = bands(raster)[0]
     coverage = bands(tmp_path / "c.tif")[0]

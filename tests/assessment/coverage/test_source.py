@@ -9,10 +9,10 @@ import pytest
 
 from geoseg.assessment.coverage.source import open_source
 from geoseg.errors import BandError, LabelError, OptionError
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 Write = Callable[..., Path]
-CLASSES = Legend.parse('1=water,2="forest, open",3=3rd,4=grass')
+CLASSES = parse_legend('1=water,2="forest, open",3=3rd,4=grass')
 
 
 def test_classes_are_found_by_name_or_id_and_once(write: Write, tmp_path: Path) -> None:

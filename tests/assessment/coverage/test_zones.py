@@ -24,8 +24,9 @@ from geoseg.assessment.coverage.zones import coverage_by_zone
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import OutputError, VectorError
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
-CLASSES = Legend.parse("1=water,2=forest,3=grass")
+CLASSES = parse_legend("1=water,2=forest,3=grass")
 UTM = "EPSG:32612"
 Write = Callable[..., Path]
 

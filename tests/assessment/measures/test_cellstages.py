@@ -18,9 +18,9 @@ from geoseg.assessment.measures.cellstages import Cells, CellStages
 from geoseg.assessment.measures.stagetable import UnitStages
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import GridError, OptionError
-from geoseg.raster.cells import CellSize
+from geoseg.raster.cover.cells import CellSize
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.window import Window
 
 AGDE = StageTable.agde()
@@ -184,7 +184,7 @@ def test_stages_are_those_that_coverage_writes_to_the_last_bit(
             transform=transform, nodata=255,
         ) as file:  # fmt: skip
             file.write(pixels, 1)
-        legend = Legend.parse("0=grass,1=weed,2=sky")
+        legend = parse_legend("0=grass,1=weed,2=sky")
         source = open_source(path, target=["1"], excluded=["2"], classes=legend)
         output = tmp_path / f"{number}-coverage.tif"
         grid = grid_of_cells(source, size=cell)

@@ -6,10 +6,11 @@ from geoseg.assessment.confusion import NOTHING, Confusion
 from geoseg.assessment.measures.errors import MOST_KINDS, error_kinds
 from geoseg.assessment.measures.overview import OverviewMeter
 from geoseg.raster.legend import NODATA, Legend
-from geoseg.raster.palette import color_distance
+from geoseg.raster.legend.palette import color_distance
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.window import Window
 
-LEGEND = Legend.parse("1=water,2=forest,3=shrub")
+LEGEND = parse_legend("1=water,2=forest,3=shrub")
 
 
 def test_errors_are_named_by_both_classes_the_commonest_first() -> None:

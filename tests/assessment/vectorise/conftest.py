@@ -11,8 +11,8 @@ import pytest
 import rasterio
 import shapely
 
-from geoseg.raster.legend import Legend
-from geoseg.raster.style import class_aux_xml
+from geoseg.raster.legend.style import class_aux_xml
+from geoseg.raster.legend.written import parse_legend
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -42,7 +42,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         blockxsize=16, blockysize=16, tiled=True,
     ) as file:  # fmt: skip
         file.write(pixels, 1)
-    names = Legend.parse("1=forest,2=water,3=hut")
+    names = parse_legend("1=forest,2=water,3=hut")
     Path(f"{folder / 'map.tif'}.aux.xml").write_text(class_aux_xml(names), encoding="utf-8")
     x, y = 300_000, 4_000_000
     parts = [

@@ -19,8 +19,8 @@ SMALL = {
     "geoseg.raster.polygons.stream._LEAST_BAND_ROWS": 8,
     "geoseg.raster.polygons.files.layer._BATCH": 40,
     "geoseg.raster.polygons.files.layer._POINTS": 50,
-    "geoseg.raster.unfinished.EVERY_SECONDS": 0.0,
-    "geoseg.raster.unfinished.TIMES_AS_LONG": 0,
+    "geoseg.raster.outputs.unfinished.EVERY_SECONDS": 0.0,
+    "geoseg.raster.outputs.unfinished.TIMES_AS_LONG": 0,
 }
 """Sizes with which a small raster has many bands, batches and notes."""
 WAYS: dict[str, dict[str, Any]] = {

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from polygonstops import SMALL, files
 
-from geoseg.raster.kept import kept_folder_of
+from geoseg.raster.outputs.kept import kept_folder_of
 
 RUNNER = """
 import json, os, sys, time
@@ -149,4 +149,4 @@ def test_killed_at_any_moment_a_run_goes_on_to_the_same_bytes(
 def test_killed_many_times_a_run_goes_on_to_the_same_bytes(
     here: Path, tmp_path: Path, children: Children, suffix: str, dissolve: bool
 ) -> None:
-    assert killed_again_and_again(here, tmp_path, children, suffix, 12, dissolve=dissolve) > 0
+    assert killed_again_and_again(here, tmp_path, children, suffix, 6, dissolve=dissolve) > 0

@@ -14,9 +14,9 @@ from polygonstops import HEIGHT, WAYS, WIDTH, files, make, stop
 
 from geoseg.assessment.measure import Measure
 from geoseg.errors import LabelError, OutputError
-from geoseg.raster.kept import kept_folder_of
+from geoseg.raster.outputs.kept import kept_folder_of
+from geoseg.raster.outputs.unfinished import LeftoverError
 from geoseg.raster.polygons.files import layer
-from geoseg.raster.unfinished import LeftoverError
 
 
 @pytest.mark.parametrize("way", list(WAYS))

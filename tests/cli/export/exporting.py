@@ -12,11 +12,11 @@ import rasterio
 
 from geoseg.cli import _run
 from geoseg.models.card import ModelCard
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 BANDS = ("blue", "green", "red")
-LEGEND = Legend.parse("2=Wald & Wiese:#1a7a33,5=water:#1f6fd0,9=Straße <b>:#d7301f")
+LEGEND = parse_legend("2=Wald & Wiese:#1a7a33,5=water:#1f6fd0,9=Straße <b>:#d7301f")
 
 
 def card(name: str, network: str, **more: Any) -> ModelCard:

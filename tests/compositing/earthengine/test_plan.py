@@ -23,8 +23,8 @@ from geoseg.compositing.earthengine.plan import (
     windows,
 )
 from geoseg.errors import OptionError
+from geoseg.raster.cover.region import Region
 from geoseg.raster.grid import Grid
-from geoseg.raster.region import Region
 from geoseg.raster.window import Window
 
 

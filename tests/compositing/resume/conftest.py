@@ -15,7 +15,7 @@ from geoseg.compositing.masks import ClearRule
 from geoseg.compositing.opening import open_products
 from geoseg.compositing.settings import CompositeResult, CompositeSettings
 from geoseg.compositing.target import target_grid
-from geoseg.raster import unfinished
+from geoseg.raster.outputs import unfinished
 from geoseg.raster.vector import read_region
 
 TILED = {"tiled": True, "blockxsize": 128, "blockysize": 128}

@@ -17,7 +17,7 @@ from geoseg.compositing.plan import COMPOSITE
 from geoseg.compositing.reduce import Reduction
 from geoseg.errors import RasterReadError
 from geoseg.raster.elsewhere import HandlesFrom
-from geoseg.raster.unfinished import finished_parts
+from geoseg.raster.outputs.unfinished import finished_parts
 
 pytestmark = pytest.mark.usefixtures("_note_all")
 BOX = "600150,4960000,661000,4999000"

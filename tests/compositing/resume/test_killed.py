@@ -23,8 +23,8 @@ from geoseg.compositing.plan import COMPOSITE
 from geoseg.compositing.reduce import Reduction
 from geoseg.compositing.settings import CompositeSettings
 from geoseg.compositing.target import target_grid
-from geoseg.raster import unfinished
-from geoseg.raster.unfinished import finished_parts
+from geoseg.raster.outputs import unfinished
+from geoseg.raster.outputs.unfinished import finished_parts
 
 asked = json.loads(sys.argv[1])
 draw = random.Random(asked["seed"])

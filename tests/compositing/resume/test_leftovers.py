@@ -16,8 +16,8 @@ from geoseg.compositing import making
 from geoseg.compositing.masks import ClearRule
 from geoseg.compositing.reduce import Reduction
 from geoseg.errors import OutputError
-from geoseg.raster.kept import KEPT_TILES, TILE_LIST, kept_folder_of
-from geoseg.raster.unfinished import LeftoverError
+from geoseg.raster.outputs.kept import KEPT_TILES, TILE_LIST, kept_folder_of
+from geoseg.raster.outputs.unfinished import LeftoverError
 
 BOX = "600150,4960000,661000,4999000"
 pytestmark = pytest.mark.usefixtures("_note_all")

@@ -13,12 +13,12 @@ from geoseg.errors import DatasetError, LabelError
 from geoseg.inference.cam.known import KnownClasses, known_classes
 from geoseg.patches.tile import tile
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.window import Window
 from geoseg.raster.writer import RasterWriter
 
 GRID = Grid(crs=CRS.from_epsg(32612), transform=Affine(30, 0, 0, 0, -30, 0), height=8, width=12)
-LEGEND = Legend.parse("1=water,2=forest,3=barren")
+LEGEND = parse_legend("1=water,2=forest,3=barren")
 
 
 def test_a_class_that_a_patch_denies_is_nowhere_in_it() -> None:
@@ -116,7 +116,7 @@ def test_a_data_set_of_another_scene_is_refused(folder: Path) -> None:
 
 def test_a_data_set_of_other_classes_is_refused(folder: Path) -> None:
     with pytest.raises(LabelError, match="water, forest, barren, and the model water, wood"):
-        known_classes(folder, GRID, Legend.parse("1=water,2=wood"))
+        known_classes(folder, GRID, parse_legend("1=water,2=wood"))
 
 
 def test_what_is_no_data_set_is_said(tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ from geoseg.inference.cam.reference import Reference
 from geoseg.inference.cam.refine import Pamr, refine
 from geoseg.models.bundle import load_bundle
 from geoseg.patches.tile import tile
-from geoseg.raster.legend import Legend
+from geoseg.raster import scene as scene_module
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.raster.vector import read_region
 
 IDS = np.array([3, 5, 9], np.uint8)
 CLASSES = "3=class 3,5=class 5,9=class 9"
-LEGEND = Legend.parse(CLASSES)
+LEGEND = parse_legend(CLASSES)
 WAYS = ["argmax", "zscore", "median", "logistic"]
 
 
@@ -407,3 +408,16 @@ def test_a_reference_outside_the_region_does_not_count(made):
     inside = (weak != 255) & (made.truth != 255)
     expected = counted(made.truth, weak, inside)
     assert result.scores.ways["argmax"].tolist() == expected.tolist()
+
+
+def test_the_digest_of_each_file_is_taken_once_a_run(made, tmp_path, monkeypatch):
+    taken = []
+    digest = scene_module.fingerprint_files
+
+    def counted(paths):
+        taken.extend(paths)
+        return digest(paths)
+
+    monkeypatch.setattr(scene_module, "fingerprint_files", counted)
+    made("logistic", outputs={"fitted_model": tmp_path / "fitted.safetensors"})
+    assert sorted(taken) == sorted([str(made.scene), str(made.labels)])

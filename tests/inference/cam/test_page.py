@@ -22,8 +22,9 @@ from geoseg.inference.cam.remarks import against, best_ways, remarks, seam_words
 from geoseg.inference.cam.result import CamResult, CamScores, Panel
 from geoseg.inference.cam.seams import Seams
 from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 
-LEGEND = Legend.parse("1=other:#bdbdbd,5=corn:#ffd300,9=<i>soy</i>:#267000")
+LEGEND = parse_legend("1=other:#bdbdbd,5=corn:#ffd300,9=<i>soy</i>:#267000")
 NAMES = LEGEND.names
 BANDS = ("red", "green", "blue")
 VOID = {"meta", "img", "br"}
@@ -372,7 +373,7 @@ def test_no_pixel_of_any_class_makes_a_page() -> None:
 
 @pytest.mark.parametrize("classes", [2, 45, 255])
 def test_any_number_of_classes_makes_a_page(classes: int) -> None:
-    legend = Legend.parse(",".join(f"{i}=c{i}" for i in range(classes)))
+    legend = parse_legend(",".join(f"{i}=c{i}" for i in range(classes)))
     # Two ways take their time where there are very many classes.
     names = ("argmax", "zscore") if classes < 100 else ("argmax",)
     ways = {way: np.eye(classes, dtype=np.int64) for way in names}

@@ -13,13 +13,13 @@ from geoseg.errors import LabelError
 from geoseg.inference.cam.measure import Measures
 from geoseg.inference.cam.reference import FittedPatches, Reference
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 from geoseg.raster.writer import RasterWriter
 
 GRID = Grid(crs=CRS.from_epsg(32612), transform=Affine(30, 0, 0, 0, -30, 0), height=5, width=7)
-LEGEND = Legend.parse("3=water,7=forest")
+LEGEND = parse_legend("3=water,7=forest")
 VALUES = np.array(
     [
         [3, 3, 3, 3, 255, 255, 7],
@@ -114,7 +114,7 @@ def test_no_more_than_a_share_of_the_labelled_patches_is_chosen(reference: Refer
 
 def test_a_reference_without_a_label_of_the_classes_is_refused(tmp_path: Path) -> None:
     reference = made(tmp_path)
-    reference._legend = Legend.parse("1=ice")  # what no pixel is
+    reference._legend = parse_legend("1=ice")  # what no pixel is
     with pytest.raises(LabelError, match=r"labels\.tif: no pixel .*ice"):
         reference.choose(2, 3, seed=0)
 

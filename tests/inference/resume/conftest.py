@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.raster import unfinished as unfinished_module
+from geoseg.raster.outputs import unfinished as unfinished_module
 
 sys.path.append(str(Path(__file__).parent))
 

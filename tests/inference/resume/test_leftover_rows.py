@@ -13,8 +13,8 @@ from geoseg.errors import OutputError
 from geoseg.inference import blocks as blocks_module
 from geoseg.inference import plan as plan_module
 from geoseg.inference.unfinished import LeftoverError
-from geoseg.raster.kept import KEPT_ROWS, kept_folder_of
-from geoseg.raster.output import TemporaryFolder
+from geoseg.raster.outputs.kept import KEPT_ROWS, kept_folder_of
+from geoseg.raster.outputs.temporary import TemporaryFolder
 
 
 def test_other_rows_than_those_of_the_same_run_are_refused(

@@ -13,8 +13,8 @@ from resuming import HEIGHT, WIDTH, files, make, stop
 
 from geoseg.errors import InputError, ModelError, OutputError, RasterReadError
 from geoseg.inference.unfinished import kept_rows
-from geoseg.raster.kept import KEPT_ROWS, KeptFolder, kept_folder_of
-from geoseg.raster.output import TemporaryFolder
+from geoseg.raster.outputs.kept import KEPT_ROWS, KeptFolder, kept_folder_of
+from geoseg.raster.outputs.temporary import TemporaryFolder
 from geoseg.raster.spool import Spool
 from geoseg.raster.writer import RasterWriter
 

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 from geoseg.errors import OutputError, RasterReadError
-from geoseg.raster.labelme import read_labelme
+from geoseg.raster.labels.labelme import read_labelme
 from geoseg.raster.scene import Scene
 from geoseg.raster.vector import read_features
 from geoseg.testing.layouts import (

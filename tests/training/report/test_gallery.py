@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.training.report.gallery import MOST_LOOKED_AT, Look, Sample, choose_samples, gallery
 
-LEGEND = Legend.parse("1=water,2=rock")
+LEGEND = parse_legend("1=water,2=rock")
 
 
 def looking(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> Look:

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from geoseg.raster.legend import Legend
+from geoseg.raster.legend.written import parse_legend
 from geoseg.training.metrics import PixelScores, PresenceScores
 from geoseg.training.records import EpochRecord, scores_json
 from geoseg.training.report.comparison import comparison_page
@@ -22,7 +22,7 @@ from geoseg.training.report.gallery import Sample
 from geoseg.training.report.page import curves_png, training_page
 from geoseg.training.report.remarks import remarks
 
-LEGEND = Legend.parse("1=water,2=forest,3=rock,4=<i>ice</i>")
+LEGEND = parse_legend("1=water,2=forest,3=rock,4=<i>ice</i>")
 CONFUSION = np.array([[0, 30, 10, 0], [0, 900, 0, 0], [0, 20, 40, 0], [0, 0, 0, 0]])
 
 

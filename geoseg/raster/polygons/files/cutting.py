@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.raster.region import polygonal
+from geoseg.raster.cover.region import polygonal
 
 
 class Cutter:

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
 from geoseg.errors import GridError
+from geoseg.raster.cover.region import polygonal, valid
 from geoseg.raster.geoparquet import ParquetLayer
-from geoseg.raster.layerstyle import NO_DATE
+from geoseg.raster.legend.layerstyle import NO_DATE
 from geoseg.raster.polygons.parts import CutShortError, open_kept, read_all, write_all
-from geoseg.raster.region import polygonal, valid
 from geoseg.raster.vector import configured
 
 Columns = Mapping[str, NDArray[Any]]
@@ -35,6 +35,11 @@ Mark = Mapping[str, Any]
 COPIES = ("copy-0", "copy-1")
 BATCHES = "batches.raw"
 """What is kept beside a file that grows: whole GeoPackages, or what a GeoParquet was given."""
+
+
+def copy_name(number: int) -> str:
+    """Name of the copy of a GeoPackage that a mark made, by its number."""
+    return COPIES[number % len(COPIES)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +129,7 @@ class _GeoPackage:
         return {"number": self._marks if self._begun else None}
 
     def _copy(self, number: int) -> Path:
-        return self._made.with_name(COPIES[number % len(COPIES)])
+        return self._made.with_name(copy_name(number))
 
     def finish(self) -> None:
         """Nothing: every batch closes the file."""

@@ -28,18 +28,20 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from geoseg.errors import OptionError, OutputError
 from geoseg.raster.cog import crs_definition
+from geoseg.raster.cover.region import polygonal, valid
 from geoseg.raster.geoparquet import can_arrow
 from geoseg.raster.grid import Grid
-from geoseg.raster.kept import KeptFolder
-from geoseg.raster.layerstyle import is_of_raster, put_inside
-from geoseg.raster.names import check_geopackage_path, layer_name
-from geoseg.raster.output import TemporaryFolder, check_output, no_space, output_error
+from geoseg.raster.legend.layerstyle import is_of_raster, put_inside
+from geoseg.raster.outputs.checks import check_output
+from geoseg.raster.outputs.kept import KeptFolder
+from geoseg.raster.outputs.names import check_geopackage_path, layer_name
+from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.trouble import no_space, output_error
+from geoseg.raster.outputs.unfinished import LeftoverError
 from geoseg.raster.polygons.files.beside import Beside, blank
 from geoseg.raster.polygons.files.formats import BATCHES, COPIES, FORMATS, Columns, Form, Mark
 from geoseg.raster.polygons.parts import CutShortError, Parts
 from geoseg.raster.polygons.tracer import Polygons
-from geoseg.raster.region import polygonal, valid
-from geoseg.raster.unfinished import LeftoverError
 from geoseg.raster.vector import fields_of, write_layer
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".parquet")

@@ -1,0 +1,1 @@
+"""What others drew or coded, brought to classes; images and labels, checked together."""

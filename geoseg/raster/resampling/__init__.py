@@ -1,0 +1,1 @@
+"""Pixels of one grid out of those of another."""
