@@ -95,6 +95,8 @@ def checked(*, settings: str | None = None) -> Callable[[Callable[_P, _R]], Call
         writes = [name for name in OUTPUTS if own.get(name, "").startswith("PathLike")]
         writes = [name for name in writes if "Sequence" not in own[name]]  # these are read
 
+        goes_on = {"resume": False} if "resume" in own else {}  # whether it is said or not
+
         @wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             known = own | (_settings(settings) if settings is not None else {})
@@ -109,7 +111,7 @@ def checked(*, settings: str | None = None) -> Callable[[Callable[_P, _R]], Call
             named = {
                 name: _checked(says, name, value, known[name]) for name, value in kwargs.items()
             }
-            values = {**dict(zip(placed, given, strict=False)), **named}
+            values = {**goes_on, **dict(zip(placed, given, strict=False)), **named}
             written = {name: values[name] for name in writes if name in values}
             with away(values, outputs=written) as (local, outputs):
                 given = [local.get(n, v) for n, v in zip(placed, given, strict=False)]

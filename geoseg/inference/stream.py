@@ -293,10 +293,21 @@ class _Line:
                 self._room -= 1
                 row, position = self._waiting.popleft()
                 # Within the lock: after `stop` a crew may be closed.
-                if self._crew.has_threads:
-                    self._crew.start(partial(self._compute, row, position))
-                    continue
-            self._compute(row, position)
+                error = self._started(row, position)
+            if error is not None:
+                self._fail(row, error)
+                return
+            if not self._crew.has_threads:
+                self._compute(row, position)
+
+    def _started(self, row: _RowOfTiles, position: int) -> BaseException | None:
+        """Have a thread compute a batch, if there are any; return why none does."""
+        if self._crew.has_threads:
+            try:
+                self._crew.start(partial(self._compute, row, position))
+            except BaseException as error:  # no more threads, say; others wait for the row
+                return error
+        return None
 
     def _compute(self, row: _RowOfTiles, position: int) -> None:
         try:

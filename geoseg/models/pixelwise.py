@@ -35,7 +35,9 @@ class PixelwiseConv2d(nn.Conv2d):
         return made.train(convolution.training)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 — torch's name
-        """Map (N, channels, H, W) to (N, channels out, H, W), contiguous."""
+        """Map (N, channels, H, W), or (channels, H, W), as the convolution does; contiguous."""
+        if input.dim() != 4 or not len(input):  # one image without a batch, or none
+            return super().forward(input)
         kernel = self.weight[:, :, 0, 0]
         # A view of a channels-last image, too: its pixels lie in a row.
         pixels = input.flatten(2)
@@ -66,4 +68,6 @@ def _is_thin(module: nn.Module) -> TypeGuard[nn.Conv2d]:
         and module.groups == 1
         and module.in_channels <= _MOST_IN
         and module.out_channels <= _MOST_OUT
+        # What was hung on it would stay behind.
+        and not (module._forward_hooks or module._forward_pre_hooks)
     )

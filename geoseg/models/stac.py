@@ -96,6 +96,8 @@ def model_item(
                 "type": f"{media}; application=onnx" if kind == "onnx" else media,
                 "title": card.name,
                 "roles": ["mlm:model", "mlm:weights", "data"],
+                # STAC has bands in the properties only where an asset has some, too.
+                "bands": [{"name": name} for name in card.bands],
                 "mlm:artifact_type": "ONNX" if kind == "onnx" else "safetensors",
                 "description": f"BLAKE2b (16 bytes) {card.hash}",
             }

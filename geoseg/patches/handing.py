@@ -13,7 +13,7 @@ import errno
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,14 @@ class Desk:
                 at += writer.item_bytes(kind) * count
             if at != size:
                 raise OSError(errno.EIO, "what a worker wrote of its patches is cut short")
-            list(pool.map(lambda job: job[0].take(*job[1:], source), jobs))
+            copies = [pool.submit(job[0].take, *job[1:], source) for job in jobs]
+            try:
+                for copy in copies:
+                    copy.result()
+            finally:  # before the file is closed, whose number another one may get
+                for copy in copies:
+                    copy.cancel()
+                wait(copies)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -31,7 +30,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _HEAD = len(_PNG) + 25
 """Bytes of a PNG file up to the end of its first chunk, which says its size."""
 _PAGE_HEAD = '<head><meta charset="utf-8">'
-_COMMENT = re.compile(r"<!-- made_by: (\{.*\}) -->")
+_COMMENT = "<!-- made_by: ", " -->"
+"""Around what made a text, on a line of its own."""
 _MOST_COMMENT = 60_000
 _MOST_BYTES = 16 << 20
 """Of a file, that are looked at."""
@@ -74,7 +74,7 @@ def text_with(markdown: str, tags: Mapping[str, str]) -> str:
     """Return a text of Markdown that says at its end, in a comment, what made it."""
     # No ">" is in it, and so no end of the comment.
     said = _json(made_by(tags)).replace(">", "\\u003e")
-    return f"{markdown.rstrip()}\n\n<!-- made_by: {said} -->\n"
+    return f"{markdown.rstrip()}\n\n{said.join(_COMMENT)}\n"
 
 
 def comment_of(tags: Mapping[str, str]) -> bytes:
@@ -169,7 +169,10 @@ def _of_photograph(file: BinaryIO) -> dict[str, Any]:
     if file.read(2) != b"\xff\xd8":
         return {}
     while len(head := file.read(4)) == 4 and head[0] == 0xFF and head[1] != 0xDA:
-        data = file.read(int(struct.unpack(">H", head[2:])[0]) - 2)
+        size = int(struct.unpack(">H", head[2:])[0]) - 2
+        if size < 0:  # to `read`, all that there is
+            return {}
+        data = file.read(size)
         if head[1] == 0xFE and b"{" in data:
             return _object(data[data.index(b"{") :])
     return {}
@@ -197,5 +200,10 @@ class _Metas(HTMLParser):
 
 
 def _of_text(file: BinaryIO) -> dict[str, Any]:
-    found = _COMMENT.findall(file.read(_MOST_BYTES).decode())
-    return _object(found[-1]) if found else {}
+    begin, end = _COMMENT
+    # Line by line: an expression for all of it would take for ever over some texts.
+    for line in reversed(file.read(_MOST_BYTES).decode().split("\n")):
+        text = line.rstrip()
+        if text.startswith(begin) and text.endswith(end):
+            return _object(text.removeprefix(begin).removesuffix(end))
+    return {}

@@ -46,10 +46,12 @@ def listed(path: str) -> list[str]:
     ------
     RasterReadError
         It cannot be listed.
+    OptionError
+        What speaks to object storage is not installed.
     """
+    scheme, bucket, key = _split(path)
     import obstore  # noqa: PLC0415 — an extra
 
-    scheme, bucket, key = _split(path)
     pattern = key if _MAGIC.search(key) else f"{key}*"
     fixed = _MAGIC.split(pattern, maxsplit=1)[0].rpartition("/")[0]
     wanted = re.compile(_expression(pattern))
@@ -79,9 +81,9 @@ def there(address: str) -> bool:
     OutputError
         The storage cannot be asked.
     """
+    scheme, bucket, key = _split(address)
     import obstore  # noqa: PLC0415 — an extra
 
-    scheme, bucket, key = _split(address)
     if not key.endswith("/"):
         return size(address) is not None
     try:
@@ -98,9 +100,9 @@ def size(address: str) -> int | None:
     OutputError
         The storage cannot be asked.
     """
+    scheme, bucket, key = _split(address)
     import obstore  # noqa: PLC0415 — an extra
 
-    scheme, bucket, key = _split(address)
     try:
         return int(obstore.head(_store(scheme, bucket), key)["size"])
     except FileNotFoundError:
@@ -112,9 +114,9 @@ def size(address: str) -> int | None:
 
 def _need_bucket(address: str) -> None:
     """Refuse where there is no such bucket: of an object that is not there nobody says why."""
+    scheme, bucket, key = _split(address)
     import obstore  # noqa: PLC0415 — an extra
 
-    scheme, bucket, key = _split(address)
     try:
         next(iter(obstore.list(_store(scheme, bucket), prefix=key)), None)
     except Exception as error:
@@ -132,9 +134,9 @@ def get(address: str, *, most: int) -> bytes | None:
     RasterReadError
         It cannot be read.
     """
+    scheme, bucket, key = _split(address)
     import obstore  # noqa: PLC0415 — an extra
 
-    scheme, bucket, key = _split(address)
     try:
         found = obstore.get(_store(scheme, bucket), key)
         return None if found.meta["size"] > most else bytes(found.bytes())
@@ -152,9 +154,9 @@ def put(file: Path, address: str) -> None:
     OutputError
         It cannot be put there.
     """
+    scheme, bucket, key = _split(address)
     import obstore  # noqa: PLC0415 — an extra
 
-    scheme, bucket, key = _split(address)
     try:
         store = _store(scheme, bucket)
         obstore.put(store, key, file, chunk_size=max(_PART, file.stat().st_size // 9000))
@@ -175,9 +177,9 @@ def remove(address: str) -> None:
     OutputError
         It cannot be removed.
     """
+    scheme, bucket, key = _split(address)
     import obstore  # noqa: PLC0415 — an extra
 
-    scheme, bucket, key = _split(address)
     try:
         obstore.delete(_store(scheme, bucket), key)
     except FileNotFoundError:

@@ -174,6 +174,9 @@ class Sending:
         """Name outputs in a text by where they go, not by where they are made."""
         for address, place in self.places.items():
             text = text.replace(str(place), address.rstrip("/"))
+            if self._sent:  # so was what lay beside it
+                base = address.rstrip("/").rpartition("/")[0]
+                text = text.replace(f"{place.parent}{os.sep}", f"{base}/")
         return text
 
     def told(self, value: Any) -> Any:
@@ -213,7 +216,8 @@ class Sending:
         if not files:
             return
         size = sum(file.stat().st_size for file, _ in files)
-        self._say(f"putting {size / 1e6:,.1f} MB to {', '.join(self.places)}")
+        amount = f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
+        self._say(f"putting {amount} to {', '.join(self.places)}")
         try:
             for address in self.places:
                 taken = self._taken(address)

@@ -94,3 +94,19 @@ def test_what_is_read_is_not_taken_for_an_output(scene: Path, tmp_path: Path) ->
 def test_an_address_of_another_kind_is_refused(scene: Path) -> None:
     with pytest.raises(OutputError, match="outputs are written to files, or to s3://"):
         geoseg.rasterise(scene, "https://host/out.tif", like=scene)
+
+
+def test_what_could_not_be_put_is_said_to_wait_for_who_goes_on(
+    scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_file: Path, address: str) -> None:
+        raise OutputError(f"{address} cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "put", fails)
+        with pytest.raises(OutputError, match=r"nothing is lost: .* with --resume"):
+            geoseg.tile(scene, f"{BUCKET}/waits", size=16)
+    with pytest.raises(OutputError, match=r"did not put there .* with --resume"):
+        geoseg.tile(scene, f"{BUCKET}/waits", size=16)
+    geoseg.tile(scene, f"{BUCKET}/waits", size=16, resume=True)
+    assert content(f"{BUCKET}/waits/dataset.json") is not None

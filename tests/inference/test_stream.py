@@ -132,3 +132,45 @@ def test_no_more_tiles_are_computed_than_three_a_thread_ahead(workers):
                 time.sleep(0.05)
                 assert answerer.count <= 5 * band + 3 * workers
         assert answerer.count == 20
+
+
+class Exhausted(Crew):
+    """Threads of which there are no more after some tasks."""
+
+    def __init__(self, workers, tasks):
+        super().__init__(CPU, workers)
+        self._left = tasks
+
+    def start(self, task):
+        self._left -= 1
+        if self._left < 0:
+            raise RuntimeError("can't start new thread")
+        super().start(task)
+
+
+@pytest.mark.parametrize("tasks", [3, 7, 8, 20])
+def test_a_thread_that_cannot_be_had_ends_it_with_that_error(tasks):
+    rows, cols = plan_axis(30, 8, 4, "mean"), plan_axis(40, 8, 4, "mean")
+    told = []
+
+    def run():
+        with closing(Exhausted(2, tasks)) as crew:
+            found = mean_rows(
+                MadeSource(30, (), 0),
+                Slow(),
+                rows=rows,
+                cols=cols,
+                batches=Batches(1, CPU),
+                crew=crew,
+                work=Work(),
+            )
+            try:
+                with closing(found):
+                    list(found)
+            except RuntimeError as error:
+                told.append(str(error))
+
+    waits = threading.Thread(target=run, daemon=True)
+    waits.start()
+    waits.join(20)
+    assert told == ["can't start new thread"]

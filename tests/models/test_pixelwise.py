@@ -61,3 +61,22 @@ def test_layers_within_layers_are_replaced_and_keep_their_numbers():
     after = network.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_one_image_without_a_batch_and_no_image_at_all_are_mapped_as_well():
+    convolution = nn.Conv2d(4, 3, 1)
+    made = pixelwise(convolution)
+    one = torch.rand(4, 4, 5)  # as many rows as channels: the product could be taken of rows
+    with torch.inference_mode():
+        torch.testing.assert_close(made(one), convolution(one))
+        assert made(one[None][:0]).shape == (0, 3, 4, 5)
+
+
+def test_a_convolution_that_somebody_hung_a_hook_on_is_left_as_it_is():
+    hooked = nn.Conv2d(4, 3, 1)
+    hooked.register_forward_hook(lambda _module, _given, answer: answer * 2)
+    before = nn.Conv2d(4, 3, 1)
+    before.register_forward_pre_hook(lambda _module, given: (given[0] * 2,))
+    network = pixelwise(nn.Sequential(nn.Sequential(hooked), nn.Sequential(before)))
+    assert network[0][0] is hooked
+    assert network[1][0] is before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -167,3 +168,25 @@ def test_a_chunk_that_claims_to_be_huge_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png[:33] + huge + struct.pack(">I", zlib.crc32(huge)) + png[33:])
     assert read_maker(path) is None
+
+
+def test_a_photograph_whose_comment_has_no_size_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b'\xff\xd8\xff\xfe\0\1{"command": "geoseg"}')
+    assert read_maker(path) is None
+
+
+def test_a_text_of_many_beginnings_of_comments_is_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("<!-- made_by: {" * 80_000, encoding="utf-8")
+    began = time.perf_counter()
+    assert read_maker(path) is None
+    assert time.perf_counter() - began < 5
+
+
+def test_a_text_says_it_though_it_holds_such_a_comment_itself(tmp_path: Path) -> None:
+    said = '<!-- made_by: {"command": "other"} -->'
+    tags = provenance(["geoseg", "export", said], {}, options={"note": said})
+    path = tmp_path / "a.md"
+    path.write_bytes(text_with(f"# Card\n\n{said}\n", tags).replace("\n", "\r\n").encode())
+    assert read_maker(path) == made_by(tags)

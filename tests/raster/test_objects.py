@@ -114,6 +114,7 @@ def test_what_is_made_is_put_whole_and_its_place_here_removed(store: str, tmp_pa
         place.with_suffix(".qml").write_bytes(b"style")
         assert names(store) == []
         assert outputs.spoken(f"made {place}.") == f"made {store}/a.tif."
+    assert outputs.told([place.with_suffix(".qml")]) == [f"{store}/a.qml"]
     assert names(store) == ["a.qml", "a.tif"]
     assert content(f"{store}/a.tif", tmp_path) == b"pixels"
     assert not outputs.root.exists()
@@ -357,6 +358,8 @@ def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(__import__("sys").modules, "obstore", None)
     with pytest.raises(OptionError, match=r"pip install 'geoseg\[cloud\]'"):
         Sending(["s3://maps/a.tif"])
+    with pytest.raises(OptionError, match=r"pip install 'geoseg\[cloud\]'"):
+        objects.listed("s3://maps/*.tif")
 
 
 @pytest.mark.parametrize(

@@ -162,14 +162,14 @@ class Unfinished:
         main, *others = self._folders.values()
         run, parts = before.pop("run", None), self.kind.parts
         told = self.kind.differences(before, self._plan)
+        if finished_parts(main.target, self.kind) == 0:
+            self._begin()  # nothing is lost, whatever the settings were
+            return
         if told:
             raise LeftoverError(
                 f"{main.path} holds {parts} of a run with other settings ({'; '.join(told)});"
                 " repeat that run's settings with --resume, or begin anew with --overwrite"
             )
-        if finished_parts(main.target, self.kind) == 0:
-            self._begin()
-            return
         for folder in others:
             if (_plan_of(folder.target, self.kind) or {}).get("run") != run:
                 raise LeftoverError(

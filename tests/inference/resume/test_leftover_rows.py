@@ -15,6 +15,7 @@ from geoseg.inference import plan as plan_module
 from geoseg.inference.unfinished import LeftoverError
 from geoseg.raster.outputs.kept import KEPT_ROWS, kept_folder_of
 from geoseg.raster.outputs.temporary import TemporaryFolder
+from geoseg.raster.outputs.unfinished import DONE
 
 
 def test_other_rows_than_those_of_the_same_run_are_refused(
@@ -204,3 +205,11 @@ def test_rows_that_are_damaged_are_told(scene, out, make_bundle):
     (kept_folder_of(out) / KEPT_ROWS).write_bytes(b"short")
     with pytest.raises(OutputError, match="cut short"):
         make(scene, out, [make_bundle()], resume=True)
+
+
+def test_a_run_that_finished_no_row_does_not_bind_other_settings(scene, out, make_bundle):
+    stop(scene, out, [make_bundle()])
+    (kept_folder_of(out) / DONE).unlink()
+    make(scene, out, [make_bundle()], resume=True, tile=17)
+    assert out.exists()
+    assert not kept_folder_of(out).exists()
