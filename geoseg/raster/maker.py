@@ -97,9 +97,20 @@ def maker_path(table: Path) -> Path:
 
 
 def beside_table(table: Path, tags: Mapping[str, str]) -> dict[Path, str]:
-    """Return the text of the file that says what made a table, by its path."""
+    """Return the text of the file that says what made a table, by its path.
+
+    Nothing where somebody else's file has that name: it is theirs.
+    """
+    path = maker_path(table)
+    try:
+        if KEY not in json.loads(path.read_bytes()):
+            return {}
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}
     content = {"@context": "http://www.w3.org/ns/csvw", "url": table.name, KEY: made_by(tags)}
-    return {maker_path(table): json.dumps(content, ensure_ascii=False, indent=2) + "\n"}
+    return {path: json.dumps(content, ensure_ascii=False, indent=2) + "\n"}
 
 
 def read_maker(path: Path) -> dict[str, Any] | None:

@@ -137,6 +137,16 @@ def test_a_table_is_told_of_by_a_file_beside_it() -> None:
     assert content["made_by"] == made_by(TAGS)
 
 
+@pytest.mark.parametrize("content", ['{"url": "a.csv"}', "[1]", "3", "{", ""])
+def test_a_file_of_somebody_else_beside_a_table_stays(content, tmp_path):
+    table = tmp_path / "a.csv"
+    ((place, text),) = beside_table(table, TAGS).items()
+    place.write_text(text)
+    assert beside_table(table, TAGS) == {place: text}  # ours, of an earlier run
+    place.write_text(content)
+    assert beside_table(table, TAGS) == {}
+
+
 @given(
     suffix=st.sampled_from([".png", ".jpg", ".html", ".md", ".txt"]),
     begin=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xfe\xff\xff", b"<meta name="]),
