@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.cli import _run
 from geoseg.raster import small
 from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
@@ -61,19 +60,12 @@ def run(
     request: pytest.FixtureRequest,
     server: WebServer,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    typed: Run,
 ) -> Run:
     monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
     monkeypatch.setattr(small, "SMALL_BYTES", request.param)
     small._FILES.clear()
     server.set(forever="cut", every=5)
-
-    def typed(*words: str) -> tuple[int, str, str]:
-        status = _run(words)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return status, out, err
-
     return typed
 
 

@@ -14,21 +14,13 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geoseg.cli import _run
 from geoseg.raster import objects
 from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
-from geoseg.testing.objectserver import object_server
 from geoseg.testing.webserver import WebServer, web_server
 
 Run = Callable[..., tuple[int, str, str]]
 BUCKET = "s3://maps"
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[dict[str, str]]:
-    with object_server("maps") as environment:
-        yield environment
 
 
 @pytest.fixture(scope="module")
@@ -58,24 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
 
 
 @pytest.fixture
-def run(
-    store: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
-    for name, value in store.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
-    (tmp_path / "made").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "made"))
-
-    def typed(*words: str) -> tuple[int, str, str]:
-        status = _run(words)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return status, out, err
-
+def run(storage: None, typed: Run) -> Run:
     return typed
 
 

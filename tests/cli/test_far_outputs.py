@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import rasterio
 from affine import Affine
 from distributed import LocalCluster
 
-from geoseg.cli import _run
 from geoseg.compositing import writing
 from geoseg.inference import blocks, many, outputs
 from geoseg.patches.assembling import Assembly
@@ -22,32 +21,20 @@ from geoseg.raster import objects
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.outputs import unfinished
 from geoseg.testing.bundles import pointwise_bundle
-from geoseg.testing.objectserver import object_server
 
 Run = Callable[..., tuple[int, str, str]]
 BUCKET = "s3://maps"
 RNG = np.random.default_rng(5)
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[dict[str, str]]:
-    with object_server("maps") as environment:
-        yield environment
-
-
 @pytest.fixture
 def run(
-    store: dict[str, str],
+    storage: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    typed: Run,
 ) -> Run:
     """Run commands in a folder of scenes, labels and a model; all that is finished is noted."""
-    for name, value in store.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
-    (tmp_path / "made").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "made"))
     monkeypatch.setattr(unfinished, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(unfinished, "TIMES_AS_LONG", 0)
     monkeypatch.setattr(blocks, "TIMES_THE_EDGE", 2)
@@ -63,12 +50,6 @@ def run(
         legend=parse_legend("1=grass,2=water"),
         path=tmp_path / "model.safetensors",
     )
-
-    def typed(*words: str) -> tuple[int, str, str]:
-        status = _run(words)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return status, out, err
 
     return typed
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +13,7 @@ import numpy as np
 import pytest
 
 from geoseg.patches.tile import tile
+from geoseg.testing.children import Children
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nobody is killed there")
 
@@ -43,43 +39,9 @@ for line in sys.stdin:
 """A process that cuts patches in children: each begins at once, with all that it imports."""
 
 
-class Children:
-    """Runs in processes that can be killed."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._said() == "ready"
-
-    def _said(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def run(self, job: dict[str, Any], seconds: float | None) -> tuple[int, float]:
-        """Run, and kill after some seconds; return the status, negative for a signal."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        child, began = int(self._said()), time.perf_counter()
-        if seconds is not None:
-            time.sleep(seconds)
-            with suppress(ProcessLookupError):  # it was done before
-                os.kill(child, signal.SIGKILL)
-        status = int(self._said())
-        return (-(status & 127) or status >> 8), time.perf_counter() - began
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
-
-
 @pytest.fixture(scope="module")
 def children() -> Iterator[Children]:
-    found = Children()
+    found = Children(RUNNER)
     yield found
     found.close()
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from polygonstops import SMALL, files
 
 from geoseg.raster.outputs.kept import kept_folder_of
+from geoseg.testing.children import Children
 
 RUNNER = """
 import json, os, sys, time
@@ -53,47 +47,9 @@ for line in sys.stdin:
 """A process that makes polygons in children: each begins at once, with all that it imports."""
 
 
-class Children:
-    """Runs in processes that can be killed."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER, json.dumps(SMALL)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._said() == "ready"
-
-    def _said(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def run(self, job: dict[str, Any], seconds: float | None) -> tuple[int, float]:
-        """Run, and kill after some seconds; return the status, negative for a signal."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        child, began = int(self._said()), time.perf_counter()
-        if seconds is not None:
-            time.sleep(seconds)
-            with suppress(ProcessLookupError):  # it was done before
-                os.kill(child, signal.SIGKILL)
-        status = int(self._said())
-        took = time.perf_counter() - began
-        return (-(status & 127) or status >> 8), took
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
-
-
 @pytest.fixture(scope="module")
 def children() -> Iterator[Children]:
-    found = Children()
+    found = Children(RUNNER, json.dumps(SMALL))
     yield found
     found.close()
 
