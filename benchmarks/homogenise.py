@@ -30,9 +30,9 @@ import geoseg
 from geoseg.compositing.homogenise.images import dodge_of, open_images
 from geoseg.compositing.homogenise.run import homogenise
 from geoseg.compositing.homogenise.settings import HomogeniseSettings
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import read_strips
-from geoseg.raster.writer import RasterWriter
 
 BANDS = ("blue", "green", "red", "nir")
 METHODS = ("moments", "histogram", "overlap")

@@ -39,7 +39,8 @@ if way == "plain":
             rows = min(512, file.height - row)
             total += int(file.read(window=Window(0, row, file.width, rows)).sum(dtype="int64"))
 else:
-    from geoseg.raster import remote, strips
+    from geoseg.raster import strips
+    from geoseg.raster.opening import remote
     from geoseg.raster.scene import Scene
     if way == "gdal":
         remote.settings = lambda path: {}

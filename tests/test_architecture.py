@@ -70,7 +70,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "tensorboard": ("geoseg.training.report.board",),
     "onnx": ("geoseg.models",),
     "onnxruntime": ("geoseg.models",),
-    "obstore": ("geoseg.raster.objects",),
+    "obstore": ("geoseg.raster.opening.objects",),
     "dask": ("geoseg.cluster",),
     "distributed": ("geoseg.cluster",),
     "ee": ("geoseg.compositing.earthengine",),
@@ -240,7 +240,7 @@ def test_third_parties_stay_behind_their_fences() -> None:
 
 def test_commands_import_only_click_and_the_shared_options_before_they_run() -> None:
     # `away` tells addresses from paths: errors and the standard library are all that it imports.
-    light = ("geoseg.errors", "geoseg.cli", "geoseg.raster.away")
+    light = ("geoseg.errors", "geoseg.cli", "geoseg.raster.outputs.away")
     allowed = (*sys.stdlib_module_names, "click", *light)
     wrong = [
         str(i)

@@ -21,7 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from geoseg.api.common import as_text
 from geoseg.errors import OptionError
-from geoseg.raster.away import OUTPUTS, away
+from geoseg.raster.outputs.away import OUTPUTS, away
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -108,7 +108,7 @@ def composite(
     from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
     from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
     from geoseg.compositing.target import target_grid  # noqa: PLC0415
-    from geoseg.raster.heads import heads_kept  # noqa: PLC0415
+    from geoseg.raster.opening.heads import heads_kept  # noqa: PLC0415
     from geoseg.raster.outputs.checks import check_output  # noqa: PLC0415
     from geoseg.raster.provenance import SAME_PACKAGES  # noqa: PLC0415
 

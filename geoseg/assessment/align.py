@@ -9,10 +9,10 @@ from pathlib import Path
 from geoseg.assessment.text import file_name
 from geoseg.errors import BandError, GridError
 from geoseg.raster.coarser import coarser
-from geoseg.raster.handles import is_local_file
-from geoseg.raster.heads import expand
 from geoseg.raster.labels.sanity import whole_factor
 from geoseg.raster.legend import Legend
+from geoseg.raster.opening.handles import is_local_file
+from geoseg.raster.opening.heads import expand
 from geoseg.raster.pairing import file_names
 from geoseg.raster.scene import Scene
 

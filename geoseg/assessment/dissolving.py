@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geoseg.assessment.classids import ClassIds, Ground
 from geoseg.assessment.zonetable import ZoneFile
 from geoseg.errors import LabelError
-from geoseg.raster.cog import crs_definition
+from geoseg.raster.cog.head import crs_definition
 from geoseg.raster.cover.zones import ground_areas, plane_areas
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import LegendClass

@@ -12,7 +12,7 @@ from geoseg.assessment.errormap import BAND, ErrorMap
 from geoseg.assessment.evaluate import Comparison
 from geoseg.assessment.evaluation import Evaluation
 from geoseg.errors import InputError, OptionError, OutputError
-from geoseg.raster.heads import read_head
+from geoseg.raster.opening.heads import read_head
 from geoseg.raster.outputs.checks import check_output_folder
 from geoseg.raster.outputs.temporary import TemporaryFolder
 from geoseg.raster.outputs.trouble import output_error

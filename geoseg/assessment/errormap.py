@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from geoseg.assessment.evaluate import Comparison
 from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.measures.errors import error_kinds
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.legend import NODATA
 from geoseg.raster.provenance import option_words, provenance
-from geoseg.raster.writer import RasterWriter
 
 BAND = "error"
 """Name of the band of such a raster."""

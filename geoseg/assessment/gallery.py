@@ -15,8 +15,8 @@ from geoseg.assessment.findings import Findings
 from geoseg.assessment.sides import Sides
 from geoseg.assessment.worst import Worst
 from geoseg.errors import GridError, InputError
-from geoseg.raster.heads import expand
 from geoseg.raster.legend import Legend
+from geoseg.raster.opening.heads import expand
 from geoseg.raster.pairing import pair_by_stem
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.window import Window

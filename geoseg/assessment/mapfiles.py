@@ -9,10 +9,10 @@ from pathlib import Path
 from geoseg.assessment.align import name_disagreements, names_many
 from geoseg.assessment.text import counted
 from geoseg.errors import InputError, LabelError
-from geoseg.raster.heads import RASTER_SUFFIXES, expand, read_head
 from geoseg.raster.labels.labelme import annotations_in
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.opening.heads import RASTER_SUFFIXES, expand, read_head
 from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.scene import Scene
 from geoseg.raster.sources import group_files

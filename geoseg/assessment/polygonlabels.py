@@ -13,10 +13,10 @@ from geoseg.assessment.codes import by_id
 from geoseg.assessment.many import few_notes
 from geoseg.assessment.mapfiles import lacks_place
 from geoseg.errors import GridError, LabelError, OptionError, VectorError
-from geoseg.raster.heads import RASTER_SUFFIXES, expand
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.rasters import raster_legend
 from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.opening.heads import RASTER_SUFFIXES, expand
 
 if TYPE_CHECKING:
     from geoseg.raster.labels.rasterise import Rasterised

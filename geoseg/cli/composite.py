@@ -225,7 +225,7 @@ def command(
     from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
     from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
     from geoseg.compositing.target import target_grid  # noqa: PLC0415
-    from geoseg.raster.heads import heads_kept  # noqa: PLC0415
+    from geoseg.raster.opening.heads import heads_kept  # noqa: PLC0415
     from geoseg.raster.outputs.checks import check_outputs  # noqa: PLC0415
     from geoseg.raster.outputs.unfinished import check_leftover, finished_parts  # noqa: PLC0415
 

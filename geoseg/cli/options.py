@@ -16,7 +16,7 @@ from geoseg.errors import harmless, without_secrets
 F = TypeVar("F", bound=Callable[..., Any])
 
 TRUST = "GEOSEG_TRUST"
-"""See `geoseg.raster.trust`, which is not imported here for its time."""
+"""See `geoseg.raster.opening.trust`, which is not imported here for its time."""
 _LEVEL = "geoseg.verbosity"
 _DEBUG = {"on": False}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from geoseg.errors import OutputError
-from geoseg.raster.away import OUTPUTS, away
+from geoseg.raster.outputs.away import OUTPUTS, away
 
 if TYPE_CHECKING:
-    from geoseg.raster.sending import Sending
+    from geoseg.raster.outputs.sending import Sending
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -19,8 +19,8 @@ from urllib.request import Request, urlopen
 from geoseg.compositing import stac
 from geoseg.compositing.product import Product
 from geoseg.errors import InputError, RasterReadError
-from geoseg.raster.handles import is_local_file
-from geoseg.raster.trust import ADVICE, may_lead, trusted
+from geoseg.raster.opening.handles import is_local_file
+from geoseg.raster.opening.trust import ADVICE, may_lead, trusted
 
 _LARGEST = 256 << 20
 """Bytes; a list of a thousand items has some ten million."""

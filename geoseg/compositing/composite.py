@@ -23,7 +23,7 @@ from geoseg.errors import BandError, GridError, OptionError
 from geoseg.raster.cover.region import Region
 from geoseg.raster.elsewhere import HandlesFrom
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import Handles
+from geoseg.raster.opening.handles import Handles
 from geoseg.raster.outputs.checks import check_outputs, refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.window import Window

@@ -17,9 +17,9 @@ from geoseg.compositing.plain import Options
 from geoseg.compositing.product import Product
 from geoseg.compositing.products import open_product
 from geoseg.errors import OptionError, RasterReadError
-from geoseg.raster import objects
-from geoseg.raster.handles import is_local_file
-from geoseg.raster.heads import RASTER_SUFFIXES, expand
+from geoseg.raster.opening import objects
+from geoseg.raster.opening.handles import is_local_file
+from geoseg.raster.opening.heads import RASTER_SUFFIXES, expand
 
 _SHOWN = 3
 """Names that a note lists."""

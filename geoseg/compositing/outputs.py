@@ -16,10 +16,10 @@ from geoseg.compositing.plan import COMPOSITE
 from geoseg.compositing.whole import are_whole, counted
 from geoseg.compositing.writing import CACHE_BYTES, Done, Writing
 from geoseg.raster.allocator import give_back, keep_large_blocks
-from geoseg.raster.handles import small_block_cache
+from geoseg.raster.cog.writer import BLOCKSIZE, RasterWriter
+from geoseg.raster.opening.handles import small_block_cache
 from geoseg.raster.outputs.kept import KeptFolder
 from geoseg.raster.outputs.unfinished import Unfinished, finished_parts, remove_useless
-from geoseg.raster.writer import BLOCKSIZE, RasterWriter
 
 if TYPE_CHECKING:
     from geoseg.cluster.cluster import Cluster

@@ -14,7 +14,7 @@ from geoseg.compositing.sensors import SENSORS, sensor
 from geoseg.errors import BandError, GridError, OptionError
 from geoseg.raster.average import Areas
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import is_local_file
+from geoseg.raster.opening.handles import is_local_file
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from geoseg.compositing.gsa import Fusion, Moments
 from geoseg.compositing.pair import Pair
 from geoseg.errors import OptionError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.outputs.checks import check_output, refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Pixels
 from geoseg.raster.strips import read_strips
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
 
 Upsampling = Literal["cubic", "bilinear"]
 DTYPES = ("uint8", "int16", "uint16", "int32", "uint32", "float32", "float64")

@@ -13,8 +13,8 @@ from pathlib import Path
 from geoseg.compositing.sensors import Sensor
 from geoseg.errors import BandError, GridError, RasterReadError
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import is_local_file
-from geoseg.raster.heads import heads_kept, read_head
+from geoseg.raster.opening.handles import is_local_file
+from geoseg.raster.opening.heads import heads_kept, read_head
 from geoseg.raster.scene import Scene
 
 __all__ = ["Product", "ProductBand"]

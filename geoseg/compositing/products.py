@@ -12,7 +12,7 @@ from pathlib import Path
 from geoseg.compositing import landsat, plain, sentinel, stac
 from geoseg.compositing.product import Product, ProductBand
 from geoseg.errors import RasterReadError
-from geoseg.raster.handles import is_local_file
+from geoseg.raster.opening.handles import is_local_file
 
 __all__ = ["Product", "ProductBand", "open_product"]
 

@@ -20,8 +20,8 @@ from geoseg.compositing import landsat
 from geoseg.compositing.product import Product, ProductBand
 from geoseg.compositing.sensors import Sensor, sentinel2
 from geoseg.errors import RasterReadError
-from geoseg.raster.handles import is_local_file
 from geoseg.raster.naming import product_and_band, stem
+from geoseg.raster.opening.handles import is_local_file
 
 _LARGEST = 32 << 20
 """Bytes; an item has some ten thousand."""

@@ -9,8 +9,8 @@ from geoseg.compositing.masks import ClearRule
 from geoseg.compositing.product import Product
 from geoseg.errors import GridError
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import Handles
-from geoseg.raster.heads import heads_kept
+from geoseg.raster.opening.handles import Handles
+from geoseg.raster.opening.heads import heads_kept
 from geoseg.raster.resampling.regrid import overlap
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window

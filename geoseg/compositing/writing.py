@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from geoseg.compositing.making import Found, Making, Rows
 from geoseg.errors import OutputError, RasterReadError
-from geoseg.raster.handles import small_block_cache
+from geoseg.raster.cog.tilepacking import PackedTile, TilePacking
+from geoseg.raster.cog.writer import RasterWriter
+from geoseg.raster.opening.handles import small_block_cache
 from geoseg.raster.outputs.unfinished import Unfinished
-from geoseg.raster.tilepacking import PackedTile, TilePacking
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
 
 if TYPE_CHECKING:
     from geoseg.cluster.cluster import Cluster

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from geoseg.errors import InputError, OutputError
 from geoseg.inference.unfinished import Done, Unfinished
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
 from geoseg.raster.outputs.checks import check_outputs
 from geoseg.raster.outputs.kept import KeptFolder
-from geoseg.raster.writer import RasterWriter
 
 NODATA = 255
 """Class index, and class id in the raster, of pixels without a class."""

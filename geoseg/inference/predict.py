@@ -29,7 +29,7 @@ from geoseg.inference.whole import FinishedMap, are_whole, finished_map
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import failures_in_words
 from geoseg.raster.allocator import give_back
-from geoseg.raster.handles import is_local_file
+from geoseg.raster.opening.handles import is_local_file
 from geoseg.raster.outputs.checks import refuse_inputs
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene

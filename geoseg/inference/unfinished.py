@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.inference.plan import differences
+from geoseg.raster.cog.spool import Spool
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.outputs import unfinished
 from geoseg.raster.outputs.kept import KEPT_ROWS, KeptFolder
 from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.outputs.unfinished import Kind, LeftoverError
-from geoseg.raster.spool import Spool
 from geoseg.raster.sums import RowSums
-from geoseg.raster.writer import RasterWriter
 
 __all__ = [
     "Done",

@@ -25,9 +25,9 @@ from geoseg.patches.job import Job, Seen
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.storage import ArrayWriter, FileWriter, PatchWriter
 from geoseg.patches.unfinished import COUNTS, MADE, noted_statistics, restore_statistics
+from geoseg.raster.cog.spool import Spool
 from geoseg.raster.outputs.unfinished import Unfinished
 from geoseg.raster.provenance import without_secrets
-from geoseg.raster.spool import Spool
 from geoseg.raster.statistics import Statistics, statistics_for
 from geoseg.raster.sums import DamagedError, FileSum
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from geoseg.errors import GridError, InputError, LabelError
 from geoseg.raster.coarser import coarser
-from geoseg.raster.heads import read_head
 from geoseg.raster.labels.sanity import whole_factor
+from geoseg.raster.opening.heads import read_head
 from geoseg.raster.pairing import pair_by_stem
 from geoseg.raster.scene import Scene
 

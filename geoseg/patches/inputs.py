@@ -18,8 +18,8 @@ from geoseg.patches.pixellabels import add_labels, label_files
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
 from geoseg.raster.grouping import group_scenes
-from geoseg.raster.heads import expand
 from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.opening.heads import expand
 from geoseg.raster.scene import Scene
 
 

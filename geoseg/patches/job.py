@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from geoseg.errors import LabelError, RasterReadError
 from geoseg.patches.dataset import UNLABELLED
 from geoseg.patches.table import PatchTable
-from geoseg.raster.handles import is_remote
 from geoseg.raster.legend import Legend
+from geoseg.raster.opening.handles import is_remote
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.statistics import count_values
 from geoseg.raster.window import Window

@@ -9,11 +9,11 @@ from geoseg.errors import BandError, GridError, InputError, LabelError, RasterRe
 from geoseg.patches.gathered import Inputs, Say, Source
 from geoseg.patches.job import Job
 from geoseg.patches.settings import TileSettings
-from geoseg.raster.heads import expand
 from geoseg.raster.labels.labelme import annotations_in
 from geoseg.raster.labels.laying import lay_labels
 from geoseg.raster.labels.sanity import sizes, whole_factor
 from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.opening.heads import expand
 from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.scene import Scene
 

@@ -14,10 +14,10 @@ from rasterio.warp import transform as transform_points
 
 from geoseg.errors import LabelError
 from geoseg.raster.grid import Grid, crs_code, crs_name
-from geoseg.raster.handles import environment, is_local_file, open_dataset
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.palette import hex_of
 from geoseg.raster.legend.rasters import raster_legend
+from geoseg.raster.opening.handles import environment, is_local_file, open_dataset
 from geoseg.raster.preview import preview_pixels, scene_statistics
 from geoseg.raster.provenance import made_by
 from geoseg.raster.scene import Scene

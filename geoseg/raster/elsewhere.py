@@ -11,7 +11,7 @@ from typing import Any
 
 from rasterio.io import DatasetReader
 
-from geoseg.raster.handles import Handles, is_local_file
+from geoseg.raster.opening.handles import Handles, is_local_file
 from geoseg.raster.scene import Scene
 
 __all__ = ["HandlesFrom", "absolute"]

@@ -20,11 +20,11 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geoseg.errors import InputError, RasterReadError
-from geoseg.raster.absent import check_present
-from geoseg.raster.foreignxml import parse_xml
-from geoseg.raster.handles import Handles, environment, is_local_file, open_dataset
-from geoseg.raster.patient import read_patiently
-from geoseg.raster.small import read_small
+from geoseg.raster.far.absent import check_present
+from geoseg.raster.far.patient import read_patiently
+from geoseg.raster.far.small import read_small
+from geoseg.raster.opening.foreignxml import parse_xml
+from geoseg.raster.opening.handles import Handles, environment, is_local_file, open_dataset
 
 WHOLE_BYTES = 16 << 20
 """Files up to this size are digested whole."""

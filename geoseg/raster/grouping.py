@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import InputError
-from geoseg.raster.heads import expand
+from geoseg.raster.opening.heads import expand
 from geoseg.raster.scene import Scene
 from geoseg.raster.sources import group_files
 

@@ -17,7 +17,7 @@ from rasterio.io import MemoryFile
 
 from geoseg.errors import DatasetError, OutputError, RasterReadError
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import environment, open_dataset
+from geoseg.raster.opening.handles import environment, open_dataset
 from geoseg.raster.window import Window
 
 # TIFF tags that differ from patch to patch.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from geoseg.errors import InputError, OptionError, RasterReadError
 from geoseg.raster.grouping import Problem
-from geoseg.raster.heads import expand, read_head
+from geoseg.raster.opening.heads import expand, read_head
 from geoseg.raster.sources import group_files
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
-from geoseg.raster.absent import check_present
 from geoseg.raster.bands import Piece, Source, comparable_nodata
-from geoseg.raster.handles import Handles, is_local_file
+from geoseg.raster.far.absent import check_present
+from geoseg.raster.far.patient import read_patiently
+from geoseg.raster.far.small import read_small
+from geoseg.raster.opening.handles import Handles, is_local_file
+from geoseg.raster.opening.sparse import known_missing
 from geoseg.raster.orientation import Orientation
-from geoseg.raster.patient import read_patiently
 from geoseg.raster.recolour import Recolour
-from geoseg.raster.small import read_small
-from geoseg.raster.sparse import known_missing
 from geoseg.raster.window import Window
 
 Mask = NDArray[np.bool_]

@@ -14,7 +14,7 @@ from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
 
 from geoseg.errors import GridError, OptionError, VectorError
-from geoseg.raster.cog import crs_definition
+from geoseg.raster.cog.head import crs_definition
 from geoseg.raster.grid import Grid, crs_text
 from geoseg.raster.resampling.regrid import parse_crs
 

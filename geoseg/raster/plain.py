@@ -1,7 +1,7 @@
 """A plain GeoTIFF, written part by part from top to bottom: for scenes made to order.
 
-Unlike what `geoseg.raster.writer` makes, it has no overviews, may be striped, compressed or not, in
-any block size, and may lie on Earth in any way: reading can be tried on every kind of file.
+Unlike what `geoseg.raster.cog.writer` makes, it has no overviews, may be striped, compressed or
+not, in any block size, and may lie on Earth in any way: reading can be tried on every kind of file.
 """
 
 from __future__ import annotations

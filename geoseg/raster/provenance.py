@@ -27,7 +27,7 @@ import rasterio
 
 from geoseg import __version__
 from geoseg.errors import OptionError, RasterReadError
-from geoseg.raster.handles import environment, open_dataset
+from geoseg.raster.opening.handles import environment, open_dataset
 
 PREFIX = "GEOSEG_"
 """How the names of such tags begin."""

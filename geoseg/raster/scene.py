@@ -19,8 +19,8 @@ from geoseg.errors import BandError, ColourError, GridError, RasterReadError
 from geoseg.raster.bands import Band, find_bands
 from geoseg.raster.fingerprint import fingerprint_files, local_files
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import Handles, is_local_file
-from geoseg.raster.heads import expand
+from geoseg.raster.opening.handles import Handles, is_local_file
+from geoseg.raster.opening.heads import expand
 from geoseg.raster.pieces import Mask, Pieces
 from geoseg.raster.recolour import Recolour
 from geoseg.raster.resampling.gather import gather

@@ -13,8 +13,6 @@ from pathlib import Path
 from geoseg.errors import BandError, GridError, InputError
 from geoseg.raster.bands import Band, Piece, join_sources, unique_names
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import is_local_file
-from geoseg.raster.heads import FileBand, FileHead, read_head
 from geoseg.raster.naming import (
     common_name,
     is_date,
@@ -23,6 +21,8 @@ from geoseg.raster.naming import (
     shard_of,
     stem,
 )
+from geoseg.raster.opening.handles import is_local_file
+from geoseg.raster.opening.heads import FileBand, FileHead, read_head
 from geoseg.raster.window import Window
 
 # Descriptions that programs give every file's band; of bands in separate files they tell nothing.

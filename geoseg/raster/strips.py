@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import GridError, OptionError
 from geoseg.raster.cut import RECTANGLE_PIXELS, Cut, borders, plan_cut
-from geoseg.raster.handles import CACHE_BYTES, is_remote, small_block_cache
+from geoseg.raster.opening.handles import CACHE_BYTES, is_remote, small_block_cache
 from geoseg.raster.pieces import Mask
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.window import Window

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from geoseg.raster.trust import ADVICE, trusted
+from geoseg.raster.opening.trust import ADVICE, trusted
 from geoseg.recipe.form import Recipe, Step, names_place
 from geoseg.recipe.lines import suggestion
 

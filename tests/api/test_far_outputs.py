@@ -12,8 +12,8 @@ from affine import Affine
 
 import geoseg
 from geoseg.errors import OutputError
-from geoseg.raster import objects
 from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.opening import objects
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.objectserver import object_server
 

@@ -16,10 +16,10 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.assessment.evaluate import compare
 from geoseg.assessment.evaluation import Evaluation
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.written import parse_legend
-from geoseg.raster.writer import RasterWriter
 
 UTM = "EPSG:32612"
 HERE = Affine(30, 0, 300000, 0, -30, 4000000)

@@ -14,9 +14,9 @@ from geoseg.models.bundle import ModelBundle, save_bundle
 from geoseg.models.card import ModelCard
 from geoseg.models.registry import build
 from geoseg.patches.tile import tile
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend.written import parse_legend
-from geoseg.raster.writer import RasterWriter
 
 CLASSES = "1=water,2=forest"
 

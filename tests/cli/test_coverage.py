@@ -17,9 +17,9 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.cli import main
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend.written import parse_legend
-from geoseg.raster.writer import RasterWriter
 
 HERE = Affine(30, 0, 300000, 0, -30, 4000000)
 LEGEND = parse_legend("1=water,2=forest,3=grass")

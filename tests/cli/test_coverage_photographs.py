@@ -17,9 +17,9 @@ from PIL import Image
 from geoseg.assessment.coverage import photographs
 from geoseg.cli import main
 from geoseg.errors import OutputError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend.written import parse_legend
-from geoseg.raster.writer import RasterWriter
 
 
 def call(*arguments: object) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.raster import small
+from geoseg.raster.far import small
 from geoseg.raster.legend.written import parse_legend
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.webserver import WebServer, web_server

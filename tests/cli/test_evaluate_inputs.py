@@ -15,11 +15,11 @@ from affine import Affine
 from PIL import Image
 
 from geoseg.cli import main
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
-from geoseg.raster.writer import RasterWriter
 from geoseg.testing.bundles import pointwise_bundle
 
 X0, Y0 = 300000.0, 4000000.0

@@ -14,8 +14,8 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geoseg.raster import objects
 from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.opening import objects
 from geoseg.testing.bundles import pointwise_bundle
 from geoseg.testing.webserver import WebServer, web_server
 

@@ -17,8 +17,8 @@ from distributed import LocalCluster
 from geoseg.compositing import writing
 from geoseg.inference import blocks, many, outputs
 from geoseg.patches.assembling import Assembly
-from geoseg.raster import objects
 from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.opening import objects
 from geoseg.raster.outputs import unfinished
 from geoseg.testing.bundles import pointwise_bundle
 

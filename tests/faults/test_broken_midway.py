@@ -12,7 +12,7 @@ import pytest
 READ = "geoseg.raster.pieces:Pieces._decode"
 CONV = "torch.nn.modules.conv:Conv2d.forward"
 MAPS = "geoseg.inference.members:Ensemble.maps"
-WRITE = "geoseg.raster.spool:Spool.write_at"
+WRITE = "geoseg.raster.cog.spool:Spool.write_at"
 BEGUN = {
     "tile": (WRITE, 7),
     "predict": (MAPS, 130),

@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and rights of Linux")
 
 NAMES = ["tile", "predict", "clean", "composite", "vectorise", "homogenise", "coverage", "train"]
-WRITE = "geoseg.raster.spool:Spool.write_at"
+WRITE = "geoseg.raster.cog.spool:Spool.write_at"
 CONV = "torch.nn.modules.conv:Conv2d.forward"
 LIMIT = """
 import resource

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sen
 CONV = "torch.nn.modules.conv:Conv2d.forward"
 MAPS = "geoseg.inference.members:Ensemble.maps"
 NOTE = "geoseg.raster.outputs.unfinished:Unfinished.note_finished"
-WRITE = "geoseg.raster.spool:Spool.write_at"
+WRITE = "geoseg.raster.cog.spool:Spool.write_at"
 BEGUN = {
     "tile": (NOTE, 9),
     "predict": (MAPS, 130),
@@ -24,7 +24,7 @@ BEGUN = {
     "coverage": (WRITE, 9),
     "cam": (CONV, 30),
 }
-MAIN = ("geoseg.raster.writer:RasterWriter.__enter__", 1)
+MAIN = ("geoseg.raster.cog.writer:RasterWriter.__enter__", 1)
 """A call in the main thread."""
 KILL = "import os; os.kill(os.getpid(), signal.{})"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.errors import VectorError
-from geoseg.raster.trust import VARIABLE
+from geoseg.raster.opening.trust import VARIABLE
 from geoseg.raster.vector import Purpose, read_features, read_tags
 from geoseg.testing.webserver import WebServer, web_server
 

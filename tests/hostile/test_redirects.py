@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from geoseg.cli import geoseg
 from geoseg.compositing import catalog
 from geoseg.errors import GeosegError, RasterReadError, RecipeError
-from geoseg.raster import handles
+from geoseg.raster.opening import handles
+from geoseg.raster.opening.trust import VARIABLE, is_elsewhere, may_lead
 from geoseg.raster.plain import PlainWriter, plain_grid
 from geoseg.raster.scene import Scene
-from geoseg.raster.trust import VARIABLE, is_elsewhere, may_lead
 from geoseg.raster.window import Window
 from geoseg.recipe.reading import read_recipe
 from geoseg.recipe.wiring import wire

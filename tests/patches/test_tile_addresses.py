@@ -10,7 +10,7 @@ import pytest
 
 from geoseg.patches.assembling import Assembly
 from geoseg.patches.tile import tile
-from geoseg.raster.handles import is_remote
+from geoseg.raster.opening.handles import is_remote
 from geoseg.raster.outputs import unfinished
 from geoseg.raster.outputs.kept import kept_folder_of
 from geoseg.raster.outputs.unfinished import LeftoverError

@@ -18,11 +18,11 @@ from geoseg.patches.cutting import SceneCutter
 from geoseg.patches.storage import ArrayFile
 from geoseg.patches.tile import TileResult, tile
 from geoseg.patches.unfinished import MADE, packed, unpacked
+from geoseg.raster.cog.spool import Spool
 from geoseg.raster.outputs import unfinished as unfinished_module
 from geoseg.raster.outputs.kept import KeptFolder, kept_folder_of
 from geoseg.raster.outputs.temporary import TemporaryFolder
 from geoseg.raster.outputs.unfinished import LeftoverError
-from geoseg.raster.spool import Spool
 from geoseg.raster.statistics import statistics_for
 
 WriteRaster = Callable[..., Path]

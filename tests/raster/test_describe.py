@@ -11,12 +11,12 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.errors import RasterReadError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.describe import describe_grid, describe_scene
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.provenance import provenance
 from geoseg.raster.scene import Scene
-from geoseg.raster.writer import RasterWriter
 
 UTM = "EPSG:32612"
 HERE = Affine(30, 0, 300000, 0, -30, 4000000)

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from geoseg.errors import InputError, RasterReadError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grouping import group_scenes
 from geoseg.raster.legend.style import is_folder_of_maps
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.pairing import pair_by_stem
 from geoseg.raster.photographs import find_photographs, place_of
 from geoseg.raster.plain import PlainWriter, plain_grid
-from geoseg.raster.writer import RasterWriter
 
 
 def shoot(path: Path, gps: dict[int, Any] | None = None, *, grey: bool = False) -> Path:

@@ -14,9 +14,9 @@ import rasterio
 from affine import Affine
 
 from geoseg import __version__
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.provenance import provenance, versions
-from geoseg.raster.writer import RasterWriter
 
 
 def command_of(*words: str) -> str:

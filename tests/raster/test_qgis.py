@@ -17,13 +17,13 @@ import pytest
 from affine import Affine
 from rasterio.crs import CRS
 
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
 from geoseg.raster.legend.palette import hex_of
 from geoseg.raster.legend.style import category_qml
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.vector import write_footprints
-from geoseg.raster.writer import RasterWriter
 
 pytestmark = pytest.mark.qgis
 

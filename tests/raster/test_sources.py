@@ -12,8 +12,8 @@ from affine import Affine
 from geoseg.errors import BandError, RasterReadError
 from geoseg.raster.bands import unique_names
 from geoseg.raster.grouping import group_scenes
-from geoseg.raster.heads import expand
 from geoseg.raster.naming import common_name, is_date, names_from_stems, shard_of, stem
+from geoseg.raster.opening.heads import expand
 from geoseg.raster.scene import Scene
 
 MakeRaster = Callable[..., Path]

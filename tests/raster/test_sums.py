@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geoseg.raster.cog.tilelist import TileList, TilePlace
 from geoseg.raster.sums import DamagedError, FileSum, RowSums, check_file
-from geoseg.raster.tilelist import TileList, TilePlace
 
 
 def test_a_file_that_grows_has_the_sum_of_what_is_asked_for(tmp_path):

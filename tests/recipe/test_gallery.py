@@ -15,9 +15,9 @@ import rasterio
 from affine import Affine
 from PIL import Image
 
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend.written import parse_legend
-from geoseg.raster.writer import RasterWriter
 from geoseg.recipe import gallery
 from geoseg.recipe.gallery import draw, legend_of
 

@@ -20,6 +20,7 @@ from geoseg.assessment.coverage.result import Result, notes_of, tags_of, total_o
 from geoseg.assessment.coverage.source import Layout, Source
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import OptionError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.cover import _coverkernels as kernels
 from geoseg.raster.cover.cells import CellSize, Pieces, cell_grid, check_like, pieces
 from geoseg.raster.grid import Grid
@@ -27,7 +28,6 @@ from geoseg.raster.legend import NODATA, Ramp
 from geoseg.raster.outputs.checks import check_outputs
 from geoseg.raster.scene import Scene
 from geoseg.raster.strips import Strip
-from geoseg.raster.writer import RasterWriter
 
 _ROUNDING = 1e-9
 """Percent of a cell so small that only rounding is missing."""

@@ -21,9 +21,9 @@ from geoseg.assessment.coverage.source import Source, open_source
 from geoseg.assessment.coverage.table import csv_of, free_name, style_of
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import InputError, LabelError, OptionError, OutputError, RasterReadError
-from geoseg.raster.heads import expand, read_head, refuse_missing
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.maker import beside_table
+from geoseg.raster.opening.heads import expand, read_head, refuse_missing
 from geoseg.raster.outputs.checks import check_output, check_output_folder, refuse_inputs
 from geoseg.raster.outputs.temporary import TemporaryFolder
 from geoseg.raster.outputs.trouble import output_error

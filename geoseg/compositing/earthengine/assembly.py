@@ -18,11 +18,11 @@ from geoseg.compositing.earthengine.store import Store
 from geoseg.compositing.reduce import MOST_DATES
 from geoseg.compositing.storage import Storage
 from geoseg.errors import EarthEngineError, OutputError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.cover.region import Region
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
 
 _SLAB_BYTES = 64 << 20
 """Of rows that are put together at once."""

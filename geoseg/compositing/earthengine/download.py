@@ -30,13 +30,13 @@ from geoseg.compositing.earthengine.store import Store, check_leftover
 from geoseg.compositing.settings import CompositeResult
 from geoseg.compositing.storage import Storage
 from geoseg.errors import OptionError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.outputs.checks import check_outputs
 from geoseg.raster.placing import definition
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
 
 __all__ = ["download"]
 

@@ -23,7 +23,7 @@ from geoseg.compositing.homogenise.seams import Samples, Seam, overall, read_pai
 from geoseg.compositing.homogenise.settings import HomogeniseSettings
 from geoseg.compositing.homogenise.standard import BandTarget, ImageLine, Standard
 from geoseg.errors import GridError
-from geoseg.raster.handles import Handles
+from geoseg.raster.opening.handles import Handles
 from geoseg.raster.scene import Scene
 
 __all__ = ["FittedGroup", "fit_group", "seams_after"]

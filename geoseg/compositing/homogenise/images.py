@@ -11,7 +11,7 @@ from geoseg.compositing.homogenise.settings import DODGE, HomogeniseSettings
 from geoseg.compositing.homogenise.standard import Dodge, Standard
 from geoseg.errors import BandError, GridError, OptionError, RasterReadError
 from geoseg.raster.grouping import group_scenes
-from geoseg.raster.handles import Handles
+from geoseg.raster.opening.handles import Handles
 from geoseg.raster.scene import Scene
 
 __all__ = ["Images", "check_group", "check_placed", "dodge_of", "open_images", "unplaced"]

@@ -18,13 +18,13 @@ from geoseg.compositing.homogenise.preview import Sheet, Thumb
 from geoseg.compositing.homogenise.settings import HomogeniseResult, ImageResult
 from geoseg.compositing.homogenise.standard import COLOUR_TAG
 from geoseg.compositing.homogenise.tables import bars_of, page_of, seams_csv
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.legend.style import stretch_qml
 from geoseg.raster.maker import document_with, page_with, picture_with
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import read_strips
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
 from geoseg.report.homogenise import colours as stretched
 from geoseg.report.homogenise import seam_picture
 from geoseg.report.pictures import show_bands

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OptionError
 from geoseg.inference.outputs import Maps, Outputs
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
 from geoseg.raster.maker import document_with, page_with
 from geoseg.raster.outputs.checks import check_outputs
 from geoseg.raster.outputs.temporary import TemporaryFolder
-from geoseg.raster.writer import RasterWriter
 
 _PAGE = "page"
 

@@ -26,8 +26,8 @@ from geoseg.inference.fit import fit_bands
 from geoseg.inference.readings import strange_readings
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.device import failures_in_words, resolve_device
-from geoseg.raster.handles import small_block_cache
 from geoseg.raster.legend import Legend
+from geoseg.raster.opening.handles import small_block_cache
 from geoseg.raster.outputs.checks import refuse_inputs
 from geoseg.raster.scene import Scene
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
 from geoseg.errors import GridError
-from geoseg.raster.cog import crs_definition
+from geoseg.raster.cog.head import crs_definition
 from geoseg.raster.grid import Grid
 
 _NODES = 256

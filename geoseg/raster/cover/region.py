@@ -15,7 +15,7 @@ from pyproj.enums import TransformDirection
 from pyproj.exceptions import ProjError
 
 from geoseg.errors import VectorError
-from geoseg.raster.cog import crs_definition
+from geoseg.raster.cog.head import crs_definition
 from geoseg.raster.grid import Grid, crs_text
 from geoseg.raster.window import Window
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from geoseg.errors import InputError, LabelError, RasterReadError
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grouping import Problem, group_scenes
-from geoseg.raster.heads import expand, heads_kept, refuse_missing
 from geoseg.raster.labels.sanity import KINDS, Finding, Pair, bands_of_labels, look_at_all
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.rasters import raster_legend
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.maker import beside_table
+from geoseg.raster.opening.heads import expand, heads_kept, refuse_missing
 from geoseg.raster.outputs.checks import check_output, refuse_inputs
 from geoseg.raster.outputs.whole import write_whole
 from geoseg.raster.pairing import pair_by_stem

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import BandError, OptionError
-from geoseg.raster.handles import is_local_file
-from geoseg.raster.heads import FileHead
 from geoseg.raster.labels.codes import Codes, colours_of, values_of
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.carried import color_table, raster_names
 from geoseg.raster.legend.palette import Color, hex_of
+from geoseg.raster.opening.handles import is_local_file
+from geoseg.raster.opening.heads import FileHead
 from geoseg.raster.scene import Scene
 
 _COLOURS = 1 << 24

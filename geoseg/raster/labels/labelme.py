@@ -25,7 +25,7 @@ from rasterio.io import MemoryFile
 from geoseg.errors import GridError, LabelError, RasterReadError
 from geoseg.raster.cover.region import polygonal, valid
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import environment, open_dataset
+from geoseg.raster.opening.handles import environment, open_dataset
 
 BACKGROUND_LABELS = frozenset({"_background_", "__background__"})
 """Labels of shapes that are holes in those before them."""

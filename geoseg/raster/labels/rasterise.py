@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import GridError, InputError, LabelError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grid import Grid
-from geoseg.raster.heads import rasters_in
 from geoseg.raster.labels.burn import BACKGROUND, Painter, Reach
 from geoseg.raster.labels.drawn import (
     Count,
@@ -34,12 +34,12 @@ from geoseg.raster.labels.drawn import (
 from geoseg.raster.labels.labelme import annotations_in, is_labelme, read_labelme
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.legend.style import is_folder_of_maps
+from geoseg.raster.opening.heads import rasters_in
 from geoseg.raster.outputs.checks import check_output, check_output_folder, refuse_inputs
 from geoseg.raster.outputs.whole import whole_folder
 from geoseg.raster.pairing import file_names, pair_by_stem
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Scene
-from geoseg.raster.writer import RasterWriter
 
 __all__ = ["RasteriseSettings", "Rasterised", "rasterise", "rasterise_folder"]
 

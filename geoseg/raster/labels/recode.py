@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import BandError, LabelError, RasterReadError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grouping import Problem
-from geoseg.raster.heads import FileHead
 from geoseg.raster.labels.codelook import Look, codes_for, open_classes, unpacked
 from geoseg.raster.labels.codes import UNLISTED, codes_file
 from geoseg.raster.labels.recodeplan import RecodePlan, RecodeSettings, plan_recode
 from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.legend.palette import hex_of
+from geoseg.raster.opening.heads import FileHead
 from geoseg.raster.outputs.whole import whole_folder
 from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.strips import read_strips
-from geoseg.raster.writer import RasterWriter
 
 __all__ = ["RecodePlan", "RecodeSettings", "Recoded", "plan_recode", "recode", "recode_files"]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from geoseg.errors import BandError, InputError, OptionError, OutputError, RasterReadError
 from geoseg.raster.grouping import Problem
-from geoseg.raster.handles import is_local_file
-from geoseg.raster.heads import RASTER_SUFFIXES, FileHead, expand, read_head
 from geoseg.raster.labels.codelook import codes_for, names_of, open_classes
 from geoseg.raster.labels.codes import Codes, codes_file, legend_of_codes, parse_codes
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.style import is_folder_of_maps
 from geoseg.raster.legend.written import parse_legend
+from geoseg.raster.opening.handles import is_local_file
+from geoseg.raster.opening.heads import RASTER_SUFFIXES, FileHead, expand, read_head
 from geoseg.raster.outputs.checks import (
     check_output,
     check_output_folder,

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from geoseg.errors import InputError, RasterReadError
 from geoseg.raster.fingerprint import fingerprint_files
 from geoseg.raster.grid import Grid
-from geoseg.raster.handles import CACHE_BYTES, small_block_cache
 from geoseg.raster.legend import NODATA, Legend
+from geoseg.raster.opening.handles import CACHE_BYTES, small_block_cache
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 

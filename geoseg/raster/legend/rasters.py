@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from geoseg.errors import GeosegError, LabelError
-from geoseg.raster import objects, remote
 from geoseg.raster.legend.carried import carried_legend
 from geoseg.raster.legend.classes import Legend
+from geoseg.raster.opening import objects, remote
 
 _LARGEST = 8 << 20
 """Bytes of a file that says what classes there are."""

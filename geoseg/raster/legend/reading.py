@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from geoseg.errors import InputError, LabelError
-from geoseg.raster.foreignxml import parse_xml
 from geoseg.raster.legend.classes import Legend
 from geoseg.raster.legend.palette import Color, parse_color
+from geoseg.raster.opening.foreignxml import parse_xml
 
 Row = tuple[int, str, Color | None, tuple[int, ...]]
 """Id, name, colour or None, and label values of a class."""

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from geoseg.raster.foreignxml import parse_xml
 from geoseg.raster.legend.classes import Legend
 from geoseg.raster.legend.palette import Color, Ramp, hex_of
+from geoseg.raster.opening.foreignxml import parse_xml
 
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 # The version whose format is written; newer ones read it.

@@ -9,7 +9,7 @@ import shapely
 
 from geoseg.errors import VectorError
 from geoseg.raster.fingerprint import fingerprint_files
-from geoseg.raster.handles import is_local_file
+from geoseg.raster.opening.handles import is_local_file
 from geoseg.raster.vector.reading import Purpose, read_features
 
 _BESIDE = {

@@ -19,11 +19,11 @@ from rasterio.crs import CRS
 from shapely.errors import GEOSException
 
 from geoseg.errors import VectorError
-from geoseg.raster import trust
 from geoseg.raster.cover.region import Region, all_around, polygonal, polygons_of, reproject, valid
 from geoseg.raster.geoparquet import is_geoparquet, parquet_tags, read_geoparquet
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend.polygons import CLASS, COLOR, NAME, tags_of_geojson
+from geoseg.raster.opening import trust
 from geoseg.raster.vector.options import configured
 
 __all__ = ["Features", "Purpose", "Region", "crs_of", "read_features", "read_region", "read_tags"]
@@ -206,7 +206,7 @@ def read_tags(source: str | Path) -> dict[str, str]:
 
 
 def _check_leads(path: str) -> None:
-    """Refuse a file from elsewhere that may lead to files here; see `geoseg.raster.trust`."""
+    """Refuse a file from elsewhere that may lead to files here; see `raster.opening.trust`."""
     if trust.is_elsewhere(path):
         with warnings.catch_warnings():  # of several layers
             warnings.simplefilter("ignore")

@@ -16,7 +16,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 
 from geoseg.errors import OutputError
-from geoseg.raster.cog import crs_definition
+from geoseg.raster.cog.head import crs_definition
 from geoseg.raster.legend.layerstyle import NO_DATE, is_of_raster, put_inside
 from geoseg.raster.outputs.checks import check_output
 from geoseg.raster.outputs.temporary import TemporaryFolder

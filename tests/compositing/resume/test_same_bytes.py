@@ -12,11 +12,11 @@ from geoseg.compositing import making, writing
 from geoseg.compositing.plan import COMPOSITE
 from geoseg.compositing.reduce import Reduction
 from geoseg.errors import OutputError
+from geoseg.raster.cog.spool import Spool
 from geoseg.raster.outputs import unfinished
 from geoseg.raster.outputs.kept import KEPT_ROWS, KEPT_TILES, TILE_LIST, kept_folder_of
 from geoseg.raster.outputs.temporary import TemporaryFolder
 from geoseg.raster.outputs.unfinished import finished_parts
-from geoseg.raster.spool import Spool
 
 BOX = "600150,4960000,661000,4999000"
 pytestmark = pytest.mark.usefixtures("_note_all")

@@ -12,10 +12,10 @@ from rasterio.crs import CRS
 from geoseg.errors import DatasetError, LabelError
 from geoseg.inference.cam.known import KnownClasses, known_classes
 from geoseg.patches.tile import tile
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
 
 GRID = Grid(crs=CRS.from_epsg(32612), transform=Affine(30, 0, 0, 0, -30, 0), height=8, width=12)
 LEGEND = parse_legend("1=water,2=forest,3=barren")

@@ -12,11 +12,11 @@ from rasterio.crs import CRS
 from geoseg.errors import LabelError
 from geoseg.inference.cam.measure import Measures
 from geoseg.inference.cam.reference import FittedPatches, Reference
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
-from geoseg.raster.writer import RasterWriter
 
 GRID = Grid(crs=CRS.from_epsg(32612), transform=Affine(30, 0, 0, 0, -30, 0), height=5, width=7)
 LEGEND = parse_legend("3=water,7=forest")

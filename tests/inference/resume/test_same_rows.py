@@ -13,10 +13,10 @@ from resuming import HEIGHT, WIDTH, files, make, stop
 
 from geoseg.errors import InputError, ModelError, OutputError, RasterReadError
 from geoseg.inference.unfinished import kept_rows
+from geoseg.raster.cog.spool import Spool
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.outputs.kept import KEPT_ROWS, KeptFolder, kept_folder_of
 from geoseg.raster.outputs.temporary import TemporaryFolder
-from geoseg.raster.spool import Spool
-from geoseg.raster.writer import RasterWriter
 
 
 @pytest.mark.parametrize(

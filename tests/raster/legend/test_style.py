@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.raster.foreignxml import parse_xml
 from geoseg.raster.legend import Legend, LegendClass, Ramp
 from geoseg.raster.legend.style import (
     category_qml,
@@ -17,6 +16,7 @@ from geoseg.raster.legend.style import (
     ramp_qml,
     stretch_qml,
 )
+from geoseg.raster.opening.foreignxml import parse_xml
 
 ODD = Legend(
     (LegendClass(7, "ice & <snow>", (1, 2, 3)), LegendClass(2, '"Gelände" 草原', (4, 5, 6)))

@@ -9,9 +9,9 @@ import pytest
 from affine import Affine
 
 from geoseg.errors import OutputError
+from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.outputs.kept import KEPT_ROWS, KeptFolder, kept_folder_of, read_kept
-from geoseg.raster.writer import RasterWriter
 
 HEIGHT, WIDTH = 75, 41
 GRID = Grid(crs=None, transform=Affine(2, 0, 10, 0, -2, 90), height=HEIGHT, width=WIDTH)

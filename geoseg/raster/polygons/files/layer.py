@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from geoseg.errors import OptionError, OutputError
-from geoseg.raster.cog import crs_definition
+from geoseg.raster.cog.head import crs_definition
 from geoseg.raster.cover.region import polygonal, valid
 from geoseg.raster.geoparquet import can_arrow
 from geoseg.raster.grid import Grid

@@ -1,0 +1,1 @@
+"""Pixels far away: asked for again where reading fails, and not believed missing at once."""
