@@ -11,6 +11,7 @@ from geoseg.errors import BandError, ModelError
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.card import read_card
 from geoseg.models.opening import open_model
+from geoseg.raster.bands import said_files
 from geoseg.raster.scene import Scene
 
 ENVIRONMENT = "GEOSEG_MODEL"
@@ -36,8 +37,10 @@ def built_in_path() -> Path:
     return path
 
 
-def choose_models(names: Sequence[str | Path], scene: Scene) -> list[ModelBundle]:
+def choose_models(models: Sequence[ModelBundle | str | Path], scene: Scene) -> list[ModelBundle]:
     """Load the models asked for; without any, the environment's, else the built-in one.
+
+    Those that are loaded are taken as they are.
 
     Raises
     ------
@@ -45,7 +48,7 @@ def choose_models(names: Sequence[str | Path], scene: Scene) -> list[ModelBundle
         A model cannot be loaded, or none was named and the scene lacks the bands of the built-in
         one.
     """
-    chosen = list(names) or [name for name in (os.environ.get(ENVIRONMENT, ""),) if name]
+    chosen = list(models) or [name for name in (os.environ.get(ENVIRONMENT, ""),) if name]
     if not chosen:
         path = built_in_path()
         card = read_card(path)
@@ -54,9 +57,10 @@ def choose_models(names: Sequence[str | Path], scene: Scene) -> list[ModelBundle
         except BandError as error:
             raise ModelError(
                 "no --model was given, and the built-in one needs the bands"
-                f" {', '.join(card.bands)} while {scene.name} has {', '.join(scene.band_names)};"
+                f" {', '.join(card.bands)} while those of {said_files(scene.paths)} are"
+                f" {', '.join(scene.band_names)};"
                 " name the bands with --band-names, or make a model with `geoseg tile` and"
                 " `geoseg train`"
             ) from error
         chosen = [path]
-    return [open_model(name) for name in chosen]
+    return [one if isinstance(one, ModelBundle) else open_model(one) for one in chosen]

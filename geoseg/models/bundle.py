@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from geoseg.errors import ModelError, OptionError
-from geoseg.models.card import ModelCard, card_of_header, hash_file, read_header
+from geoseg.models.addressed import here
+from geoseg.models.card import ModelCard, card_of_header, hash_file
+from geoseg.models.header import read_header
 from geoseg.models.registry import build
 from geoseg.models.tensorfile import read_tensors, write_tensors
 
@@ -88,7 +90,7 @@ def save_bundle(
 
 
 def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> ModelBundle:
-    """Read a model file; the network comes in evaluation mode, float32.
+    """Read a model file, here or at an address; the network comes in evaluation mode, float32.
 
     The network is first built without memory from the card, and the tensors' names and shapes are
     compared with the file's header; only then is anything allocated.
@@ -99,6 +101,11 @@ def load_bundle(path: str | Path, device: str | torch.device = "cpu") -> ModelBu
         The file is missing, damaged, a pickle, without a card, of an unknown network, or its
         weights do not fit the network or are not finite.
     """
+    with here(path) as file:
+        return _loaded(file, device)
+
+
+def _loaded(path: Path, device: str | torch.device) -> ModelBundle:
     header = read_header(path)
     card = card_of_header(header, path)
     if not _RESERVED.isdisjoint(card.arguments):

@@ -1,15 +1,12 @@
 """What a model file says about itself, read without torch.
 
-A model is one safetensors file: eight bytes with the length of a JSON header (little-endian), the
-header, the numbers. The header names every tensor with its type, shape and place, and may hold
-texts under ``__metadata__``; under the key ``geoseg`` stands the card, as JSON. Reading it runs
-nothing and allocates no more than the header.
+A model is one safetensors file (`geoseg.models.header`). Its header may hold texts under
+``__metadata__``; under the key ``geoseg`` stands the card, as JSON. Reading it runs nothing and
+allocates no more than the header.
 """
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -18,15 +15,15 @@ from typing import Any, NoReturn
 
 from geoseg.compositing.homogenise.standard import Standard
 from geoseg.errors import ColourError, LabelError, ModelError
+from geoseg.models.addressed import here
 from geoseg.models.combination import check_combination
+from geoseg.models.header import parse_json, read_header, unreadable
 from geoseg.raster.legend import Legend
 
 METADATA_KEY = "geoseg"
 """Key of the card in the metadata of the safetensors header."""
 FORMAT = "geoseg-model"
 VERSION = 1
-MOST_HEADER_BYTES = 100_000_000
-"""Bound on the header, the same as in the safetensors library."""
 _MOST_BANDS = 4096
 _MOST_TILE = 65_536
 
@@ -254,8 +251,8 @@ def read_card(path: str | Path) -> ModelCard:
     ModelError
         The file is missing, is a pickle or something else than a model of geoseg, or is damaged.
     """
-    header = read_header(path)
-    return card_of_header(header, path)
+    with here(path) as file:
+        return card_of_header(read_header(file), file)
 
 
 def card_of_header(header: Mapping[str, Any], path: str | Path) -> ModelCard:
@@ -273,7 +270,7 @@ def card_of_header(header: Mapping[str, Any], path: str | Path) -> ModelCard:
             f"{path} holds weights but no card of geoseg: it does not say which network and bands"
             " they are for"
         )
-    obj = _parse(text, path, "the card")
+    obj = parse_json(text, path, "the card")
     card = ModelCard.from_json(obj, source=str(path))
     return replace(card, hash=hash_file(path))
 
@@ -292,89 +289,5 @@ def hash_file(path: str | Path) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return digest.hexdigest()
-
-
-def read_header(path: str | Path) -> dict[str, Any]:
-    """Read the JSON header of a safetensors file and check that its tensors fit into the file.
-
-    Raises
-    ------
-    ModelError
-        The file is missing, is a pickle or another file, or is truncated or damaged.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            first = file.read(16)
-            length = struct.unpack("<Q", first[:8])[0] if len(first) >= 9 else 0
-            if not 2 <= length <= min(MOST_HEADER_BYTES, size - 8) or first[8:9] != b"{":
-                raise ModelError(f"{path} {_what_it_is(first, length, size)}")
-            file.seek(8)
-            text = file.read(length)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    header = _parse(text, path, "its header")
-    if not isinstance(header, dict):
-        raise ModelError(f"{path} is damaged: its header is no JSON object")
-    _check_extent(header, path, size - 8 - length)
-    return header
-
-
-def _check_extent(header: Mapping[str, Any], path: str | Path, available: int) -> None:
-    ends = [0]
-    for key, entry in header.items():
-        if key == "__metadata__":
-            continue
-        offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
-        if (
-            not isinstance(offsets, list)
-            or len(offsets) != 2
-            or not all(type(v) is int for v in offsets)
-            or not 0 <= offsets[0] <= offsets[1]
-        ):
-            raise ModelError(f"{path} is damaged: its header does not say where {key!r} lies")
-        ends.append(offsets[1])
-    if max(ends) != available:
-        word = "truncated" if max(ends) > available else "damaged"
-        raise ModelError(
-            f"{path} is {word}: {available} bytes of weights where its header says {max(ends)}"
-        )
-
-
-def _what_it_is(first: bytes, length: int, size: int) -> str:
-    if first.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return (
-            "is a zip file, as torch.save writes: it holds a pickle, which runs code when loaded,"
-            " so geoseg reads safetensors only"
-        )
-    if first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return "is a pickle, which runs code when loaded, so geoseg reads safetensors only"
-    if size < 10:
-        return "is no model: it is empty or all but empty"
-    if first[8:9] == b"{":
-        return f"is damaged or truncated: a header of {length} bytes in a file of {size}"
-    return "is no model of geoseg (a .safetensors file with a card in it)"
-
-
-def _parse(text: str | bytes, path: str | Path, what: str) -> object:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON")
-
-    try:
-        value: object = json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged: {what} is no JSON ({_short(error)})") from error
-    return value
-
-
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0][:100] if str(error) else type(error).__name__
-
-
-def _unreadable(path: str | Path, error: OSError) -> ModelError:
-    if isinstance(error, FileNotFoundError):
-        return ModelError(f"model {path} is not there")
-    return ModelError(f"model {path} cannot be read: {error.strerror or error}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from geoseg.models.layers import convolution_elu_norm
 
@@ -41,10 +41,7 @@ class EluDecoder(nn.Module):
         self, *, deepest: int, skips: Sequence[int], widths: Sequence[int], classes: int
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            nn.Sequential(*convolution_elu_norm(i, o), *convolution_elu_norm(o, o))
-            for i, o in pairwise((deepest, *widths))
-        )
+        self.blocks = nn.ModuleList(_block(i, o) for i, o in pairwise((deepest, *widths)))
         self.skips = nn.ModuleList(
             nn.Identity() if s == o else nn.Conv2d(s, o, kernel_size=1)
             for s, o in zip(skips, widths[:-1], strict=True)
@@ -70,8 +67,21 @@ class EluDecoder(nn.Module):
         """
         *skips, x = features
         for level, block in enumerate(self.blocks):
-            x = block(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = block(x)
             if level < len(self.skips):
                 x = x + self.skips[level](skips.pop())
         y: Tensor = self.head(x)
         return y
+
+
+def _block(inside: int, outside: int) -> nn.Sequential:
+    """Return a block of the decoder; the doubling has a name, so that layers keep their numbers."""
+    layers = [*convolution_elu_norm(inside, outside), *convolution_elu_norm(outside, outside)]
+    return nn.Sequential(
+        OrderedDict(
+            [
+                ("doubling", nn.Upsample(scale_factor=2.0, mode="nearest")),
+                *((str(number), layer) for number, layer in enumerate(layers)),
+            ]
+        )
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from geoseg.models.network import channels_last
+from geoseg.models.network import channels_last, has_hooks, runs_in_order
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
@@ -26,9 +26,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     folded = copy.deepcopy(network).eval()
     with torch.no_grad():
         for module in folded.modules():
-            # A subclass may run its layers in another order, so only the plain order is taken for
-            # granted.
-            if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+            if runs_in_order(module):
                 _fold_within(module)
     for parameter in folded.parameters():
         parameter.requires_grad_(False)
@@ -37,7 +35,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
 
 def _fold_within(layers: nn.Sequential) -> None:
     for index, (first, second) in enumerate(pairwise(list(layers))):
-        if not _is_norm(second):
+        if not _is_norm(second) or has_hooks(first):
             continue
         if type(first) is nn.Conv2d:
             layers[index] = fuse_conv_bn_eval(first, second)
@@ -52,6 +50,7 @@ def _fold_within(layers: nn.Sequential) -> None:
             and type(second) is nn.Conv2d
             and second.padding in ((0, 0), "valid")
             and second.groups == 1
+            and not has_hooks(second)
         ):
             layers[index] = nn.Identity()
             layers[index + 1] = _folded_forwards(first, second)
@@ -60,7 +59,9 @@ def _fold_within(layers: nn.Sequential) -> None:
 def _is_norm(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     # Exactly this class, as with the convolutions: libraries derive from it what also activates,
     # and convolutions that pad or scale by themselves.
-    return type(module) is nn.BatchNorm2d and module.running_mean is not None
+    return (
+        type(module) is nn.BatchNorm2d and module.running_mean is not None and not has_hooks(module)
+    )
 
 
 def _folded_forwards(norm: nn.BatchNorm2d, convolution: nn.Conv2d) -> nn.Conv2d:

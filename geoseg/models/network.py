@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -147,3 +148,17 @@ def channels_last(network: nn.Module) -> nn.Module:
     """
     moved: nn.Module = network.to(memory_format=torch.channels_last)
     return moved
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Say whether somebody hung something on a layer, which would stay behind if it is replaced."""
+    return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module))
+
+
+def runs_in_order(module: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Say whether layers run one after the other; a subclass may run them otherwise."""
+    return (
+        isinstance(module, nn.Sequential)
+        and type(module).forward is nn.Sequential.forward
+        and "forward" not in vars(module)
+    )

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from geoseg.errors import ModelError, OptionError
+from geoseg.models.addressed import here, public
 from geoseg.models.bundle import ModelBundle, load_bundle
-from geoseg.models.card import METADATA_KEY, hash_file, read_header
+from geoseg.models.card import METADATA_KEY, hash_file
 from geoseg.models.foreign import card_beside, foreign_card, read_beside
+from geoseg.models.header import read_header
 from geoseg.models.onnx.cards import card_of_onnx
 from geoseg.models.onnx.network import OnnxNetwork
 from geoseg.models.onnx.reading import SUFFIX, read_onnx
@@ -30,7 +32,8 @@ def open_model(path: str | Path, device: str | torch.device = "cpu") -> ModelBun
     path
         A model of geoseg (``.safetensors``); ONNX (``.onnx``); or a state dict (``.pt``, ``.pth``,
         ``.safetensors``) of one of geoseg's networks that the file beside it names
-        (`geoseg.models.foreign`).
+        (`geoseg.models.foreign`). One at an address (``https://…``, ``s3://…``) is brought here
+        (`geoseg.models.addressed`), and so is the file beside it.
     device
         Where its weights shall lie.
 
@@ -39,12 +42,16 @@ def open_model(path: str | Path, device: str | torch.device = "cpu") -> ModelBun
     ModelError
         It cannot be used; the message says what is missing, and how to say it.
     """
-    path = Path(path)
+    with here(path) as file:
+        return _opened(file, device, public(path))
+
+
+def _opened(path: Path, device: str | torch.device, name: str) -> ModelBundle:
     suffix = path.suffix.lower()
     if suffix == SUFFIX:
         file = read_onnx(path)
         card, how = card_of_onnx(file, path)
-        return ModelBundle(OnnxNetwork(file, card, how, name=str(path)).eval(), card)
+        return ModelBundle(OnnxNetwork(file, card, how, name=name).eval(), card)
     if suffix in _WEIGHTS and (path.exists() or card_beside(path).exists()):
         return _weights(path, device)
     if suffix == ".safetensors" and card_beside(path).suffix == ".toml" and _bare(path):

@@ -11,6 +11,8 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
+from geoseg.models.network import has_hooks
+
 _MOST_IN, _MOST_OUT = 32, 15
 """Channels beyond which the convolution is as fast."""
 
@@ -68,6 +70,5 @@ def _is_thin(module: nn.Module) -> TypeGuard[nn.Conv2d]:
         and module.groups == 1
         and module.in_channels <= _MOST_IN
         and module.out_channels <= _MOST_OUT
-        # What was hung on it would stay behind.
-        and not (module._forward_hooks or module._forward_pre_hooks)
+        and not has_hooks(module)
     )

@@ -12,11 +12,13 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
+from geoseg.models.addressed import here, public
 from geoseg.models.library import Pretrained
 from geoseg.models.statefile import SUFFIXES, read_state
 from geoseg.models.transfer import RGB, Transfer, transfer
 from geoseg.models.vgg_weights import NETWORKS as LIKE_VGG16
 from geoseg.models.vgg_weights import Vgg16Weights
+from geoseg.raster.far.brought import address_of
 
 _MOST_NAMED = 8
 _FETCHERS = ("huggingface_hub", "timm", "urllib3", "httpx")
@@ -38,10 +40,10 @@ def initialise(
     network_name
         Its name, for messages.
     source
-        A file: a model of geoseg, any other ``.safetensors`` file, or a ``.pt`` or ``.pth`` file
-        with a state dict; of the whole network, of one wrapped around it, or of its encoder
-        alone. Or a name that the network's library knows: ``imagenet``, ``coco`` …; then the
-        library fetches the weights, and keeps them for the next time.
+        A file, here or at an address: a model of geoseg, any other ``.safetensors`` file, or a
+        ``.pt`` or ``.pth`` file with a state dict; of the whole network, of one wrapped around
+        it, or of its encoder alone. Or a name that the network's library knows: ``imagenet``,
+        ``coco`` …; then the library fetches the weights, and keeps them for the next time.
     bands
         Names of the network's bands. With them, bands that the weights know (red, green and blue
         of a library's; those of a model of geoseg) take their own kernels.
@@ -64,12 +66,13 @@ def initialise(
     deviations of ImageNet; geoseg normalises every band by its own, which is the same up to what
     the data differ by.
     """
-    path = Path(source)
     weights: Mapping[str, Tensor]
     weight_bands: Sequence[str] | None
-    if path.suffix in SUFFIXES or path.is_file():
-        held = read_state(path)
-        name = f"{path} ({held.network})" if held.network else str(path)
+    if address_of(source) or Path(source).suffix in SUFFIXES or Path(source).is_file():
+        with here(source) as path:
+            held = read_state(path)
+        name = public(source)
+        name = f"{name} ({held.network})" if held.network else name
         weights, weight_bands = held.tensors, held.bands
     else:
         name = str(source)

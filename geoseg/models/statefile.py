@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from geoseg.errors import ModelError
-from geoseg.models.card import METADATA_KEY, card_of_header, read_header
+from geoseg.models.card import METADATA_KEY, card_of_header
+from geoseg.models.header import read_header
 from geoseg.models.tensorfile import read_tensors
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
