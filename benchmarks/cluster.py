@@ -2,7 +2,8 @@
 
 Each has two threads; the workers are of this machine, and have predicted once before it counts.
 Beside them, the same without a cluster by two and by four threads. In turn in one run; prints and
-keeps medians, spread, and ratios within a turn; the maps are compared byte for byte::
+keeps medians, spread, ratios within a turn, and what the command's own process spends; the maps are
+compared byte for byte::
 
     python benchmarks/cluster.py --work scratch --keep benchmarks/results
 """
@@ -76,10 +77,11 @@ def table(name: str, path: Path, work: Path, rounds: int) -> str:
             ways[f"{count} worker{'s' * (count > 1)}, {THREADS} threads each"] = (engine, THREADS)
         tiles: dict[str, int] = {}
         found: dict[str, list[float]] = {way: [] for way in ways}
+        spent: dict[str, list[float]] = {way: [] for way in ways}
         for turn in range(rounds + 1):
             maps = set()
             for way, (engine, threads) in ways.items():
-                began = time.perf_counter()
+                began, cpu = time.perf_counter(), time.process_time()
                 done = predict(
                     scene,
                     work / "map.tif",
@@ -91,21 +93,23 @@ def table(name: str, path: Path, work: Path, rounds: int) -> str:
                 )
                 if turn:
                     found[way].append(time.perf_counter() - began)
+                    spent[way].append(time.process_time() - cpu)
                 tiles[way] = done.tiles
                 maps.add((work / "map.tif").read_bytes())
             if len(maps) != 1:
                 raise SystemExit("the maps are not the same bytes")
     one = found["1 worker, 2 threads each"]
     rows = [
-        f"| {way} | {_spread(times)} | {_spread(ratios(times, one), '.2f')} | {tiles[way]:,} |"
+        f"| {way} | {_spread(times)} | {_spread(ratios(times, one), '.2f')} |"
+        f" {_spread(spent[way])} | {tiles[way]:,} |"
         for way, times in found.items()
     ]
     return "\n".join(
         [
             f"## Network: {name}",
             "",
-            "| | seconds | of one worker's | tiles computed |",
-            "|---|---|---|---|",
+            "| | seconds | of one worker's | processor s of the command | tiles computed |",
+            "|---|---|---|---|---|",
             *rows,
             "",
             "",

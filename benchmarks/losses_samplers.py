@@ -28,6 +28,7 @@ import torch
 import geoseg
 from geoseg.assessment.evaluate import compare as lay_side_by_side
 from geoseg.assessment.report import summary
+from geoseg.assessment.scoring import Scoring
 from geoseg.errors import GeosegError
 from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
@@ -39,6 +40,7 @@ from geoseg.raster.vector import read_region
 from geoseg.raster.window import Window
 from geoseg.terms import parse_call
 from geoseg.training.comparison.compare import Comparison, compare
+from geoseg.training.comparison.plan import How
 from geoseg.training.comparison.table import group_runs, plain_scores
 from geoseg.training.settings import Settings
 
@@ -133,9 +135,7 @@ def train(arguments: argparse.Namespace, region: str) -> Comparison:
             "sampler": listed(arguments.samplers),
             "seed": listed(arguments.seeds),
         },
-        jobs=arguments.jobs,
-        device=arguments.device,
-        threads=arguments.threads,
+        How(jobs=arguments.jobs, device=arguments.device, threads=arguments.threads),
         on_start=lambda run: print(f"{run.number}: {run.title} …\n", end="", flush=True),
         on_run=lambda run, outcome: print(
             f"{run.number}: {run.title}: {outcome['state']},"
@@ -169,7 +169,7 @@ def score_map(arguments: argparse.Namespace, model: Path, region: str) -> dict[s
             workers=arguments.threads or os.cpu_count() or 1,
             overwrite=True,
         )
-    found = summary(lay_side_by_side(output, arguments.labels, region=region).run())
+    found = summary(lay_side_by_side(output, arguments.labels, Scoring(region=region)).run())
     scores = {
         "accuracy": found["scores"]["pixel_accuracy"],
         "miou": found["scores"]["mean_iou"],

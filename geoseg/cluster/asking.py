@@ -10,10 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from geoseg.cluster.heard import Heard
 from geoseg.cluster.reached import Reached
 from geoseg.errors import ClusterError
 
@@ -39,6 +38,9 @@ class _Asked:
     fetches: int = 0
     """How often its result was waited for in vain."""
     answer: Any = None
+    earlier: list[tuple[Any, str]] = field(default_factory=list)
+    """What was asked for it before, and of which workers, that have fallen silent: they may be
+    heard of again, and through first."""
 
 
 class Asking:
@@ -61,7 +63,6 @@ class Asking:
         self._asked: deque[_Asked] = deque()
         self._refused: set[str] = set()
         """Addresses of workers that did not give a result that they have."""
-        self._heard = Heard(reached.last_seen)
 
     def in_order(self, items: Iterator[Any], most: Callable[[], int]) -> Generator[Any, None, None]:
         """Give the answers in the order of the items.
@@ -97,6 +98,7 @@ class Asking:
                     yield asked.popleft().answer
         finally:
             futures = [one.future for one in asked if one.future is not None]
+            futures += [future for one in asked for future, _ in one.earlier]
             if futures:
                 with suppress(Exception):
                     self._reached.client.cancel(futures)
@@ -111,7 +113,7 @@ class Asking:
     @property
     def _silent(self) -> set[str]:
         """Addresses of workers that do not answer."""
-        return self._refused | self._heard.silent()
+        return self._refused | self._reached.heard.silent()
 
     def _collect(self) -> None:
         """Wait until the first item is through; take in what else is by then and has room here."""
@@ -123,8 +125,10 @@ class Asking:
             free = self._room - 1 - here  # but for the first
             wanted = [one for one in self._asked if one.future is not None] if free > 0 else [first]
             running = [one.future for one in wanted]
+            running += [some for one in wanted for some, _ in one.earlier if not some.done()]
             with suppress(TimeoutError), reached.in_words(), reached.client.as_current():
                 _dask().wait(running, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+            self._look_back(wanted)
             through = [one for one in wanted if one.future.done()]
             for one in through[: max(1, free)]:
                 known = len(self._refused)
@@ -152,7 +156,7 @@ class Asking:
             return  # asked for again meanwhile
         try:
             with self._reached.in_words():
-                found = one.future.result(timeout=_FETCH_SECONDS * (one.fetches + 1))
+                found = self._reached.fetched(one.future, _FETCH_SECONDS * (one.fetches + 1))
         except _dask().KilledWorker as error:
             if one.attempts == _ATTEMPTS:
                 raise ClusterError(
@@ -166,6 +170,7 @@ class Asking:
             self._not_given(one)
         else:
             one.answer, one.future = found, None
+            one.earlier.clear()  # which tells dask that nobody wants it any more
 
     def _not_given(self, one: _Asked) -> None:
         """See why a result does not come, and ask elsewhere if its worker does not answer."""
@@ -181,6 +186,21 @@ class Asking:
             )
         self._refused |= holders
 
+    def _look_back(self, wanted: Sequence[_Asked]) -> None:
+        """Take what workers have made that were silent and are heard of again."""
+        if not any(one.earlier for one in wanted):
+            return
+        there, silent = self._reached.threads(), self._silent
+        for one in wanted:
+            one.earlier = [(some, worker) for some, worker in one.earlier if worker in there]
+            made = [
+                some
+                for some, worker in one.earlier
+                if worker not in silent and some.status == "finished"
+            ]
+            if made and not one.future.done():
+                one.future = made[0]
+
     def _ask_others(self) -> None:
         """Ask others, if there are any, for all that silent workers have or are at."""
         if not self._others():
@@ -192,6 +212,7 @@ class Asking:
         for key, one in running.items():
             holders = held.get(key)
             if key in at or (holders and holders <= silent):
+                one.earlier.append((one.future, at.get(key) or min(holders or {""})))
                 one.future = self._submit(one.item, self._others())
 
 

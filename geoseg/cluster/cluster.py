@@ -149,8 +149,8 @@ class Cluster:
         client = self._reached.client
         name = f"{tidying.PREFIX}{uuid.uuid4().hex}@{client.id}"
         kept = worker.Kept[Value](name, self._workers)
-        with self._reached.in_words():
-            client.register_plugin(worker.Shared(name, pickle.dumps(value)))
+        shared = worker.Shared(name, pickle.dumps(value))
+        self._reached.despite_silent(lambda: client.register_plugin(shared) or True)
         return kept
 
     def let_go(self, kept: Kept[Any]) -> None:

@@ -10,8 +10,9 @@ import os
 import pickle
 import socket
 import traceback
+from collections import deque
 from dataclasses import dataclass, field
-from threading import Lock, local
+from threading import Condition, Lock, local
 from typing import Any, Generic, TypeVar
 
 from distributed import Worker, WorkerPlugin, get_worker
@@ -45,7 +46,13 @@ class _Held:
         return self.value
 
 
+_ARRIVES_SECONDS = 120.0
+"""How long what is shared may come later than a task that needs it: it does where somebody else
+does not answer."""
 _held: dict[str, _Held] = {}
+_let_go: deque[str] = deque(maxlen=1000)
+"""What is not to be waited for."""
+_arrived = Condition()
 _of_thread = local()
 
 
@@ -61,13 +68,18 @@ class Shared(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Take what is shared into the worker's process."""
         del worker
-        _held[self.name] = _Held(self._content)
+        with _arrived:
+            _held[self.name] = _Held(self._content)
+            _arrived.notify_all()
         self._content = b""  # the worker keeps the plugin as well
 
     def teardown(self, worker: Worker) -> None:
         """Let it go."""
         del worker
-        _held.pop(self.name, None)
+        with _arrived:
+            _held.pop(self.name, None)
+            _let_go.append(self.name)
+            _arrived.notify_all()
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,11 @@ class Kept(Generic[Value]):
         ClusterError
             It is not there, or cannot be made there.
         """
-        held = _held.get(self.name)
+        with _arrived:
+            _arrived.wait_for(
+                lambda: self.name in _held or self.name in _let_go, timeout=_ARRIVES_SECONDS
+            )
+            held = _held.get(self.name)
         if held is None:
             raise ClusterError(f"the worker {worker_name()} was not told what it is to work with")
         value: Value = held.get()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cluster_tasks as work
 import pytest
@@ -17,6 +20,7 @@ from distributed.comm.core import CommClosedError
 from machines import dask_worker, scheduler
 
 from geoseg.cluster import local
+from geoseg.cluster.asking import Asking, _Asked
 from geoseg.cluster.cluster import Cluster
 from geoseg.cluster.heard import Heard
 from geoseg.cluster.trouble import InWords
@@ -99,6 +103,93 @@ def test_a_worker_that_is_frozen_at_an_item_is_gone_around(tmp_path, monkeypatch
             began = time.monotonic()
             assert list(found) == [(item, item * item) for item in range(1, 30)]
             assert time.monotonic() - began < 40  # dask itself waits for five minutes
+
+
+@pytest.mark.slow
+def test_a_list_begins_although_a_worker_is_frozen_from_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("geoseg.cluster.heard._SILENT_SECONDS", 1.5)
+    monkeypatch.setattr("geoseg.cluster.heard._LOOK_SECONDS", 0.3)
+    monkeypatch.setattr("geoseg.cluster.reached._GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("geoseg.cluster.reached._LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("geoseg.cluster.asking._LOOK_SECONDS", 0.2)
+    with (
+        scheduler() as (address, _),
+        dask_worker(address, tmp_path / "a", *ONE),
+        dask_worker(address, tmp_path / "b", *ONE) as one,
+    ):
+        with Client(address, set_as_default=False) as client:
+            wait_until(lambda: len(client.nthreads()) == 2)
+        one.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        with Cluster.open(address, patience=20) as cluster:
+            for _ in range(2):
+                found = cluster.ordered(work.refuses_three, None, [0, 1, 2, 4, 5], ahead=2)
+                assert list(found) == [0, 1, 2, 4, 5]
+        assert time.monotonic() - began < 40  # dask itself waits for five minutes
+
+
+def test_a_scheduler_that_is_busy_is_waited_for(tmp_path, monkeypatch):
+    with (
+        scheduler() as (address, process),
+        dask_worker(address, tmp_path / "a", *ONE),
+        Cluster.open(address, patience=20),
+    ):
+        monkeypatch.setattr("geoseg.cluster.reached._KNOCK_SECONDS", 0.3)
+        process.send_signal(signal.SIGSTOP)
+        later = threading.Timer(1.5, process.send_signal, [signal.SIGCONT])
+        later.start()
+        with Cluster.open(address, patience=20) as cluster:
+            assert list(cluster.ordered(work.threads, None, [0])) == [1]
+        later.join()
+
+
+class Future:
+    """Of dask, as far as it is looked at."""
+
+    def __init__(self, key: str, status: str = "pending", result: object = None) -> None:
+        self.key, self.status, self._result = key, status, result
+
+    def done(self) -> bool:
+        return self.status != "pending"
+
+    def result(self, timeout: float) -> object:
+        assert timeout
+        return self._result
+
+
+def test_what_a_silent_worker_made_after_all_is_taken_when_it_is_heard_of_again():
+    asked: list[Future] = []
+
+    def submit(_item: int, workers: object) -> Future:
+        assert workers == (None if not asked else ["b"])
+        asked.append(Future(str(len(asked))))
+        return asked[-1]
+
+    silent = {"a"}
+    reached = SimpleNamespace(
+        heard=SimpleNamespace(silent=lambda: silent),
+        threads=lambda: {"a": 1, "b": 1},
+        holders=lambda _futures: {},
+        under_way=lambda _workers: {"0": "a"} if silent else {},
+        in_words=contextlib.nullcontext,
+        fetched=Future.result,
+    )
+    asking = Asking(reached, submit, 9)
+    silent = set()
+    one = _Asked(7, submit(7, None))
+    asking._asked.append(one)
+    silent = {"a"}
+    asking._ask_others()
+    assert one.future is asked[1]
+    asking._ask_others()  # no more often than it falls silent
+    assert one.earlier == [(asked[0], "a")]
+    asked[0].status, asked[0]._result = "finished", "of a"
+    asking._look_back([one])
+    assert one.future is asked[1]  # it cannot be fetched while that is silent
+    silent = set()
+    asking._look_back([one])
+    asking._take(one)
+    assert (one.answer, one.future, one.earlier) == ("of a", None, [])
 
 
 def test_who_tells_nothing_new_for_long_is_silent_until_it_does(monkeypatch):

@@ -190,12 +190,19 @@ def test_an_address_where_nobody_answers_is_one_line(monkeypatch):
     assert "\n" not in str(told.value)
 
 
+def test_without_certificates_the_settings_that_name_them_are_told():
+    with pytest.raises(ClusterError, match=r"certificates.*DASK_.*__CA_FILE, .*TLS") as told:
+        Cluster.open("tls://127.0.0.1:1")
+    assert "\n" not in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [(b"", "nothing was said"), (b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9, "no dask|closed|reset")],
 )
 def test_an_address_where_something_else_listens_is_one_line(monkeypatch, said, why):
     monkeypatch.setattr("geoseg.cluster.reached._KNOCK_SECONDS", 1.0)
+    monkeypatch.setattr("geoseg.cluster.reached._BUSY_SECONDS", 1.0)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
