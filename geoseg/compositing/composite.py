@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geoseg.compositing.dates import Date, common_reading, not_shared, shared_bands
 from geoseg.compositing.making import Making
@@ -104,7 +104,7 @@ def composite(
         The workers are gone.
     """
     began = time.perf_counter()
-    outputs = [Path(output)] if counts is None else [Path(output), Path(counts)]
+    outputs = tuple(Path(path) for path in (output, counts) if path is not None)
     # With resume, what is there is looked at when it is known what is to be there.
     check_outputs(outputs, overwrite=overwrite or resume, suffixes=(".tif", ".tiff"))
     if not products:
@@ -115,24 +115,7 @@ def composite(
     grid = grid.crop(window)
     most = max(8, _OPEN_FILES // workers)
     handles = Handles(most) if cluster is None else HandlesFrom(Path.cwd(), most)
-    names = shared_bands(products) if settings.bands is None else settings.bands
-    dates, outside = bring_together(
-        products,
-        names,
-        grid,
-        rule=settings.rule,
-        handles=handles,
-        resampling=settings.resampling,
-    )
-    if not dates:
-        raise GridError(
-            f"none of the {len(products)} scenes lies on the grid of the composite "
-            f"({grid.describe()})"
-        )
-    names = tuple(band.name for band in dates[0].bands)
-    if CLEAR in names:
-        raise BandError(f"a band of {dates[0].name} is called “{CLEAR}”, as the counts will be")
-    _check_units(dates)
+    dates, outside = _placed(products, grid, settings, handles)
     read = [file for date in dates for file in date.files]
     refuse_inputs(outputs, read)
     handles.know(read)
@@ -147,25 +130,16 @@ def composite(
         beside=counts is not None,
         workers=workers,
     )
-    with ThreadPoolExecutor(workers) as pool:
-        digests = list(pool.map(Date.fingerprint, dates))
-    tags = _tags(dates, digests, settings, area, area_name)
-    plan = None
-    if keep or resume:
-        plan = described(dates, digests, grid, outputs, area=area, area_name=area_name, tags=tags)
+    tags, plan = _described(making, outputs, settings, area_name, kept=keep or resume)
     wanted = Outputs(
-        paths=tuple(outputs),
-        making=making,
-        tags=tags,
-        plan=plan,
-        resume=resume,
-        overwrite=overwrite,
+        paths=outputs, making=making, tags=tags, plan=plan, resume=resume, overwrite=overwrite
     )
     with closing(handles):
         made = wanted.make(cluster=cluster, progress=progress or (lambda _: None))
         hidden = {} if made.found.counts[1:].any() else _hidden_by(dates, grid)
+    names = tuple(band.name for band in dates[0].bands)
     return CompositeResult(
-        outputs=tuple(outputs),
+        outputs=outputs,
         grid=grid,
         bands=names,
         dates=tuple(date.name for date in dates),
@@ -180,6 +154,48 @@ def composite(
         whole=made.whole,
         seconds=time.perf_counter() - began,
     )
+
+
+def _placed(
+    products: Sequence[Product], grid: Grid, settings: CompositeSettings, handles: Handles
+) -> tuple[list[Date], list[str]]:
+    """Bring products to the grid: as dates, one at least; and the names of those beside it."""
+    dates, outside = bring_together(
+        products,
+        shared_bands(products) if settings.bands is None else settings.bands,
+        grid,
+        rule=settings.rule,
+        handles=handles,
+        resampling=settings.resampling,
+    )
+    if not dates:
+        raise GridError(
+            f"none of the {len(products)} scenes lies on the grid of the composite "
+            f"({grid.describe()})"
+        )
+    if any(band.name == CLEAR for band in dates[0].bands):
+        raise BandError(f"a band of {dates[0].name} is called “{CLEAR}”, as the counts will be")
+    _check_units(dates)
+    return dates, outside
+
+
+def _described(
+    making: Making,
+    outputs: Sequence[Path],
+    settings: CompositeSettings,
+    area_name: str | None,
+    *,
+    kept: bool,
+) -> tuple[dict[str, str], dict[str, Any] | None]:
+    """Say what is made: in the outputs' metadata, and for a later run where pixels are kept."""
+    dates, area = making.dates, making.area
+    with ThreadPoolExecutor(making.workers) as pool:
+        digests = list(pool.map(Date.fingerprint, dates))
+    tags = _tags(dates, digests, settings, area, area_name)
+    if not kept:
+        return tags, None
+    grid = making.grid
+    return tags, described(dates, digests, grid, outputs, area=area, area_name=area_name, tags=tags)
 
 
 def _hidden_by(dates: Sequence[Date], grid: Grid) -> dict[str, float]:

@@ -39,7 +39,7 @@ def shared_bands(products: Sequence[Product]) -> tuple[str, ...]:
     if not names:
         other = next(p for p in products if not set(p.band_names) & set(first.band_names))
         raise BandError(
-            f"{other.name} shares no band with {first.name} ({', '.join(other.band_names)}; "
+            f"{other.source} shares no band with {first.source} ({', '.join(other.band_names)}; "
             f"{', '.join(first.band_names)}); name the bands alike (--band-names), or say what "
             "took the scenes (--sensor)"
         )
@@ -89,16 +89,19 @@ class Date:
     """What names it on a command line; see `Product.word`."""
 
     @property
+    def read_scenes(self) -> tuple[Scene, ...]:
+        """All scenes that are read, the quality bands' too."""
+        return self.scenes if self.quality is None else (*self.scenes, self.quality)
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """Files that are read."""
-        scenes = self.scenes if self.quality is None else (*self.scenes, self.quality)
-        return tuple(dict.fromkeys(path for scene in scenes for path in scene.paths))
+        return tuple(dict.fromkeys(path for scene in self.read_scenes for path in scene.paths))
 
     @property
     def files(self) -> list[str]:
         """Those in the file system, sources of VRTs too."""
-        scenes = self.scenes if self.quality is None else (*self.scenes, self.quality)
-        return [path for scene in scenes for path in scene.files]
+        return [path for scene in self.read_scenes for path in scene.files]
 
     def fingerprint(self) -> str:
         """Digest of the files' contents; see `geoseg.raster.fingerprint`."""

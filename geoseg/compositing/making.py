@@ -10,6 +10,7 @@ readings alone, so the result depends neither on windows nor on threads.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,10 @@ _MOST_PIXELS = 1 << 19
 """Of a window."""
 _ROWS_BYTES = 256 << 20
 """Finished rows held at once."""
+_CACHE_BYTES = 128 << 20
+"""Of GDAL's blocks, in each process, where windows share some."""
+_LEAST_CACHE_BYTES = 16 << 20
+"""Where they do not."""
 
 
 @dataclass
@@ -127,6 +132,25 @@ class Making:
         """Tell whether whole tiles of this size are made, and not rows of windows."""
         scene = self.dates[0].scenes[0]
         return scene.is_warped or max(scene.block_shape) <= side
+
+    def cache_bytes(self, side: int) -> int:
+        """Tell what GDAL is to keep of decoded blocks, where tiles are of this size.
+
+        Little, if no two tiles need the same block: the rest would be held for nothing.
+        """
+        scenes = [scene for date in self.dates for scene in date.read_scenes]
+        shared = any(date.rule.reach for date in self.dates) or any(
+            scene.is_warped
+            or scene.block_origin != (0, 0)
+            or side % scene.block_shape[0]
+            or side % scene.block_shape[1]
+            or len(scene.paths) < len(scene.bands)  # all bands of a block are decoded at once
+            for scene in scenes
+        )
+        if shared:
+            return _CACHE_BYTES
+        largest = max(math.prod(scene.block_shape) * scene.dtype.itemsize for scene in scenes)
+        return min(_CACHE_BYTES, max(_LEAST_CACHE_BYTES, 4 * self.workers * largest))
 
     def tile_windows(self, side: int, *, first: int = 0, windows: int = 1) -> Iterator[Window]:
         """Whole tiles of the composite, as many as make some windows, row by row of tiles.

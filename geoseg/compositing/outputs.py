@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from geoseg.compositing.making import Found, Making
 from geoseg.compositing.plan import COMPOSITE
 from geoseg.compositing.whole import are_whole, counted
-from geoseg.compositing.writing import CACHE_BYTES, Done, Writing
+from geoseg.compositing.writing import Done, Writing
 from geoseg.raster.allocator import give_back, keep_large_blocks
 from geoseg.raster.cog.writer import BLOCKSIZE, RasterWriter
 from geoseg.raster.opening.handles import small_block_cache
@@ -99,7 +99,7 @@ class Outputs:
             keep_large_blocks(one_arena=False)  # each thread frees what it took
             with ExitStack() as stack:
                 stack.callback(give_back)
-                stack.enter_context(small_block_cache(CACHE_BYTES))
+                stack.enter_context(small_block_cache(self.making.cache_bytes(BLOCKSIZE)))
                 writers = self._open(stack, unfinished, overwrite=overwrite)
                 writing = Writing(
                     self.making, writers, unfinished=unfinished, cluster=cluster, progress=progress

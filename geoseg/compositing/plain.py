@@ -13,7 +13,7 @@ from geoseg.compositing import masks
 from geoseg.compositing.product import Product, ProductBand
 from geoseg.compositing.sensors import Sensor, SensorBand, sensor
 from geoseg.errors import BandError, OptionError
-from geoseg.raster.bands import Band, unique_names
+from geoseg.raster.bands import Band, find_name, said_files, unique_names
 from geoseg.raster.scene import Scene
 
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
@@ -156,13 +156,15 @@ def _quality(
 
 def _position(scene: Scene, which: str) -> int:
     """Position of a band by its number, from 1, or its name."""
-    names = [band.name.casefold() for band in scene.bands]
-    if which.casefold() in names:
-        return names.index(which.casefold())
+    names = scene.band_names
+    found = find_name(names, which, where=said_files(scene.paths))
+    if found is not None:
+        return found
     if which.isdecimal() and 1 <= int(which) <= len(names):
         return int(which) - 1
     raise BandError(
-        f"{scene.name}: has no band “{which}” for quality; there are: {', '.join(scene.band_names)}"
+        f"{said_files(scene.paths)}: has no band “{which}” for quality; there are: "
+        f"{', '.join(names)}"
     )
 
 

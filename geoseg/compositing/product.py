@@ -12,6 +12,7 @@ from pathlib import Path
 
 from geoseg.compositing.sensors import Sensor
 from geoseg.errors import BandError, GridError, RasterReadError
+from geoseg.raster.bands import find_name
 from geoseg.raster.grid import Grid
 from geoseg.raster.opening.handles import is_local_file
 from geoseg.raster.opening.heads import heads_kept, read_head
@@ -90,12 +91,14 @@ class Product:
     def band(self, name: str) -> ProductBand:
         """Return the band that a name means: common name, the product's own, or a catalogue's.
 
+        Else a word of one common name, see `geoseg.raster.bands.find_name`.
+
         Raises
         ------
         RasterReadError
             The product has it, but its file is not there.
         BandError
-            It has none of that name; the message lists those there are.
+            It has none of that name, or several; the message lists them.
         """
         wanted = name.strip().casefold()
         for band in (*self.bands, *self.missing):
@@ -106,9 +109,11 @@ class Product:
                         "download it, or choose bands without it"
                     )
                 return band
-        raise BandError(
-            f"{self.name}: has no band “{name}”; there are: {', '.join(self.band_names) or 'none'}"
-        )
+        found = find_name(self.band_names, name, where=self.source)
+        if found is not None:
+            return self.bands[found]
+        there = ", ".join(self.band_names) or "none"
+        raise BandError(f"{self.source}: has no band “{name}”; there are: {there}")
 
     def scene(self, names: Sequence[str]) -> Scene:
         """Return bands as a scene of readings as in the files: not scaled, fill invalid.

@@ -5,16 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.compositing.product import ProductBand
+from geoseg.errors import OptionError
 
 StoredType = Literal["float32", "uint16", "int16"]
 
 _NODATA: dict[str, float] = {"float32": math.nan, "uint16": 0, "int16": -32768}
+
+
+def check_stored(dtype: str) -> None:
+    """Refuse a type that composites are not stored in.
+
+    Raises
+    ------
+    OptionError
+        It is another one.
+    """
+    if dtype not in get_args(StoredType):
+        raise OptionError(f"dtype is {' or '.join(get_args(StoredType))}, not {dtype!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

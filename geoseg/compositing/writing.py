@@ -20,6 +20,7 @@ from geoseg.compositing.making import Found, Making, Rows
 from geoseg.errors import OutputError, RasterReadError
 from geoseg.raster.cog.tilepacking import PackedTile, TilePacking
 from geoseg.raster.cog.writer import RasterWriter
+from geoseg.raster.elsewhere import told_by_worker
 from geoseg.raster.opening.handles import small_block_cache
 from geoseg.raster.outputs.unfinished import Unfinished
 from geoseg.raster.window import Window
@@ -27,8 +28,6 @@ from geoseg.raster.window import Window
 if TYPE_CHECKING:
     from geoseg.cluster.cluster import Cluster
 
-CACHE_BYTES = 128 << 20
-"""Of GDAL's blocks, in each process."""
 _WINDOWS = 4
 """Of a cluster's item, for the threads of a worker."""
 _WAITING_BYTES = 1 << 30
@@ -299,18 +298,18 @@ def make_elsewhere(shared: Elsewhere, window: Window) -> Made:
     RasterReadError
         A file cannot be read there; the message names the worker.
     """
-    from geoseg.cluster.worker import task_threads, worker_name  # noqa: PLC0415 — imports dask
+    from geoseg.cluster.worker import task_threads  # noqa: PLC0415 — imports dask
 
     making, threads = shared.making, task_threads()
     rows, found = making.new_rows(window.height, window.width), Found.none(len(making.dates))
     parts = list(making.parts(window, threads=threads))
     pool = making.own_pool(threads)
     try:
-        with small_block_cache(CACHE_BYTES):
+        with small_block_cache(making.cache_bytes(shared.side)):
             for some in pool.map(lambda part: making.make(part, rows, window), parts):
                 found.add(some)
     except RasterReadError as error:
-        raise type(error)(f"{error} (so says the worker {worker_name()})") from None
+        raise told_by_worker(error) from None
     if not shared.packings:
         return Made(window, found, rows)
     side = shared.side

@@ -76,3 +76,57 @@ def test_files_in_long_strips_are_read_row_by_row(write, tmp_path, monkeypatch):
     seen.clear()
     made(write, tmp_path, "tiles", profile=TILED)
     assert max(width for width, _ in seen) <= 512
+
+
+@pytest.fixture
+def cache(write, tmp_path, monkeypatch):
+    """Make a composite of dates of two files, a band each; return what GDAL may keep of blocks."""
+    asked = []
+    told = making.Making.cache_bytes
+
+    def look(self, side):
+        asked.append(told(self, side))
+        return asked[-1]
+
+    monkeypatch.setattr(making.Making, "cache_bytes", look)
+
+    def make(*, shift=0, crs=None, together=False, dilate=0, profile=TILED, **options):
+        data = np.random.default_rng(0).integers(1, 9999, (2, 520, 540))
+        for date in range(2):
+            corner = (6e5 + 30 * shift * date, 5e6)
+            for number, held in enumerate([data] if together else data, start=1):
+                name = f"{date}/scene_B{number}.tif"
+                write(name, held, nodata=0, corner=corner, **profile)
+        products = open_products([str(tmp_path / str(date)) for date in range(2)]).products
+        grid = target_grid(products, products[0].band_names, crs=crs).grid
+        settings = CompositeSettings(rule=ClearRule(dilate=dilate))
+        composite(products, tmp_path / "out.tif", grid, settings=settings, **options)
+        return asked.pop()
+
+    return make
+
+
+def test_little_is_kept_of_blocks_that_no_two_tiles_share(cache):
+    assert cache() == 16 << 20
+
+
+def test_as_much_is_kept_as_all_threads_read_at_once(cache):
+    assert cache(workers=100) == 4 * 100 * 256 * 256 * 2
+    assert cache(workers=300, overwrite=True) == 128 << 20
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"shift": 37}, id="blocks of one date lie across tiles"),
+        pytest.param({"crs": "EPSG:32634"}, id="looked up"),
+        pytest.param({"together": True}, id="bands of one file"),
+        pytest.param({"dilate": 1}, id="masks that grow"),
+        pytest.param({"profile": STRIPS}, id="strips"),
+        pytest.param(
+            {"profile": TILED | {"blockxsize": 384, "blockysize": 384}}, id="blocks of other sizes"
+        ),
+    ],
+)
+def test_more_is_kept_of_blocks_that_are_wanted_again(cache, options):
+    assert cache(**options) == 128 << 20

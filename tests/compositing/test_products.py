@@ -54,10 +54,19 @@ def test_nodata_that_a_file_declares_goes_before_the_fill_of_the_sensor(write: W
 
 def test_a_product_without_the_band_asked_for_says_which_it_has(write: Write) -> None:
     product = open_product(write("a.tif", [[[1]], [[2]]], names=("red", "nir")))
-    with pytest.raises(BandError, match="a: has no band “blue”; there are: red, nir"):
+    with pytest.raises(BandError, match=r"a\.tif: has no band “blue”; there are: red, nir"):
         product.scene(["blue"])
     with pytest.raises(BandError, match="name bands, each once"):
         product.scene([])
+
+
+def test_a_word_of_one_bands_name_is_enough(write: Write) -> None:
+    names = ("ultra blue B1", "blue B2", "nir B8", "nir B8A")
+    product = open_product(write("a.tif", [[[1]], [[2]], [[3]], [[4]]], names=names))
+    assert product.scene(["blue"]).band_names == ("blue B2",)
+    assert product.band("ultra").name == "ultra blue B1"
+    with pytest.raises(BandError, match=r"a\.tif: band “nir” may mean “nir B8” or “nir B8A”"):
+        product.band("nir")
 
 
 def test_a_damaged_band_is_named(write: Write) -> None:

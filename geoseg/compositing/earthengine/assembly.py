@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from geoseg.compositing.earthengine.plan import Layer, moved
 from geoseg.compositing.earthengine.store import Store
 from geoseg.compositing.reduce import MOST_DATES
 from geoseg.compositing.storage import Storage
-from geoseg.errors import EarthEngineError, OutputError
+from geoseg.errors import EarthEngineError
 from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.cover.region import Region
 from geoseg.raster.grid import Grid
@@ -51,15 +50,15 @@ class Assembly:
             (rows, width), where the area lies, None for everywhere.
         """
         found = [p for window in self.windows for p in self.store.pieces(layer, window)]
-        pieces = deque(sorted(found, key=lambda piece: (piece[0].row, piece[0].col)))
+        pieces = deque(sorted(found, key=lambda piece: (piece.row, piece.col)))
         height = max(1, _SLAB_BYTES // (self.grid.width * layer.dtype.itemsize))
         open_ones: list[tuple[Window, NDArray[Any]]] = []
         for row in range(0, self.grid.height, height):
             stop = min(row + height, self.grid.height)
             open_ones = [one for one in open_ones if one[0].row_stop > row]
-            while pieces and pieces[0][0].row < stop:
-                window, path = pieces.popleft()
-                open_ones.append((window, self._opened(path, layer, window)))
+            while pieces and pieces[0].row < stop:
+                window = pieces.popleft()
+                open_ones.append((window, self.store.opened(layer, window)))
             slab = np.zeros((stop - row, self.grid.width), layer.dtype)
             for window, pixels in open_ones:
                 top, bottom = max(row, window.row), min(stop, window.row_stop)
@@ -71,18 +70,6 @@ class Assembly:
                 whole = Window(row, 0, stop - row, self.grid.width)
                 inside = self.area.mask(moved(whole, self.origin))
             yield row, slab, inside
-
-    def _opened(self, path: Path, layer: Layer, window: Window) -> NDArray[Any]:
-        try:
-            pixels: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise self._damaged(path) from error
-        if pixels.shape != (window.height, window.width) or pixels.dtype != layer.dtype:
-            raise self._damaged(path)
-        return pixels
-
-    def _damaged(self, path: Path) -> OutputError:
-        return OutputError(f"{path} is damaged; remove it and run again with --resume")
 
     def write_composite(
         self, layer: Layer, storage: Storage, writers: Sequence[RasterWriter], images: int

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ee
 import numpy as np
 
-from geoseg.compositing.earthengine.asking import ASSETS, Asked, ask_for
+from geoseg.compositing.earthengine.asking import Asked, ask_for
 from geoseg.compositing.earthengine.assembly import Assembly
 from geoseg.compositing.earthengine.client import Asker
 from geoseg.compositing.earthengine.expression import CLEAR, KNOWN, LABEL, fingerprint
 from geoseg.compositing.earthengine.fetch import Fetching, Request
-from geoseg.compositing.earthengine.labels import MOST
+from geoseg.compositing.earthengine.outputs import Outputs, Written
 from geoseg.compositing.earthengine.plan import Layer, check_size, windows
 from geoseg.compositing.earthengine.planned import described
 from geoseg.compositing.earthengine.settings import (
@@ -28,14 +26,10 @@ from geoseg.compositing.earthengine.settings import (
 )
 from geoseg.compositing.earthengine.store import Store, check_leftover
 from geoseg.compositing.settings import CompositeResult
-from geoseg.compositing.storage import Storage
 from geoseg.errors import OptionError
-from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
-from geoseg.raster.legend import NODATA, Legend
 from geoseg.raster.outputs.checks import check_outputs
 from geoseg.raster.placing import definition
-from geoseg.raster.provenance import option_words, provenance
 from geoseg.raster.window import Window
 
 __all__ = ["download"]
@@ -72,7 +66,8 @@ def download(
     labels_output
         Class raster of the labels, where the settings name some.
     resume
-        Whether to go on from what a run of the same settings left.
+        Whether to go on from what a run of the same settings left; of that, what is damaged is
+        fetched again.
     overwrite
         Whether files, and what another run left, may be replaced.
     progress
@@ -87,78 +82,102 @@ def download(
     OptionError, InputError
         What is asked for makes no sense, or is too much.
     OutputError
-        A file cannot be written, or there are windows of another run.
+        A file cannot be written, there are windows of another run, or one was damaged meanwhile.
     """
     began = time.perf_counter()
     asker = asker or Asker()
-    paths = [Path(output)]
-    paths += [Path(path) for path in (counts, labels_output) if path is not None]
+    target = Path(output)
+    paths = [target, *(Path(path) for path in (counts, labels_output) if path is not None)]
     check_outputs(paths, overwrite=overwrite, suffixes=(".tif", ".tiff"))
     if (labels_output is None) != (settings.labels is None):
         raise OptionError("--labels-collection and --labels-output go together; give both")
-    check_leftover(paths[0], resume=resume, overwrite=overwrite)
+    check_leftover(target, resume=resume, overwrite=overwrite)
     side = settings.window_side
     check_size(place.grid, side)
     asked = ask_for(settings, place, asker)
+    outputs = Outputs(
+        settings=settings,
+        place=place,
+        asked=asked,
+        composite=target,
+        counts=None if counts is None else Path(counts),
+        labels=None if labels_output is None else Path(labels_output),
+        overwrite=overwrite,
+    )
+    images = _expressions(asked)
+    prints = {key: fingerprint(image) for key, image in images.items()}
+    plan = described(settings, place, asked, side=side, expressions=prints)
     layers = _layers(asked)
     parts = windows(place.grid, side, place.area, place.origin)
     report = _guarded(progress)
     report(len(layers) * (place.grid.window.area - sum(part.area for part in parts)))
-    plan = described(
-        settings,
-        place,
-        asked,
-        side=side,
-        expressions={key: fingerprint(image) for key, image in _expressions(asked).items()},
-    )
-    with ExitStack() as stack:
-        store = stack.enter_context(Store(paths[0], plan, resume=resume, overwrite=overwrite))
+    with Store(target, plan, resume=resume, overwrite=overwrite) as store:
         Fetching(
             store=store,
-            requests=_requests(asked, place.grid),
+            requests={key: _request(image, place.grid) for key, image in images.items()},
             asker=asker,
             workers=settings.workers,
             progress=report,
-        ).fetch([(layer, part) for part in parts for layer in layers])
+        ).fetch([(layer, part) for part in parts for layer in layers.values()])
         assembly = Assembly(
             store=store, grid=place.grid, windows=parts, area=place.area, origin=place.origin
         )
-        result = _write(settings, place, asked, layers, assembly, paths, counts, overwrite, began)
+        written = outputs.write(assembly, layers)
         store.remove()
-    return replace(result, requests=asker.requests)
+    return EarthEngineResult(
+        composite=_result(outputs, written, time.perf_counter() - began),
+        images={name: len(images) for name, images in asked.images.items()},
+        requests=asker.requests,
+        labels=outputs.labels,
+        classes=written.classes,
+    )
 
 
-def _layers(asked: Asked) -> list[Layer]:
+def _result(outputs: Outputs, written: Written, seconds: float) -> CompositeResult:
+    asked = outputs.asked
+    return CompositeResult(
+        outputs=outputs.paths,
+        grid=outputs.place.grid,
+        bands=outputs.bands,
+        dates=asked.names,
+        outside=(),
+        left_out=(),
+        unmasked=tuple(one.id for one in asked.recipe.collections if not one.quality_kind),
+        counts=written.counts,
+        clipped=written.clipped,
+        seconds=seconds,
+    )
+
+
+def _layers(asked: Asked) -> dict[str, Layer]:
     fields = [*((name, "<f4") for name in asked.recipe.ids), (CLEAR, "<u2")]
     found = [Layer(key="composite", dtype=np.dtype(fields))]
     if asked.labels is not None:
         found.append(Layer(key="labels", dtype=np.dtype([(LABEL, "<i4"), (KNOWN, "u1")])))
-    return found
+    return {layer.key: layer for layer in found}
 
 
 def _expressions(asked: Asked) -> dict[str, Any]:
+    """Return what the server computes, by layer."""
     found = {"composite": asked.recipe.composite()}
     if asked.labels is not None:
         found["labels"] = asked.labels.image
     return found
 
 
-def _requests(asked: Asked, grid: Grid) -> dict[str, Request]:
-    """Return what fetches a window, by layer.
+def _request(image: Any, grid: Grid) -> Request:
+    """Return what fetches a window of an image.
 
     As NPY: that holds a type for each band and needs no GDAL. A masked pixel comes as 0 there,
     which is why every layer has a band that says where there is something.
     """
 
-    def request(image: Any) -> Request:
-        def ask(window: Window) -> bytes:
-            asked_for = {"expression": image, "fileFormat": "NPY", "grid": pixel_grid(grid, window)}
-            answer: bytes = ee.data.computePixels(asked_for)
-            return answer
+    def ask(window: Window) -> bytes:
+        asked_for = {"expression": image, "fileFormat": "NPY", "grid": pixel_grid(grid, window)}
+        answer: bytes = ee.data.computePixels(asked_for)
+        return answer
 
-        return ask
-
-    return {key: request(image) for key, image in _expressions(asked).items()}
+    return ask
 
 
 def pixel_grid(grid: Grid, window: Window) -> dict[str, Any]:
@@ -189,118 +208,3 @@ def _guarded(progress: Callable[[int], None] | None) -> Callable[[int], None]:
                 progress(pixels)
 
     return report
-
-
-def _write(
-    settings: EarthEngineSettings,
-    place: Place,
-    asked: Asked,
-    layers: Sequence[Layer],
-    assembly: Assembly,
-    paths: Sequence[Path],
-    counts: str | Path | None,
-    overwrite: bool,
-    began: float,
-) -> EarthEngineResult:
-    """Make the files of what was fetched; they appear together."""
-    bands = asked.recipe.bands[0]
-    names = tuple(band.name for band in bands)
-    whole_numbers = settings.dtype != "float32"
-    storage = Storage(
-        dtype=settings.dtype,
-        scales=tuple(band.stored[0] if whole_numbers else 1.0 for band in bands),
-        offsets=tuple(band.stored[1] if whole_numbers else 0.0 for band in bands),
-    )
-    beside = counts is not None
-    more = [] if beside else [CLEAR]
-    tags = _tags(settings, place, asked)
-    shared: dict[str, Any] = {"tags": tags, "overwrite": overwrite, "workers": settings.workers}
-    with ExitStack() as stack:
-        writer = RasterWriter(
-            paths[0],
-            place.grid,
-            band_names=[*names, *more],
-            dtype=storage.dtype,
-            nodata=storage.nodata,
-            scales=[*storage.scales, *(1.0 for _ in more)] if storage.is_scaled else None,
-            offsets=[*storage.offsets, *(0.0 for _ in more)] if storage.is_scaled else None,
-            units=[*(band.unit for band in bands), *("" for _ in more)]
-            if any(band.unit for band in bands)
-            else None,
-            **shared,
-        )
-        writers = [stack.enter_context(writer)]
-        if counts is not None:
-            second = RasterWriter(
-                counts, place.grid, band_names=[CLEAR], dtype="uint16", nodata=None, **shared
-            )
-            writers.append(stack.enter_context(second))
-        numbers, clipped = assembly.write_composite(layers[0], storage, writers, len(asked.names))
-        classes: dict[str, int] = {}
-        if asked.labels is not None:
-            found = assembly.label_counts(layers[1])
-            legend = asked.labels.legend(found)
-            third = stack.enter_context(_label_writer(paths[-1], place.grid, legend, shared))
-            assembly.write_labels(layers[1], legend, third)
-            writers.append(third)
-            classes = _by_name(found, legend)
-        for one in writers:
-            one.make()
-    return EarthEngineResult(
-        composite=CompositeResult(
-            outputs=tuple(paths),
-            grid=place.grid,
-            bands=names,
-            dates=asked.names,
-            outside=(),
-            left_out=(),
-            unmasked=tuple(one.id for one in asked.recipe.collections if not one.quality_kind),
-            counts=numbers,
-            clipped=clipped,
-            seconds=time.perf_counter() - began,
-        ),
-        images={name: len(images) for name, images in asked.images.items()},
-        requests=0,
-        labels=None if asked.labels is None else paths[-1],
-        classes=classes,
-    )
-
-
-def _label_writer(
-    path: Path, grid: Grid, legend: Legend | None, shared: Mapping[str, Any]
-) -> RasterWriter:
-    if legend is None:
-        return RasterWriter(
-            path,
-            grid,
-            band_names=["class"],
-            dtype="uint16",
-            nodata=MOST + 1,
-            overview_resampling="mode",
-            **shared,
-        )
-    return RasterWriter(
-        path, grid, band_names=["class"], dtype="uint8", nodata=NODATA, legend=legend, **shared
-    )
-
-
-def _by_name(counts: Mapping[int, int], legend: Legend | None) -> dict[str, int]:
-    if legend is None:
-        return {str(value): counts[value] for value in sorted(counts)}
-    return {one.name: counts[one.id] for one in legend.classes}
-
-
-def _tags(settings: EarthEngineSettings, place: Place, asked: Asked) -> dict[str, str]:
-    options = settings.words()
-    if place.name is not None:
-        options["region"] = place.name
-    inputs = asked.inputs()
-    if asked.labels is not None:
-        options |= {"labels-collection": asked.labels.id, "labels-band": asked.labels.band}
-        inputs[ASSETS + asked.labels.id] = fingerprint(asked.labels.image)
-    command = ["geoseg", "composite"]
-    for one in settings.collections:
-        command += ["--earth-engine", one.id]
-    options["earth-engine"] = ",".join(one.id for one in settings.collections)
-    words = option_words({name: value for name, value in options.items() if name != "earth-engine"})
-    return provenance([*command, *words], inputs, options=options)

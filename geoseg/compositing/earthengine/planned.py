@@ -10,7 +10,8 @@ from geoseg.compositing.earthengine.settings import EarthEngineSettings, Place
 if TYPE_CHECKING:
     from geoseg.compositing.earthengine.asking import Asked
 
-_FORMAT = 1
+_FORMAT = 2
+"""Of the windows' files too; from 2 on they end with a sum."""
 
 
 def described(

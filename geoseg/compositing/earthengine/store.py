@@ -1,8 +1,11 @@
 """What was fetched, in a hidden folder beside the output, until the output is made.
 
 ``.NAME.part`` holds ``plan.json`` (what the windows are parts of) and an array a window, each
-written under another name and renamed, so that one that is there is whole. A run that is killed
+written under another name and renamed, so that one that is there was whole. A run that is killed
 leaves the folder; one with the same plan goes on from it.
+
+Behind each array is a sum over it, its name and the plan. One that was cut or changed on the disk,
+or is that of another window or run, is found by it, and is fetched again.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ import io
 import json
 import os
 import shutil
+import struct
 import sys
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +35,9 @@ from geoseg.raster.window import Window
 
 _PLAN = "plan.json"
 _LOCK = "lock"
+_SUM = struct.Struct("<I")
+_PART = 4 << 20
+"""Bytes read at a time."""
 
 
 class LeftoverError(OutputError):
@@ -78,6 +86,9 @@ class Store:
         self._overwrite = overwrite
         self._lock: BinaryIO | None = None
         self._writers = 0
+        self._seed = zlib.crc32(json.dumps(self._plan, sort_keys=True).encode())
+        # Names of windows that this run has looked at, each once.
+        self._sound: set[str] = set()
         self._change = threading.Condition()
 
     def __enter__(self) -> Self:
@@ -134,8 +145,21 @@ class Store:
             )
 
     def has(self, layer: Layer, window: Window) -> bool:
-        """Tell whether a window was fetched as a whole."""
-        return (self.path / _name(layer, window)).is_file()
+        """Tell whether a window was fetched as a whole; one that is damaged goes.
+
+        Raises
+        ------
+        OutputError
+            It cannot be read, or not be removed.
+        """
+        path = self.path / _name(layer, window)
+        try:
+            if self._is_sound(path):
+                return True
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise output_error(error, self.target) from error
+        return False
 
     def is_split(self, layer: Layer, window: Window) -> bool:
         """Tell whether a window was found to be too much at once."""
@@ -173,21 +197,67 @@ class Store:
         # By way of memory: NumPy itself writes to a file in C, and does not hand on why it failed.
         whole = io.BytesIO()
         np.save(whole, pixels, allow_pickle=False)
+        found = zlib.crc32(whole.getbuffer(), self._sum_before(name))
         with self._writing():
             part = self.path / f"{name}.new"
             with part.open("wb") as file:
                 file.write(whole.getbuffer())
+                file.write(_SUM.pack(found))
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path / name)
 
-    def pieces(self, layer: Layer, window: Window) -> Iterator[tuple[Window, Path]]:
-        """Yield the parts of a window as they were fetched, and their files."""
-        if self.has(layer, window):
-            yield window, self.path / _name(layer, window)
+    def pieces(self, layer: Layer, window: Window) -> Iterator[Window]:
+        """Yield the parts of a window as they were fetched, all of it having been."""
+        if not self.is_split(layer, window) or (self.path / _name(layer, window)).is_file():
+            yield window
             return
         for part in quarters(window):
             yield from self.pieces(layer, part)
+
+    def opened(self, layer: Layer, window: Window) -> NDArray[Any]:
+        """Return a window that was fetched as a whole, mapped: (rows, cols) of the layer's type.
+
+        Raises
+        ------
+        OutputError
+            It is damaged, or cannot be read.
+        """
+        path = self.path / _name(layer, window)
+        try:
+            if self._is_sound(path):
+                pixels: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+                return pixels
+        except (OSError, ValueError, EOFError) as error:
+            raise self._damaged(path) from error
+        raise self._damaged(path)
+
+    def _damaged(self, path: Path) -> OutputError:
+        return OutputError(f"{path} is damaged; run again with --resume, which fetches it anew")
+
+    def _is_sound(self, path: Path) -> bool:
+        """Tell whether a window is there, and is what was fetched; looked at once."""
+        if path.name not in self._sound:
+            if not path.is_file() or not self._ends_with_its_sum(path):
+                return False
+            self._sound.add(path.name)
+        return True
+
+    def _ends_with_its_sum(self, path: Path) -> bool:
+        found = self._sum_before(path.name)
+        with path.open("rb", buffering=0) as file:
+            left = os.fstat(file.fileno()).st_size - _SUM.size
+            while left > 0:
+                part = file.read(min(_PART, left))
+                if not part:
+                    return False
+                found = zlib.crc32(part, found)
+                left -= len(part)
+            return left == 0 and file.read() == _SUM.pack(found)
+
+    def _sum_before(self, name: str) -> int:
+        """Return the sum that that of a window begins with: of another it is another."""
+        return zlib.crc32(name.encode(), self._seed)
 
     def missing(self, layer: Layer, window: Window) -> int:
         """Count the pixels of a window that have not been fetched."""

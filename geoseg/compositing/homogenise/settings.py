@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from geoseg.compositing.homogenise.outliers import check_share
 from geoseg.compositing.homogenise.seams import Seam, overall, overall_median
 from geoseg.compositing.homogenise.standard import Cast, Dodge, Haze, Method, Standard
+from geoseg.errors import OptionError
 
 __all__ = ["DODGE", "HomogeniseResult", "HomogeniseSettings", "ImageResult"]
 
@@ -35,6 +36,11 @@ class HomogeniseSettings:
     None for none."""
 
     def __post_init__(self) -> None:
+        for name, kind in (("method", Method), ("haze", Haze), ("cast", Cast)):
+            if getattr(self, name) not in (None, *get_args(kind)):
+                raise OptionError(
+                    f"{name} is {' or '.join(get_args(kind))}, not {getattr(self, name)!r}"
+                )
         if self.outliers is not None:
             check_share(self.outliers)
 

@@ -15,6 +15,7 @@ from earthengine_server import Fault
 from earthengine_world import CLEAR, CLOUD, LC08, LC09, landsat_image
 
 from geoseg.compositing.earthengine import plan
+from geoseg.compositing.earthengine.assembly import Assembly
 from geoseg.compositing.earthengine.client import Asker, Patience
 from geoseg.compositing.earthengine.collections import collection
 from geoseg.compositing.earthengine.download import download
@@ -518,12 +519,61 @@ def test_there_must_be_something_to_go_on_from(url, asker, tmp_path):
         run(asked(url), tmp_path / "a.tif", asker, resume=True)
 
 
-def test_a_damaged_window_is_named(world, url, asker, tmp_path):
-    interrupted(world, url, tmp_path)
-    path = next((tmp_path / ".a.tif.part").glob("*.npy"))
-    path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(OutputError, match=rf"{path.name} is damaged; remove it"):
-        run(asked(url), tmp_path / "a.tif", asker, resume=True)
+def flip(paths):
+    content = bytearray(paths[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    paths[0].write_bytes(content)
+
+
+def cut(paths):
+    paths[0].write_bytes(paths[0].read_bytes()[:50])
+
+
+def swap(paths):
+    first, second = paths[0].read_bytes(), paths[1].read_bytes()
+    paths[0].write_bytes(second)
+    paths[1].write_bytes(first)
+
+
+@pytest.mark.parametrize(("harm", "damaged"), [(flip, 1), (cut, 1), (swap, 2)])
+def test_damaged_windows_are_fetched_again(world, url, asker, tmp_path, harm, damaged):
+    expected = whole(world, url, tmp_path)
+    done = interrupted(world, url, tmp_path)
+    harm(sorted((tmp_path / ".a.tif.part").glob("*.npy")))
+    seen = []
+    run(asked(url), tmp_path / "a.tif", asker, resume=True, progress=seen.append)
+    assert (tmp_path / "a.tif").read_bytes() == expected
+    assert len([grid for grid in world.pixels if grid in done]) == damaged
+    assert sum(seen) == 71 * 54
+
+
+def test_a_damaged_part_of_a_window_alone_is_fetched_again(world, url, asker, tmp_path):
+    expected = whole(world, url, tmp_path)
+    world.memory_pixels = 300
+    done = interrupted(world, url, tmp_path)
+    flip(sorted((tmp_path / ".a.tif.part").glob("*.npy")))
+    run(asked(url), tmp_path / "a.tif", asker, resume=True)
+    assert (tmp_path / "a.tif").read_bytes() == expected
+    assert len([grid for grid in world.pixels if grid in done]) == 1
+
+
+def test_a_window_that_is_damaged_meanwhile_is_named(world, url, asker, tmp_path, monkeypatch):
+    expected = whole(world, url, tmp_path)
+    rows = Assembly.rows
+
+    def harmed(self, layer):
+        flip(sorted((tmp_path / ".a.tif.part").glob("*.npy")))
+        return rows(self, layer)
+
+    monkeypatch.setattr(Assembly, "rows", harmed)
+    with pytest.raises(OutputError, match=r"\.npy is damaged; run again with --resume"):
+        run(asked(url), tmp_path / "a.tif", asker)
+    assert not (tmp_path / "a.tif").exists()
+    monkeypatch.undo()
+    world.pixels.clear()
+    run(asked(url), tmp_path / "a.tif", asker, resume=True)
+    assert (tmp_path / "a.tif").read_bytes() == expected
+    assert len(world.pixels) == 1
 
 
 # -- labels ----------------------------------------------------------------------------------------

@@ -35,9 +35,11 @@ def test_a_window_comes_back_as_it_was(tmp_path):
         assert kept.missing(LAYER, WINDOW) == 15
         kept.put(LAYER, WINDOW, given)
         assert kept.missing(LAYER, WINDOW) == 0
-        ((window, path),) = kept.pieces(LAYER, WINDOW)
-    assert window == WINDOW
-    assert np.load(path).tobytes() == given.tobytes()
+        assert list(kept.pieces(LAYER, WINDOW)) == [WINDOW]
+        assert kept.opened(LAYER, WINDOW).tobytes() == given.tobytes()
+    with store(tmp_path / "a.tif", resume=True) as kept:
+        assert kept.has(LAYER, WINDOW)
+        assert kept.opened(LAYER, WINDOW).tobytes() == given.tobytes()
 
 
 def test_parts_of_a_window_are_known_by_the_next_run(tmp_path):
@@ -49,7 +51,105 @@ def test_parts_of_a_window_are_known_by_the_next_run(tmp_path):
         assert kept.is_split(LAYER, WINDOW)
         assert not kept.has(LAYER, WINDOW)
         assert kept.missing(LAYER, WINDOW) == 15 - 6
-        assert [window for window, _ in kept.pieces(LAYER, WINDOW)] == [part]
+        assert kept.has(LAYER, part)
+
+
+OTHER = Window(5, 8, 5, 3)  # of the same size
+
+
+def kept_pair(target):
+    """Keep two windows, and return their files."""
+    with store(target) as kept:
+        for number, window in enumerate((WINDOW, OTHER)):
+            given = pixels(window)
+            given["a"] = number + np.arange(15).reshape(5, 3)
+            kept.put(LAYER, window, given)
+    folder = folder_of(target)
+    return folder / "composite-0-8-5-3.npy", folder / "composite-5-8-5-3.npy"
+
+
+def flipped(path, at, bit=0):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def harms():
+    yield "a flipped bit of the pixels", lambda one, _: flipped(one, 140)
+    yield "a flipped bit of the head", lambda one, _: flipped(one, 20, 3)
+    yield "a flipped bit of the sum", lambda one, _: flipped(one, -1, 7)
+    yield "cut", lambda one, _: one.write_bytes(one.read_bytes()[:-30])
+    yield "cut by its sum", lambda one, _: one.write_bytes(one.read_bytes()[:-4])
+    yield "cut to almost nothing", lambda one, _: one.write_bytes(b"\x93N")
+    yield "empty", lambda one, _: one.write_bytes(b"")
+    yield "more behind", lambda one, _: one.write_bytes(one.read_bytes() + b"more")
+    yield "another window", lambda one, two: one.write_bytes(two.read_bytes())
+
+
+@pytest.mark.parametrize("harm", [pytest.param(do, id=name) for name, do in harms()])
+def test_a_damaged_window_is_none(tmp_path, harm):
+    one, two = kept_pair(tmp_path / "a.tif")
+    harm(one, two)
+    with store(tmp_path / "a.tif", resume=True) as kept:
+        assert kept.missing(LAYER, WINDOW) == 15
+        assert kept.missing(LAYER, OTHER) == 0
+        assert not one.exists()
+        kept.put(LAYER, WINDOW, pixels())
+        assert kept.has(LAYER, WINDOW)
+        assert kept.opened(LAYER, WINDOW).tobytes() == pixels().tobytes()
+
+
+def test_any_flipped_bit_of_a_window_is_found(tmp_path):
+    one, _ = kept_pair(tmp_path / "a.tif")
+    whole = one.read_bytes()
+    for at in range(len(whole)):
+        flipped(one, at, at % 8)
+        with store(tmp_path / "a.tif", resume=True) as kept:
+            assert not kept.has(LAYER, WINDOW), at
+        one.write_bytes(whole)
+    with store(tmp_path / "a.tif", resume=True) as kept:
+        assert kept.has(LAYER, WINDOW)
+
+
+def test_windows_that_changed_places_are_both_fetched_again(tmp_path):
+    one, two = kept_pair(tmp_path / "a.tif")
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+    with store(tmp_path / "a.tif", resume=True) as kept:
+        assert not kept.has(LAYER, WINDOW)
+        assert not kept.has(LAYER, OTHER)
+
+
+def test_a_window_of_a_run_with_another_plan_is_none(tmp_path):
+    one, _ = kept_pair(tmp_path / "a.tif")
+    with store(tmp_path / "b.tif", {"x": 2}) as kept:
+        kept.put(LAYER, WINDOW, pixels())
+        other = folder_of(tmp_path / "b.tif") / one.name
+        one.write_bytes(other.read_bytes())
+    with store(tmp_path / "a.tif", resume=True) as kept:
+        assert not kept.has(LAYER, WINDOW)
+
+
+@pytest.mark.parametrize("harm", [pytest.param(do, id=name) for name, do in harms()])
+def test_a_window_that_is_damaged_before_it_is_put_to_its_place_is_refused(tmp_path, harm):
+    with store(tmp_path / "a.tif") as kept:
+        kept.put(LAYER, WINDOW, pixels())
+        kept.put(LAYER, OTHER, pixels(OTHER))
+        one, two = sorted(folder_of(tmp_path / "a.tif").glob("*.npy"))
+        harm(one, two)
+        with pytest.raises(OutputError, match=r"-0-8-5-3\.npy is damaged; run again with --resume"):
+            kept.opened(LAYER, WINDOW)
+        assert kept.opened(LAYER, OTHER).shape == (5, 3)
+
+
+def test_a_window_that_is_gone_is_told(tmp_path):
+    with store(tmp_path / "a.tif") as kept:
+        kept.put(LAYER, WINDOW, pixels())
+        next(folder_of(tmp_path / "a.tif").glob("*.npy")).unlink()
+        assert list(kept.pieces(LAYER, WINDOW)) == [WINDOW]
+        with pytest.raises(OutputError, match="is damaged"):
+            kept.opened(LAYER, WINDOW)
 
 
 def test_a_run_that_kept_nothing_leaves_nothing(tmp_path):
