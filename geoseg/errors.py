@@ -29,7 +29,8 @@ import re
 # A password may hold an "@" itself: what counts is the last one before the path.
 _ADDRESS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/\"']*@)?([^\s?\"']*)")
 # What follows a question mark is a query if it holds a "="; in a pattern it is any character.
-_QUERY = re.compile(r"(://[^\s?\"']*)\?[^\s?\"']*=[^\s\"']*?(?=[:;,.)]*(?:[\s\"']|$))")
+# Names of files before it may have spaces.
+_QUERY = re.compile(r"(://(?:(?!://)[^?\"'])*)\?[^\s?\"']*=[^\s\"']*?(?=[:;,.)]*(?:[\s\"']|$))")
 # What GDAL is told behind such a name may be an address, encoded, that is signed.
 _VSI = re.compile(r"(/vsi[a-z0-9_]+)\?[^\s\"']+")
 _GIVEN = re.compile(r"(?i)\b(passw(?:or)?d|pwd)=(?!\(hidden\))[^\s&\"']+")

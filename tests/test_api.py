@@ -106,7 +106,7 @@ LISTENING = {"progress", "say", "on_epoch", "quiet"}
 OTHERWISE = {
     "composite": {"scene": "scenes"},
     "coverage": {"classes_raster": "raster"},
-    "evaluate": {"rasters": "prediction", "resamples": "bootstrap"},
+    "evaluate": {"rasters": "prediction"},
     "homogenise": {"saved": "apply"},
     "info": {"files": "source"},
     "predict": {"models": "model"},

@@ -25,6 +25,7 @@ FLOORS: dict[str, int] = {
     "geoseg.cluster": 1,
     "geoseg.jit": 1,
     "geoseg.locks": 1,
+    "geoseg.processors": 1,
     "geoseg.registry": 1,
     "geoseg.terms": 1,
     "geoseg.raster": 2,

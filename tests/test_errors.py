@@ -18,6 +18,8 @@ from geoseg.errors import OutputError, RasterReadError, without_secrets
         ("https://me:pw@h:8/a.tif?t=1; see", "https://h:8/a.tif; see"),
         ('{"a": "https://h/a.tif?t=1", "b": 2}', '{"a": "https://h/a.tif", "b": 2}'),
         ("zip+https://u@h/a.zip?k=v!a.tif and more", "zip+https://h/a.zip and more"),
+        ("https://h/a b.tif?t=1: gone", "https://h/a b.tif: gone"),
+        ("https://h/a and https://h/b?t=1 fail", "https://h/a and https://h/b fail"),
         ("s3://b/a?.tif matches none", "s3://b/a?.tif matches none"),
         ("/vsicurl/https://h/a.tif?t=1", "/vsicurl/https://h/a.tif"),
         ("one https://h/a?t=1, two https://h/b?t=2.", "one https://h/a, two https://h/b."),

@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from geoseg.api.common import as_text
 from geoseg.errors import OptionError
+from geoseg.raster.far.brought import eaten
 from geoseg.raster.outputs.away import OUTPUTS, away
 
 _P = ParamSpec("_P")
@@ -65,6 +66,13 @@ _HINTS = {
     "model": f"write 'unet-small'; {_LEARNING.format('network')}",
 }
 """How a parameter is given, where its type does not say it."""
+
+
+_NOT_EMPTY = {
+    "bands": "leave it out to use all",
+    **dict.fromkeys(("scene", "scenes", "rasters", "images", "prediction"), "name one at least"),
+}
+"""Lists that hold something, and what to do where they do not."""
 
 
 def checked(*, settings: str | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
@@ -143,11 +151,13 @@ def _checked(says: str, name: str, value: Any, annotation: str) -> Any:
     """Return a value as its annotation wants it; refuse what cannot be."""
     kinds = _alternatives(annotation)
     if value is None and "None" not in kinds and any(k.startswith("Sequence[") for k in kinds):
-        return ()
+        value = ()
     if name in _LISTS and "str" in kinds and isinstance(value, Mapping | list | tuple):
         value = as_text(value)
     for kind in kinds:
         found = _as(kind, value)
+        if name in _NOT_EMPTY and isinstance(found, tuple) and not found:
+            raise OptionError(f"{says}: {name} names nothing; {_NOT_EMPTY[name]}")
         if found is not _NO:
             return found
     wanted = " or ".join(dict.fromkeys(_word(k) for k in kinds if k != "None"))
@@ -203,6 +213,8 @@ def _sequence(kinds: list[str], value: Any) -> Any:
 
 
 def _path(value: Any) -> Any:
+    if isinstance(value, Path) and (wrong := eaten(str(value))) is not None:
+        raise OptionError(wrong)
     if isinstance(value, str | Path):
         return value
     if isinstance(value, PathObject):

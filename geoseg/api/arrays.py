@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from geoseg.api.arguments import checked
-from geoseg.api.common import PathLike, load_models
+from geoseg.api.common import PathLike, models_of
 from geoseg.api.maps import predict
 
 if TYPE_CHECKING:
@@ -81,34 +81,12 @@ def predict_array(
         The array is not of three dimensions or not of a type above, or no such number is
         `nodata`; settings make no sense.
     """
-    import numpy as np  # noqa: PLC0415 — as all of these, when it is needed
-
-    from geoseg.errors import OptionError  # noqa: PLC0415
+    from geoseg.models.opening import open_model  # noqa: PLC0415 — when it is needed
     from geoseg.raster.plain import PlainWriter, plain_grid  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
 
-    try:
-        pixels = np.asarray(array)
-    except ValueError as error:
-        raise OptionError(f"what is given is no array: {error}") from error
-    if pixels.ndim != 3 or 0 in pixels.shape:
-        raise OptionError(f"an array of shape {pixels.shape} is no scene; give (bands, rows, cols)")
-    if pixels.dtype.name not in _TYPES:
-        raise OptionError(
-            f"an array of {pixels.dtype} cannot be read as a scene; make it one of"
-            f" {', '.join(_TYPES)}"
-        )
-    if nodata is not None and pixels.dtype.kind != "f":
-        limits = np.iinfo(pixels.dtype)
-        if np.isnan(nodata):
-            nodata = None  # whole numbers have none
-        elif not limits.min <= nodata <= limits.max or nodata != int(nodata):
-            raise OptionError(f"nodata {nodata:g} is no {pixels.dtype}, as the readings are")
-    if np.ma.is_masked(array):  # NaN says it beside any `nodata`, in numbers that hold all readings
-        exact = np.float64 if pixels.dtype.itemsize > 2 else np.float32
-        pixels = pixels.astype(pixels.dtype if pixels.dtype.kind == "f" else exact)
-        pixels[np.ma.getmaskarray(array)] = np.nan
-    bundles = load_models(model, None)
+    pixels, nodata = _readings(array, nodata)
+    bundles = [open_model(one) if isinstance(one, str) else one for one in models_of(model)]
     for bundle in bundles:
         _check_bands(pixels.shape, bundle.card.bands)
     grid = plain_grid(*pixels.shape[1:], crs=None)
@@ -145,6 +123,36 @@ def predict_array(
                 probabilities=shares.read(grid.window).data,
                 legend=bundles[0].card.legend,
             )
+
+
+def _readings(array: NDArray[Any], nodata: float | None) -> tuple[NDArray[Any], float | None]:
+    """Return an array as a file can hold it, what is masked as NaN, and what "no reading" is."""
+    import numpy as np  # noqa: PLC0415 — as all of these, when it is needed
+
+    from geoseg.errors import OptionError  # noqa: PLC0415
+
+    try:
+        pixels = np.asarray(array)
+    except ValueError as error:
+        raise OptionError(f"what is given is no array: {error}") from error
+    if pixels.ndim != 3 or 0 in pixels.shape:
+        raise OptionError(f"an array of shape {pixels.shape} is no scene; give (bands, rows, cols)")
+    if pixels.dtype.name not in _TYPES:
+        raise OptionError(
+            f"an array of {pixels.dtype} cannot be read as a scene; make it one of"
+            f" {', '.join(_TYPES)}"
+        )
+    if nodata is not None and pixels.dtype.kind != "f":
+        limits = np.iinfo(pixels.dtype)
+        if np.isnan(nodata):
+            nodata = None  # whole numbers have none
+        elif not limits.min <= nodata <= limits.max or nodata != int(nodata):
+            raise OptionError(f"nodata {nodata:g} is no {pixels.dtype}, as the readings are")
+    if np.ma.is_masked(array):  # NaN says it beside any `nodata`, in numbers that hold all readings
+        exact = np.float64 if pixels.dtype.itemsize > 2 else np.float32
+        pixels = pixels.astype(pixels.dtype if pixels.dtype.kind == "f" else exact)
+        pixels[np.ma.getmaskarray(array)] = np.nan
+    return pixels, nodata
 
 
 def _check_bands(shape: tuple[int, ...], wanted: tuple[str, ...]) -> None:

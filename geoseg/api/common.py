@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geoseg.models.bundle import ModelBundle
-    from geoseg.raster.cover.region import Region
-    from geoseg.raster.grid import Grid
-    from geoseg.raster.scene import Scene
 
 PathLike = str | Path
 """A path, or anything else that GDAL reads: an address, a pattern, a folder."""
@@ -47,12 +42,10 @@ def _typed(key: object) -> str:
 
 
 def threads(workers: int | None) -> int:
-    """Return how many threads to use: as asked, else one a processor this process may use."""
-    if workers is not None:
-        return workers
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many threads to use; see `geoseg.processors.thread_count`."""
+    from geoseg.processors import thread_count  # noqa: PLC0415
+
+    return thread_count(workers)
 
 
 def texts(sources: PathLike | Sequence[PathLike]) -> list[str]:
@@ -77,52 +70,19 @@ def names(given: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if given is None else tuple(given)
 
 
-@contextmanager
-def opened(
-    scene: Scene | PathLike | Sequence[PathLike],
-    *,
-    bands: Sequence[str] | None = None,
-    band_names: Sequence[str] | None = None,
-) -> Iterator[Scene]:
-    """Open a scene, and close it in the end; one that is open already is left open."""
-    from geoseg.raster.scene import Scene  # noqa: PLC0415 — pixels cost imports
-
-    if isinstance(scene, Scene):
-        named = scene if band_names is None else scene.renamed(band_names)
-        yield named if bands is None else named.select(bands)
-        return
-    with Scene.open(scene, band_names=band_names) as found:
-        yield found if bands is None else found.select(bands)
-
-
-def area_of(region: PathLike | None, grid: Grid) -> Region | None:
-    """Read where to work; None is everywhere."""
-    if region is None:
-        return None
-    from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
-
-    return read_region(region, grid)
-
-
-def load_models(
-    model: ModelBundle | PathLike | Sequence[ModelBundle | PathLike] | None, scene: Scene | None
-) -> list[ModelBundle]:
-    """Load what is not loaded yet; where none is named, what is chosen for the scene.
+def models_of(
+    model: ModelBundle | PathLike | Sequence[ModelBundle | PathLike],
+) -> tuple[ModelBundle | str, ...]:
+    """Return models as a tuple, files as texts.
 
     Raises
     ------
-    OptionError, ModelError
-        No model is named, and there is no scene to choose one for; one cannot be loaded.
+    OptionError
+        There is none.
     """
     from geoseg.errors import OptionError  # noqa: PLC0415
-    from geoseg.models.builtin import choose_models  # noqa: PLC0415 — imports torch
-    from geoseg.models.bundle import ModelBundle  # noqa: PLC0415
-    from geoseg.models.opening import open_model  # noqa: PLC0415
 
-    if model is None and scene is not None:
-        return choose_models((), scene)
-    if isinstance(model, ModelBundle | str | Path):
-        model = [model]
-    if not model:
+    several = [model] if isinstance(model, str | Path) or not isinstance(model, Sequence) else model
+    if not several:
         raise OptionError("a prediction needs at least one model")
-    return [m if isinstance(m, ModelBundle) else open_model(m) for m in model]
+    return tuple(str(one) if isinstance(one, Path) else one for one in several)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from geoseg.api.arguments import checked
-from geoseg.api.common import PathLike, Progress, area_of, names, text_of, texts, threads
+from geoseg.api.common import PathLike, Progress, names, text_of, texts
 
 if TYPE_CHECKING:
     from datetime import date
@@ -100,77 +99,37 @@ def composite(
     ClusterError
         The workers cannot be reached, or are gone.
     """
-    from geoseg.cluster.cluster import Cluster  # noqa: PLC0415
-    from geoseg.compositing.composite import composite as make  # noqa: PLC0415
-    from geoseg.compositing.dates import shared_bands  # noqa: PLC0415
-    from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
-    from geoseg.compositing.opening import open_products  # noqa: PLC0415
-    from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
-    from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
-    from geoseg.compositing.target import target_grid  # noqa: PLC0415
-    from geoseg.raster.opening.heads import heads_kept  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import check_output  # noqa: PLC0415
-    from geoseg.raster.provenance import SAME_PACKAGES  # noqa: PLC0415
+    from geoseg.compositing.asked import CompositeAsked  # noqa: PLC0415 — pixels cost imports
 
-    for path in (output, counts):
-        if path is not None:
-            check_output(path, overwrite=overwrite or resume, suffixes=(".tif", ".tiff"))
-    settings = CompositeSettings(
+    asked = CompositeAsked(
+        scenes=tuple(texts(scenes)),
+        output=str(output),
         bands=names(bands),
-        reduction=Reduction(method=method, percentile=percentile),
-        rule=ClearRule(keep=frozenset(keep), dilate=dilate, confidence=confidence),
+        method=method,
+        percentile=percentile,
+        keep=",".join(keep),
+        dilate=dilate,
+        confidence=confidence,
+        start=start,
+        end=end,
+        sensor=sensor,
+        quality=quality,
+        band_names=names(band_names),
+        like=text_of(like),
+        crs=crs,
+        resolution=resolution,
+        extent=extent,
         resampling=resampling,
+        region=text_of(region),
+        counts=text_of(counts),
         dtype=dtype,
-        asked={
-            "start": start,
-            "end": end,
-            "sensor": sensor,
-            "band-names": None if band_names is None else ",".join(band_names),
-            "quality": quality,
-            "like": text_of(like),
-            "crs": crs,
-            "resolution": None if resolution is None else f"{resolution:.15g}",
-            "extent": extent,
-            "counts": text_of(counts),
-        },
+        workers=workers,
+        cluster=cluster,
+        overwrite=overwrite,
+        resume=resume,
     )
-    with heads_kept():
-        products = open_products(
-            texts(scenes),
-            sensor=sensor,
-            band_names=band_names,
-            quality=quality,
-            start=start,
-            end=end,
-        ).products
-        target = target_grid(
-            products,
-            shared_bands(products) if bands is None else tuple(bands),
-            like=text_of(like),
-            crs=crs,
-            resolution=resolution,
-            extent=extent,
-        )
-        with (
-            nullcontext()
-            if cluster is None
-            else Cluster.open(cluster, workers=workers, packages=SAME_PACKAGES)
-        ) as others:
-            return make(
-                products,
-                output,
-                target.grid,
-                settings=settings,
-                counts=counts,
-                area=area_of(region, target.grid),
-                area_name=text_of(region),
-                workers=threads(workers),
-                overwrite=overwrite,
-                keep=resume,
-                resume=resume,
-                cluster=others,
-                progress=progress,
-            )
+    with asked.job() as job, job.elsewhere() as others:
+        return job.run(cluster=others, keep=resume, progress=progress)
 
 
 @checked()
@@ -245,48 +204,34 @@ def composite_earth_engine(
     InputError, OptionError, OutputError
         What is asked for makes no sense, or a file cannot be read or written.
     """
-    from geoseg.compositing.earthengine.collections import collection  # noqa: PLC0415
-    from geoseg.compositing.earthengine.download import download  # noqa: PLC0415 — imports ee
-    from geoseg.compositing.earthengine.settings import (  # noqa: PLC0415
-        EarthEngineSettings,
-        Labels,
-        Period,
-        Place,
-    )
-    from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
-    from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
-    from geoseg.errors import OptionError  # noqa: PLC0415
+    from geoseg.compositing.earthengine.wanted import EarthEngineWanted  # noqa: PLC0415
 
-    if labels_collection is None and (labels_band is not None or labels_method is not None):
-        raise OptionError("labels_band and labels_method go with labels_collection")
-    labels = None
-    if labels_collection is not None:
-        labels = Labels(
-            collection=labels_collection, band=labels_band, choice=labels_method or "latest"
-        )
-    settings = EarthEngineSettings(
-        collections=tuple(collection(name) for name in texts(collections)),
-        period=Period.of(start, end),
+    wanted = EarthEngineWanted(
+        collections=tuple(texts(collections)),
+        output=str(output),
+        start=start,
+        end=end,
+        region=text_of(region),
         bands=names(bands),
-        reduction=Reduction(method=method, percentile=percentile),
-        rule=ClearRule(keep=frozenset(keep), dilate=dilate, confidence=confidence),
+        method=method,
+        percentile=percentile,
+        keep=",".join(keep),
+        dilate=dilate,
+        confidence=confidence,
+        like=text_of(like),
+        crs=crs,
+        scale=scale,
+        counts=text_of(counts),
         dtype=dtype,
-        labels=labels,
+        labels_collection=labels_collection,
+        labels_band=labels_band,
+        labels_method=labels_method,
+        labels_output=text_of(labels_output),
         project=project,
         url=url,
+        request_size=request_size,
         workers=workers,
-        side=request_size,
-    )
-    place = Place.choose(
-        settings.chosen[0], region=text_of(region), like=text_of(like), crs=crs, scale=scale
-    )
-    return download(
-        settings,
-        place,
-        output,
-        counts=counts,
-        labels_output=labels_output,
-        resume=resume,
         overwrite=overwrite,
-        progress=progress,
+        resume=resume,
     )
+    return wanted.job().download(progress=progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -108,16 +107,10 @@ def tile(
     ClusterError
         The workers cannot be reached, or are gone.
     """
-    from geoseg.cluster.cluster import Cluster  # noqa: PLC0415
     from geoseg.patches.tile import tile as make  # noqa: PLC0415 — pixels cost imports
-    from geoseg.raster.provenance import SAME_PACKAGES  # noqa: PLC0415
+    from geoseg.raster.elsewhere import workers_elsewhere  # noqa: PLC0415
 
-    threads = options.get("workers")
-    with (
-        nullcontext()
-        if cluster is None
-        else Cluster.open(cluster, workers=threads, packages=SAME_PACKAGES)
-    ) as others:
+    with workers_elsewhere(cluster, options.get("workers")) as others:
         return make(
             scenes,
             output,
@@ -173,7 +166,7 @@ def train(
     Parameters
     ----------
     patches
-        The data set or its folder, with labels.
+        The data set or its folder, with labels; here or in object storage.
     output
         The model, ``NAME.safetensors``; NAME.report.html, NAME.report.json, NAME.curves.csv and
         NAME.curves.png appear beside it.
@@ -281,6 +274,7 @@ def compare(
         As `train`; or a setting is none, or a value is none of it.
     """
     from geoseg.training.comparison.compare import compare as make  # noqa: PLC0415 — imports torch
+    from geoseg.training.comparison.plan import How  # noqa: PLC0415
     from geoseg.training.settings import Settings  # noqa: PLC0415
 
     return make(
@@ -288,16 +282,18 @@ def compare(
         output,
         Settings(**options),
         {name: _several(values) for name, values in grid.items()},
+        How(
+            jobs=jobs,
+            device=device,
+            threads=threads,
+            workers=workers,
+            description=description,
+            stored_as=stored_as,
+            tensorboard=tensorboard,
+            overwrite=overwrite,
+        ),
         folds=folds,
         test=test,
-        jobs=jobs,
-        device=device,
-        threads=threads,
-        workers=workers,
-        description=description,
-        stored_as=stored_as,
-        tensorboard=tensorboard,
-        overwrite=overwrite,
         on_run=on_run,
     )
 
@@ -313,6 +309,7 @@ def _several(values: object) -> Sequence[Any]:
 def load_model(path: PathLike, *, device: str = "cpu") -> ModelBundle:
     """Load a model: its network and its card; an ONNX file, or weights with a card beside, as well.
 
+    It may lie at an address (``https://…``, ``s3://…``); then it is brought here, once a version.
     Runs no code from the file. ``network`` is a torch module in evaluation mode that maps
     normalised float32 (N, bands, rows, cols) to logits (N, classes, rows, cols); ``card`` says
     which bands, mean and deviation it wants, and which classes it knows.

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from geoseg.api.arguments import checked
-from geoseg.api.common import (
-    PathLike,
-    Progress,
-    area_of,
-    area_text,
-    load_models,
-    opened,
-    text_of,
-    texts,
-    threads,
-)
+from geoseg.api.common import PathLike, Progress, area_text, models_of, names, text_of
 
 if TYPE_CHECKING:
     from geoseg.inference.cam.result import CamResult
     from geoseg.inference.photographs import PhotographMaps
     from geoseg.inference.predict import Prediction
-    from geoseg.inference.settings import PredictSettings
     from geoseg.models.bundle import ModelBundle
-    from geoseg.raster.photographs import Photographs
     from geoseg.raster.scene import Scene
 
 
@@ -71,7 +57,8 @@ def predict(
         Class raster to write: uint8, nodata 255, on the scene's own grid. Of photographs, where it
         ends in no ``.tif``, a folder to make with a class raster for each.
     model
-        A model file or loaded model, or several whose probabilities are averaged. None: the one
+        A model file, here or at an address, or loaded model, or several whose probabilities are
+        averaged. None: the one
         that GEOSEG_MODEL names, else the built-in one if its bands are there.
     tile, stride, overlap
         Side of a tile and distance between tiles, px, half a tile by default; or, in place of the
@@ -124,108 +111,39 @@ def predict(
     InputError, OptionError, OutputError, ClusterError
         Scene and models do not fit, settings make no sense, or a file cannot be written.
     """
-    from geoseg.errors import OptionError  # noqa: PLC0415
-    from geoseg.inference.engines import engine_of  # noqa: PLC0415 — pixels cost imports
-    from geoseg.inference.outputs import Outputs  # noqa: PLC0415 — pixels cost imports
-    from geoseg.inference.predict import predict as make  # noqa: PLC0415
-    from geoseg.inference.settings import PredictSettings, parse_area  # noqa: PLC0415
+    from geoseg.inference.asked import PredictAsked  # noqa: PLC0415 — pixels cost imports
 
-    if stride is not None and overlap is not None:
-        raise OptionError("stride and overlap say the same thing; give one of them")
-    if overlap is not None:
-        if not 0 <= overlap < 1:
-            raise OptionError(f"overlap is a share of a tile, from 0 to below 1, not {overlap}")
-        stride = max(1, round(tile * (1 - overlap)))
-    settings = PredictSettings(  # before anything is opened
+    asked = PredictAsked(
+        scene=scene,
+        output=str(output),
+        models=() if model is None else models_of(model),
         tile=tile,
         stride=stride,
+        overlap=overlap,
         blend=blend,
         tta=tta,
         scale=scale,
-        batch=batch_size,
+        min_area=area_text(min_area),
+        probabilities=text_of(probabilities),
+        confidence=text_of(confidence),
+        homogenise=str(homogenise),
+        bands=names(bands),
+        band_names=names(band_names),
+        region=text_of(region),
+        batch_size=batch_size,
         precision=precision,
         compile=compile,
-        homogenise=str(homogenise),
+        device=device,
+        workers=workers,
+        cluster=cluster,
+        overwrite=overwrite,
+        resume=resume,
     )
-    area = area_text(min_area)
-    how: dict[str, Any] = {"device": device, "workers": threads(workers), "overwrite": overwrite}
-    many = _photographs(scene, output)
-    if many is not None:
-        if resume or any(v is not None for v in (probabilities, confidence, region, cluster)):
-            raise OptionError(
-                "probabilities, confidence, region, cluster and resume are for one scene; give one"
-                " photograph and an output that ends in .tif"
-            )
-        return _predict_photographs(
-            many, output, model, settings, area, bands, band_names, {**how, "progress": progress}
-        )
-    Outputs.of(output, text_of(probabilities), text_of(confidence)).check(
-        overwrite=overwrite or resume
-    )
-    with opened(scene, bands=bands, band_names=band_names) as found:
-        if area is not None:
-            settings = replace(settings, min_area=parse_area(area, found.grid))
-        models = load_models(model, found)
-        with engine_of(models, settings, device, cluster, workers) as engine:
-            return make(
-                found,
-                output,
-                models=models,
-                engine=engine,
-                settings=settings,
-                probabilities=probabilities,
-                confidence=confidence,
-                area=area_of(region, found.grid),
-                area_name=text_of(region),
-                resume=resume,
-                keep=resume,
-                progress=progress,
-                **how,
-            )
-
-
-def _photographs(
-    scene: Scene | PathLike | Sequence[PathLike], output: PathLike
-) -> Photographs | None:
-    """Return the photographs that are to be predicted one by one; None for one scene."""
-    from geoseg.raster.photographs import photographs_to_map  # noqa: PLC0415
-    from geoseg.raster.scene import Scene  # noqa: PLC0415
-
-    return None if isinstance(scene, Scene) else photographs_to_map(texts(scene), output)
-
-
-def _predict_photographs(
-    many: Photographs,
-    output: PathLike,
-    model: ModelBundle | PathLike | Sequence[ModelBundle | PathLike] | None,
-    settings: PredictSettings,
-    min_area: str | None,
-    bands: Sequence[str] | None,
-    band_names: Sequence[str] | None,
-    how: dict[str, Any],
-) -> PhotographMaps:
-    """Predict each photograph; `how` are further arguments of `predict_photographs`."""
-    from geoseg.inference.photographs import predict_photographs  # noqa: PLC0415
-    from geoseg.inference.settings import parse_area  # noqa: PLC0415
-    from geoseg.raster.legend.style import is_folder_of_maps  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import check_output_folder  # noqa: PLC0415
-
-    check_output_folder(
-        output, overwrite=how["overwrite"], holds=is_folder_of_maps, what="class rasters"
-    )
-    with opened(many.paths[0], band_names=band_names) as first:
-        bundles = load_models(model, first)
-        if min_area is not None:
-            settings = replace(settings, min_area=parse_area(min_area, first.grid))
-    return predict_photographs(
-        many,
-        output,
-        models=bundles,
-        settings=settings,
-        band_names=band_names,
-        bands=bands,
-        **how,
-    )
+    photographs = asked.photographs()
+    if photographs is not None:
+        return photographs.run(progress=progress)
+    with asked.job() as job, job.engine() as engine:
+        return job.run(engine=engine, keep=resume, progress=progress)
 
 
 @checked()
@@ -300,88 +218,40 @@ def cam(
     InputError, OptionError, OutputError
         As for `predict`; or the reference cannot be laid on the scene, or the model knows pixels.
     """
-    from geoseg.errors import OptionError  # noqa: PLC0415
-    from geoseg.inference.cam.files import CamOutputs  # noqa: PLC0415 — pixels cost imports
-    from geoseg.inference.cam.known import known_classes  # noqa: PLC0415
-    from geoseg.inference.cam.making import Guides  # noqa: PLC0415
-    from geoseg.inference.cam.page import cam_page  # noqa: PLC0415
-    from geoseg.inference.cam.run import make_cam  # noqa: PLC0415
-    from geoseg.inference.cam.settings import LabelSettings, MapSettings  # noqa: PLC0415
-    from geoseg.inference.settings import parse_area  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import refuse_inputs, refuse_inside  # noqa: PLC0415
+    from geoseg.inference.cam.asked import CamAsked  # noqa: PLC0415 — pixels cost imports
 
-    area = area_text(min_area)
-    if weak_labels is None and reference is None and (refine or combine != "argmax"):
-        raise OptionError("combine and refine are about weak labels: give weak_labels too")
-    if weak_labels is None and area is not None:
-        raise OptionError("min_area is about weak labels: give weak_labels too")
-    outputs = CamOutputs(
-        maps=Path(output),
-        **{
-            key: None if path is None else Path(path)
-            for key, path in (
-                ("weak_labels", weak_labels),
-                ("confidence", confidence),
-                ("fitted_model", fitted_model),
-                ("report", report),
-            )
-        },
+    asked = CamAsked(
+        scene=scene,
+        output=str(output),
+        model=str(model) if isinstance(model, Path) else model,
+        weak_labels=text_of(weak_labels),
+        confidence=text_of(confidence),
+        combine=combine,
+        refine=refine,
+        known=text_of(known),
+        reference=text_of(reference),
+        assume_aligned=assume_aligned,
+        patches=patches,
+        fitted_model=text_of(fitted_model),
+        report=text_of(report),
+        tile=tile,
+        stride=stride,
+        blend=blend,
+        upsampling=upsampling,
+        bias=bias,
+        tta=tta,
+        scales=tuple(scales),
+        min_area=area_text(min_area),
+        homogenise=str(homogenise),
+        bands=names(bands),
+        band_names=names(band_names),
+        region=text_of(region),
+        batch_size=batch_size,
+        precision=precision,
+        seed=seed,
+        device=device,
+        workers=workers,
+        overwrite=overwrite,
     )
-    outputs.check(overwrite=overwrite, reference=reference is not None)
-    inputs = [model] if isinstance(model, str | Path) else []
-    refuse_inputs(outputs.paths, [str(p) for p in (*inputs, region) if p is not None])
-    if known is not None:
-        refuse_inside(outputs.paths, str(known))
-    (bundle,) = load_models(model, None)
-    with ExitStack() as stack:
-        found = stack.enter_context(opened(scene, bands=bands, band_names=band_names))
-        maps = MapSettings(
-            tile=bundle.card.tile if tile is None else tile,
-            stride=stride,
-            blend=blend,
-            upsampling=upsampling,
-            bias=bias,
-            tta=tta,
-            scales=tuple(scales),
-            batch=batch_size,
-            precision=precision,
-            homogenise=str(homogenise),
-        )
-        labels = LabelSettings(
-            combine=combine,
-            refine=refine,
-            patches=patches,
-            seed=seed,
-            min_area=0 if area is None else parse_area(area, found.grid),
-        )
-        guides = Guides(
-            area=area_of(region, found.grid),
-            area_name=text_of(region),
-            reference=None if reference is None else stack.enter_context(opened(reference)),
-            assume_aligned=assume_aligned,
-            known=None if known is None else known_classes(known, found.grid, bundle.card.legend),
-            known_name=None if known is None else Path(known).name,
-        )
-        card = bundle.card
-        return make_cam(
-            found,
-            outputs,
-            model=bundle,
-            maps=maps,
-            labels=labels,
-            guides=guides,
-            page=None
-            if report is None
-            else lambda made: cam_page(
-                made,
-                legend=card.legend,
-                scene=found.name,
-                model=card.name,
-                bands=card.bands,
-                settings=made.settings,
-            ),
-            device=device,
-            workers=threads(workers),
-            overwrite=overwrite,
-            progress=progress,
-        )
+    with asked.job() as job:
+        return job.run(progress=progress)

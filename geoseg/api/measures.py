@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -81,89 +80,29 @@ def coverage(
         A file cannot be read, a class is none, options do not go together, or a file cannot be
         written.
     """
-    from geoseg.assessment.coverage.cells import (  # noqa: PLC0415 — pixels cost imports
-        coverage_by_cell,
-        grid_of_cells,
-        stage_path,
-    )
-    from geoseg.assessment.coverage.photographs import (  # noqa: PLC0415
-        coverage_of_photographs,
-    )
-    from geoseg.assessment.coverage.source import open_source  # noqa: PLC0415
-    from geoseg.assessment.coverage.zones import coverage_by_zone, table_path  # noqa: PLC0415
-    from geoseg.assessment.stages import StageTable  # noqa: PLC0415
-    from geoseg.errors import OptionError  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import check_output, refuse_inputs  # noqa: PLC0415
+    from geoseg.assessment.coverage.asked import CoverageAsked  # noqa: PLC0415 — pixels cost imports
 
-    listed = as_text(classes)
-    # Path.is_file raises where a text is too long for a name.
-    tables = [given for given in (stages, listed) if given is not None and os.path.isfile(given)]
-    named, left_out = [str(item) for item in target], [str(item) for item in exclude]
-    if str(output).lower().endswith(".csv"):
-        if any((cell, like, zones, zone_field, hectares, from_probabilities)):
-            raise OptionError(
-                "a table (.csv) is of photographs, each measured whole: no cells, zones, hectares"
-                " or probabilities"
-            )
-        refuse_inputs([output], tables)
-        return coverage_of_photographs(
-            raster,
-            output,
-            target=named,
-            excluded=left_out,
-            classes=listed,
-            stages=None if stages is None else StageTable.parse(stages),
-            images=images,
-            previews=previews,
-            workers=threads(workers),
-            overwrite=overwrite,
-            progress=progress,
-        )
-    if images is not None or previews is not None:
-        raise OptionError("images and previews go with an output that ends in .csv")
-    if sum(given is not None for given in (cell, like, zones)) != 1:
-        raise OptionError("give one of cell, like and zones: what to measure by")
-    if zones is None and zone_field is not None:
-        raise OptionError("zone_field names polygons; it goes with zones")
-    if zones is not None and hectares:
-        raise OptionError("hectares goes with cells; zones always have them")
-    suffixes = (".tif", ".tiff") if zones is None else (".gpkg",)
-    check_output(output, overwrite=overwrite, suffixes=suffixes)
-    table = None if stages is None else StageTable.parse(stages)
-    source = open_source(
-        raster,
-        target=named,
-        excluded=left_out,
-        classes=listed,
-        probabilities=from_probabilities,
-    )
-    if zones is not None:
-        read = [*source.scene.files, *tables, str(zones).partition("|layername=")[0]]
-        refuse_inputs([output, table_path(output)], read)
-        return coverage_by_zone(
-            source,
-            output,
-            zones,
-            name_field=zone_field,
-            stages=table,
-            workers=threads(workers),
-            overwrite=overwrite,
-            progress=progress,
-        )
-    template = None if like is None else str(like)
-    read = [*source.scene.files, *tables, *([template] if template else [])]
-    refuse_inputs([output, stage_path(output)], read)
-    return coverage_by_cell(
-        source,
-        output,
-        grid_of_cells(source, size=cell, like=template),
-        how={"cell": cell} if cell is not None else {"like": str(like)},
-        stages=table,
+    asked = CoverageAsked(
+        raster=str(raster),
+        output=str(output),
+        target=[str(item) for item in target],
+        exclude=[str(item) for item in exclude],
+        cell=cell,
+        like=text_of(like),
+        zones=text_of(zones),
+        zone_field=zone_field,
+        stages=stages,
         hectares=hectares,
-        workers=threads(workers),
+        classes=as_text(classes),
+        from_probabilities=from_probabilities,
+        images=text_of(images),
+        previews=text_of(previews),
+        workers=workers,
         overwrite=overwrite,
-        progress=progress,
     )
+    if asked.of_photographs:
+        return asked.measure_photographs(progress=progress)
+    return asked.job().run(progress=progress)
 
 
 @checked()

@@ -57,13 +57,14 @@ def info(source: PathLike) -> list[dict[str, Any]]:
     Parameters
     ----------
     source
-        A raster, a folder or pattern of rasters, a folder that `tile` made, or a model file.
+        A raster, a folder or pattern of rasters, a Landsat or Sentinel-2 product by its folder, its
+        metadata or its STAC item, a folder that geoseg made, or a model file.
 
     Returns
     -------
     A dictionary a thing found, as ``geoseg info --json`` prints it: its ``kind`` ("scene",
-    "classes", "dataset" or "model") and what there is to say of that. In a folder, what cannot be
-    read is of the kind "problem", with its ``error``.
+    "class raster", "data set", "model", "folder", or what else geoseg wrote) and what there is to
+    say of that. In a folder, what cannot be read is of the kind "problem", with its ``error``.
 
     Raises
     ------

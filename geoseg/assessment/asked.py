@@ -12,6 +12,7 @@ from geoseg.assessment.evaluating import Job, Reports
 from geoseg.assessment.findings import StagesWanted, Wanted, size_of
 from geoseg.assessment.folders import FolderJob, are_folders, compare_folders
 from geoseg.assessment.polygonlabels import open_labels
+from geoseg.assessment.scoring import Scoring
 from geoseg.assessment.sides import compare_sides
 from geoseg.assessment.splits import SplitJob, check_split
 from geoseg.assessment.stages import StageTable
@@ -154,14 +155,6 @@ class Asked:
         many = are_folders(rasters)
         if self.stages is not None and self.cell is None and not many:
             raise OptionError("--stages needs --target and --cell")
-        how: dict[str, Any] = {
-            "ignore": self.ignore,
-            "leave_out": self.leave_out,
-            "region": self.region,
-            "assume_aligned": self.assume_aligned,
-            "strict_grid": self.strict_grid,
-            "unpredicted_is_wrong": self.unpredicted == "wrong",
-        }
         made: dict[str, Any] = {
             "wanted": self.wanted,
             "reports": self.reports,
@@ -175,24 +168,23 @@ class Asked:
             workers=workers,
             many=many,
         ) as labels:
+            scoring = Scoring(
+                classes=labels.classes,
+                ignore=self.ignore,
+                leave_out=self.leave_out,
+                region=self.region,
+                assume_aligned=self.assume_aligned,
+                strict_grid=self.strict_grid,
+                unpredicted_is_wrong=self.unpredicted == "wrong",
+            )
             job: Job | FolderJob
             if many:
                 job = compare_folders(
-                    [*rasters[:-1], labels.path],
-                    classes=labels.classes,
-                    labels_name=labels.name,
-                    **how,
-                    **made,
+                    [*rasters[:-1], labels.path], scoring, labels_name=labels.name, **made
                 )
                 notes = (*labels.notes, *job.notes, *job.notes_of_maps)
             else:
-                sides = compare_sides(
-                    rasters[:-1],
-                    labels.path,
-                    classes=labels.classes,
-                    labels_name=labels.name,
-                    **how,
-                )
+                sides = compare_sides(rasters[:-1], labels.path, scoring, labels_name=labels.name)
                 job = Job(sides=sides, **made)
                 notes = (*labels.notes, *(n for one in sides.comparisons for n in one.notes))
             job.check()

@@ -14,9 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geoseg.assessment.describe_folders import dataset_of_split, describe_outputs
 from geoseg.assessment.describe_makers import made_by_card, made_by_dataset
 from geoseg.assessment.describe_others import completed, describe_other
+from geoseg.assessment.describe_products import (
+    describe_product,
+    others_beside,
+    product_at,
+    products_in,
+)
 from geoseg.errors import InputError, ModelError, RasterReadError, without_secrets
+from geoseg.models.addressed import here, is_model_address, public
 
 if TYPE_CHECKING:
     from geoseg.models.card import ModelCard
@@ -33,8 +41,9 @@ def describe(source: str) -> Iterator[dict[str, Any] | InputError]:
     Parameters
     ----------
     source
-        A raster (anything GDAL opens), a folder or pattern of rasters, a folder with a data set or
-        its ``dataset.json``, a model file, or any other file that geoseg made.
+        A raster (anything GDAL opens), a folder or pattern of rasters, a Landsat or Sentinel-2
+        product by its folder, its metadata or its STAC item, a folder with a data set, one of its
+        splits or its ``dataset.json``, a model file, or any other file or folder that geoseg made.
 
     Yields
     ------
@@ -68,11 +77,13 @@ def _written(found: Mapping[str, Any]) -> str | None:
 
 def _described(source: str) -> Iterator[dict[str, Any] | InputError]:
     path = Path(source)
-    if path.is_dir():
-        if (path / _DATASET).is_file():
-            yield describe_dataset(path)
-        else:
-            yield from _describe_scenes(source)
+    if is_model_address(source):
+        with here(source) as file:
+            yield {**describe_model(file), "file": public(source)}
+    elif "://" in source and (far := _far_dataset(source)) is not None:
+        yield far
+    elif path.is_dir():
+        yield from _describe_folder(path)
     elif not path.is_file():
         # A pattern, an address, or nothing; the raster side knows them apart.
         yield from _describe_scenes(source)
@@ -82,8 +93,44 @@ def _described(source: str) -> Iterator[dict[str, Any] | InputError]:
         yield describe_dataset(path.parent)
     elif (other := describe_other(path)) is not None:
         yield other
+    elif (product := product_at(path)) is not None:
+        yield from describe_product(product)
     else:
         yield from _describe_scenes(source)
+
+
+def _describe_folder(path: Path) -> Iterator[dict[str, Any] | InputError]:
+    if (path / _DATASET).is_file():
+        yield describe_dataset(path)
+        return
+    whole = dataset_of_split(path)
+    if whole is not None:
+        found = describe_dataset(whole)
+        if path.name in found["splits"]:
+            yield found | {"split": path.name}
+            return
+    product = product_at(path)
+    if product is not None:
+        yield from describe_product(product)
+        others = others_beside(product, path)
+        if others:
+            yield from _describe_scenes(*others)
+        return
+    told: list[dict[str, Any]] = []
+    if not _holds_rasters(path):
+        told += describe_outputs(path)
+        for one in [] if told else products_in(path):
+            told += describe_product(one)
+    yield from told or _describe_scenes(str(path))
+
+
+def _holds_rasters(folder: Path) -> bool:
+    from geoseg.raster.opening.heads import rasters_in  # noqa: PLC0415 — loads rasterio
+
+    try:
+        return bool(rasters_in(folder))
+    except InputError:
+        return False
 
 
 # -- what is it? ----------------------------------------------------------------------------------
@@ -128,11 +175,11 @@ def _is_dataset_json(path: Path) -> bool:
 # -- scenes ---------------------------------------------------------------------------------------
 
 
-def _describe_scenes(source: str) -> Iterator[dict[str, Any] | InputError]:
+def _describe_scenes(*sources: str) -> Iterator[dict[str, Any] | InputError]:
     from geoseg.raster.describe import describe_scene  # noqa: PLC0415 — loads rasterio
     from geoseg.raster.grouping import group_scenes  # noqa: PLC0415
 
-    scenes, problems = group_scenes([source])
+    scenes, problems = group_scenes(sources)
     for problem in problems:
         known = problem.reason.startswith(without_secrets(problem.path))
         yield RasterReadError(problem.reason if known else f"{problem.path}: {problem.reason}")
@@ -158,13 +205,31 @@ def describe_dataset(folder: Path) -> dict[str, Any]:
     from geoseg.patches.dataset import PatchDataset  # noqa: PLC0415 — loads numpy
 
     dataset = PatchDataset.open(folder)
-    meta = dataset.metadata
     for split in dataset.splits:
         dataset.split(split)  # that its files are there and whole
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return _dataset(dataset, str(folder), size)
+
+
+def _far_dataset(source: str) -> dict[str, Any] | None:
+    """Describe a data set at an address, where one is, without fetching its pixels."""
+    if not source.lower().startswith(("s3://", "gs://", "az://")):
+        return None
+    from geoseg.patches.addressed import is_dataset_address, to_look_at  # noqa: PLC0415 — rasterio
+    from geoseg.patches.dataset import PatchDataset  # noqa: PLC0415 — loads numpy
+
+    if not is_dataset_address(source):
+        return None
+    with to_look_at(source) as (folder, size):
+        return _dataset(PatchDataset.open(folder), public(source), size)
+
+
+def _dataset(dataset: PatchDataset, name: str, size: int) -> dict[str, Any]:
+    meta = dataset.metadata
     return {
         "kind": "data set",
-        "name": str(folder),
-        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        "name": name,
+        "bytes": size,
         "patches": sum(dataset.splits.values()),
         "splits": dict(dataset.splits),
         "size": dataset.size,
@@ -266,7 +331,8 @@ def describe_model(path: Path) -> dict[str, Any]:
     ModelError
         It is no model of geoseg, or damaged.
     """
-    from geoseg.models.card import card_of_header, read_header  # noqa: PLC0415 — loads numpy
+    from geoseg.models.card import card_of_header  # noqa: PLC0415 — loads numpy
+    from geoseg.models.header import read_header  # noqa: PLC0415
 
     if path.suffix.lower() == _ONNX:
         return _describe_onnx(path)

@@ -18,7 +18,7 @@ The prediction holds class *ids*; the labels hold whatever *values* the legend s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -31,6 +31,7 @@ from geoseg.assessment.align import Source, lay_together, name_disagreements, op
 from geoseg.assessment.codes import Codes, Tally, by_id, gather, legend_of_pairs
 from geoseg.assessment.confusion import NOTHING, Confusion, count_pairs
 from geoseg.assessment.evaluation import Evaluation, check_scored
+from geoseg.assessment.scoring import Scoring
 from geoseg.errors import LabelError, OptionError
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.rasters import raster_legend
@@ -249,18 +250,7 @@ def _add_strays(tally: Tally, counts: NDArray[np.int64], stray: NDArray[np.bool_
     tally.add_counts(values, counts[values])
 
 
-def compare(
-    prediction: Source,
-    labels: Source,
-    *,
-    classes: Legend | None = None,
-    ignore: Sequence[int | str] = (),
-    leave_out: Sequence[int | str] = (),
-    region: str | Path | None = None,
-    assume_aligned: bool = False,
-    strict_grid: bool = False,
-    unpredicted_is_wrong: bool = False,
-) -> Comparison:
+def compare(prediction: Source, labels: Source, scoring: Scoring | None = None) -> Comparison:
     """Lay labels on a prediction; `Comparison.run` then counts.
 
     Parameters
@@ -269,21 +259,8 @@ def compare(
         Class raster; its pixels are class ids.
     labels
         Raster of label values, on any grid that overlaps the prediction's.
-    classes
-        The classes and the label values that mean them. By default those that the prediction names,
-        else those that the labels name, else the values found in both (8-bit rasters only).
-    ignore
-        Label values that are not scored; the name of a class stands for all its values.
-    leave_out
-        Ids or names of classes that enter no mean over classes.
-    region
-        Score inside these polygons only: a vector file, or "xmin,ymin,xmax,ymax".
-    assume_aligned
-        Where one of both has no place on Earth, take pixels of the same row and column as the same.
-    strict_grid
-        Refuse labels whose pixels are not those of the prediction.
-    unpredicted_is_wrong
-        Count labelled pixels without a prediction as errors.
+    scoring
+        What is scored, and how; None for the defaults.
 
     Raises
     ------
@@ -292,37 +269,38 @@ def compare(
     BandError
         A raster has more bands than one.
     GridError
-        The two do not overlap, or one has no place on Earth and `assume_aligned` was not said, or
-        was said and their sizes differ.
+        The two do not overlap, or one has no place on Earth and they are not assumed to be aligned,
+        or are and their sizes differ.
     LabelError
         A class to ignore or to leave out is none.
     VectorError
         The region cannot be read.
     """
+    scoring = scoring or Scoring()
     (found, name), (truth, labels_name) = open_classes(prediction), open_classes(labels)
     names = (name, labels_name)
     truth_legend = raster_legend(truth.paths[0])
     own_legend = raster_legend(found.paths[0])
-    legend = classes or own_legend or truth_legend
+    legend = scoring.classes or own_legend or truth_legend
     found, aligned, notes = lay_together(
-        found, truth, names, assume_aligned=assume_aligned, strict=strict_grid
+        found, truth, names, assume_aligned=scoring.assume_aligned, strict=scoring.strict_grid
     )
     if legend is None:
         notes += (
             "neither raster names its classes: the values found in them are taken as classes",
         )
-    elif classes is None and own_legend is not None and truth_legend is not None:
+    elif scoring.classes is None and own_legend is not None and truth_legend is not None:
         notes += name_disagreements(own_legend, truth_legend)
     comparison = Comparison(
         prediction=found,
         labels=aligned,
         names=names,
         legend=legend,
-        ignore=tuple(ignore),
-        leave_out=tuple(leave_out),
-        unpredicted_is_wrong=unpredicted_is_wrong,
-        region=None if region is None else _region(region, found),
-        region_name=None if region is None else str(region),
+        ignore=tuple(scoring.ignore),
+        leave_out=tuple(scoring.leave_out),
+        unpredicted_is_wrong=scoring.unpredicted_is_wrong,
+        region=None if scoring.region is None else _region(scoring.region, found),
+        region_name=None if scoring.region is None else str(scoring.region),
         notes=notes,
     )
     if legend is not None:

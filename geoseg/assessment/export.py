@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import InputError, LabelError, ModelError, OptionError
+from geoseg.models.addressed import here, is_model_address, public
+from geoseg.raster.far.brought import address_of
 from geoseg.raster.maker import document_with, text_with
 from geoseg.raster.outputs.checks import check_output, refuse_inputs
 from geoseg.raster.outputs.temporary import TemporaryFolder
@@ -84,7 +86,8 @@ def export(
     Parameters
     ----------
     source
-        A model (``.safetensors``; of STAC items and cards also ``.onnx``), or a class raster.
+        A model (``.safetensors``; of STAC items and cards also ``.onnx``), here or at an address,
+        or a class raster.
     output
         ``NAME.onnx``: the model as ONNX; ``NAME.json``: a STAC item of the model (MLM 1.5) or of
         the map; ``NAME.md``: the model's card as a page.
@@ -101,7 +104,7 @@ def export(
         The source cannot be exported so, or the file not be written.
     """
     settings = settings or ExportSettings()
-    path, target = Path(source), Path(output)
+    target = Path(output)
     form = FORMS.get(target.suffix.lower())
     if form is None:
         raise OptionError(
@@ -112,20 +115,32 @@ def export(
     if wrong:
         raise OptionError(f"--{wrong[0]} says nothing about a {target.suffix} file; leave it out")
     target = check_output(output, overwrite=overwrite, suffixes=tuple(FORMS))
+    if form == "stac" and address_of(source) is not None and not is_model_address(source):
+        return _exported(Path(source), str(source), target, form, settings, overwrite=overwrite)
+    with here(source) as path:
+        return _exported(path, str(source), target, form, settings, overwrite=overwrite)
+
+
+def _exported(
+    path: Path, source: str, target: Path, form: str, settings: ExportSettings, *, overwrite: bool
+) -> Exported:
+    """Write a file that is here, or of a map what its address, `source`, opens."""
     refuse_inputs([target], [path])
     is_model = path.suffix.lower() in _MODELS
     if form == "onnx":
         return _onnx(path, target, settings, overwrite=overwrite)
     if form == "card":
         if not is_model:
-            raise ModelError(f"{path} is no model (.safetensors, .onnx); only models have cards")
-        text = text_with(_card(path), _tags(path, settings))
+            raise ModelError(f"{source} is no model (.safetensors, .onnx); only models have cards")
+        text = text_with(_card(path), _tags(path, source, settings))
         _write(target, text, overwrite=overwrite)
     else:
         item = (
-            _model_item(path, target, settings) if is_model else _map_item(path, target, settings)
+            _model_item(path, _href(source, target), settings)
+            if is_model
+            else _map_item(source, target, settings)
         )
-        tags = _tags(path, settings)
+        tags = _tags(path, source, settings)
         if DATE in tags:
             item["properties"] |= {"created": tags[DATE], "updated": tags[DATE]}
         item = document_with(item, tags)
@@ -134,20 +149,20 @@ def export(
     return Exported(output=target, form=form)
 
 
-def _tags(path: Path, settings: ExportSettings) -> dict[str, str]:
+def _tags(path: Path, source: str, settings: ExportSettings) -> dict[str, str]:
     """Say what made an item or a card; ONNX files are told of where they are written."""
     from geoseg.models.card import hash_file  # noqa: PLC0415
     from geoseg.raster.fingerprint import fingerprint_files  # noqa: PLC0415
 
     options: dict[str, Any] = {} if settings.date is None else {"date": settings.date}
-    words = ["geoseg", "export", str(path), *option_words(options)]
+    words = ["geoseg", "export", source, *option_words(options)]
     for address in settings.derived_from:
         words += ["--derived-from", address]
     if settings.derived_from:
         options["derived-from"] = list(settings.derived_from)
     is_model = path.suffix.lower() in _MODELS
-    digest = hash_file(path) if is_model else fingerprint_files([str(path)])
-    return provenance(words, {str(path): digest}, options=options)
+    digest = hash_file(path) if is_model else fingerprint_files([source])
+    return provenance(words, {source: digest}, options=options)
 
 
 def _onnx(path: Path, target: Path, settings: ExportSettings, *, overwrite: bool) -> Exported:
@@ -195,7 +210,7 @@ def _card(path: Path) -> str:
     return card_page(card, file=path.name, size=found["bytes"], parameters=found["parameters"])
 
 
-def _model_item(path: Path, target: Path, settings: ExportSettings) -> dict[str, Any]:
+def _model_item(path: Path, href: str, settings: ExportSettings) -> dict[str, Any]:
     from geoseg.models.stac import model_item  # noqa: PLC0415
     from geoseg.raster.stac import moment  # noqa: PLC0415
 
@@ -206,7 +221,7 @@ def _model_item(path: Path, target: Path, settings: ExportSettings) -> dict[str,
     free = (-1, len(card.bands), -1, -1) if onnx is None else tuple(onnx["shape"])
     return model_item(
         card,
-        href=_href(path, target),
+        href=href,
         kind="safetensors" if onnx is None else "onnx",
         parameters=found["parameters"],
         size=found["bytes"],
@@ -217,33 +232,36 @@ def _model_item(path: Path, target: Path, settings: ExportSettings) -> dict[str,
     )
 
 
-def _map_item(path: Path, target: Path, settings: ExportSettings) -> dict[str, Any]:
+def _map_item(source: str, target: Path, settings: ExportSettings) -> dict[str, Any]:
     from geoseg.models.stac import classes_of, name_of  # noqa: PLC0415
     from geoseg.raster.legend.rasters import raster_legend  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
     from geoseg.raster.stac import map_item  # noqa: PLC0415
 
-    with Scene.open(str(path)) as scene:
+    with Scene.open(source) as scene:
         one = len(scene.bands) == 1 and scene.dtype.kind in "iu"
-        legend = raster_legend(path) if one else None
+        legend = raster_legend(source) if one else None
         if legend is None:
-            raise LabelError(f"{path} is no class raster with names (see geoseg recode)")
+            raise LabelError(f"{source} is no class raster with names (see geoseg recode)")
         if settings.date is None:
             raise InputError(
-                f"{path} does not say of when it is: give the day of its scene, --date 2020-07-14"
+                f"{source} does not say of when it is: give the day of its scene, --date 2020-07-14"
             )
         return map_item(
             scene,
             classes_of(legend),
-            name=name_of(path.stem),
-            href=_href(path, target),
+            name=name_of(Path(public(source)).stem),
+            href=_href(source, target),
             date=settings.date,
             derived_from=settings.derived_from,
         )
 
 
-def _href(path: Path, target: Path) -> str:
+def _href(source: str, target: Path) -> str:
     """Return where a file lies as seen from the item's folder; no folder of this machine."""
+    if address_of(source) is not None:
+        return public(source)
+    path = Path(source)
     try:
         relative = Path(os.path.relpath(path.absolute(), target.absolute().parent))
     except ValueError:  # another drive

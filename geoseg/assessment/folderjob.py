@@ -216,24 +216,36 @@ class FolderJob:
                 evaluations = tuple(self._told(one.evaluations[0]) for one in own)
                 findings = replace(findings, own=tuple(one.findings for one in own))
             content = self._content(evaluations, findings, each, own)
-            if reports.report is not None:
-                page = None
-                if reports.with_page:
-                    from geoseg.assessment.gallery import page_of_folders  # noqa: PLC0415
-
-                    page = page_of_folders(
-                        content,
-                        self.sides,
-                        self.stems,
-                        self.legend,
-                        each=each,
-                        worst=None if self.photographs else worst,
-                        scenes=reports.scene,
-                    )
-                write_report(reports.report, content, findings, page, overwrite=reports.overwrite)
+            self._write(content, findings, each, worst)
             if errors is not None:
                 errors.publish()
         return Evaluated(evaluations=evaluations, findings=findings, content=content)
+
+    def _write(
+        self,
+        content: dict[str, Any],
+        findings: Findings,
+        each: Sequence[Sequence[dict[str, Any]]],
+        worst: Worst,
+    ) -> None:
+        """Write the report, if one is wanted."""
+        reports = self.reports
+        if reports.report is None:
+            return
+        page = None
+        if reports.with_page:
+            from geoseg.assessment.gallery import page_of_folders  # noqa: PLC0415
+
+            page = page_of_folders(
+                content,
+                self.sides,
+                self.stems,
+                self.legend,
+                each=each,
+                worst=None if self.photographs else worst,
+                scenes=reports.scene,
+            )
+        write_report(reports.report, content, findings, page, overwrite=reports.overwrite)
 
     def _pass(
         self,

@@ -184,21 +184,8 @@ class Making:
         """Find the polygons, and let the file have them."""
         ground, before, grid = self._ground, self._done, self.scene.grid
         with ExitStack() as stack:
-            simplifier = None
-            if self.settings.simplify is not None:
-                tolerance, metric = tolerance_on(grid, self.settings.simplify)
-                try:
-                    simplifier = Simplifier(
-                        grid.height,
-                        grid.width,
-                        tolerance=tolerance,
-                        metric=metric,
-                        folder=file.folder,
-                        kept=None if self.run is None else file.folder / VERTICES,
-                        lines=before.lines,
-                    )
-                except OSError as error:
-                    raise file.error(error) from error
+            simplifier = self._simplifier(file)
+            if simplifier is not None:
                 stack.enter_context(simplifier)
 
             def at_border(row: int, border: Callable[[], Border]) -> None:
@@ -242,6 +229,25 @@ class Making:
             else:
                 for some in polygons:
                     file.write(some, _columns(some, self.ids, ground))
+
+    def _simplifier(self, file: PolygonFile) -> Simplifier | None:
+        """Make what simplifies borders, or goes on with that; None where nobody asked."""
+        if self.settings.simplify is None:
+            return None
+        grid = self.scene.grid
+        tolerance, metric = tolerance_on(grid, self.settings.simplify)
+        try:
+            return Simplifier(
+                grid.height,
+                grid.width,
+                tolerance=tolerance,
+                metric=metric,
+                folder=file.folder,
+                kept=None if self.run is None else file.folder / VERTICES,
+                lines=self._done.lines,
+            )
+        except OSError as error:
+            raise file.error(error) from error
 
     def _rows(self, first: int) -> Generator[NDArray[np.uint8], None, None]:
         """Read rows (rows, cols) of class ids, from one of them to the last."""

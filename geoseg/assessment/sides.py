@@ -9,6 +9,7 @@ from pathlib import Path
 from geoseg.assessment.align import at_scale_of, lay_on, name_disagreements, open_classes
 from geoseg.assessment.evaluate import Comparison, compare
 from geoseg.assessment.evaluation import Evaluation
+from geoseg.assessment.scoring import Scoring
 from geoseg.errors import OptionError
 from geoseg.raster.legend import Legend
 from geoseg.raster.legend.rasters import raster_legend
@@ -55,14 +56,8 @@ class Sides:
 def compare_sides(
     predictions: Sequence[str | Path],
     labels: str | Path,
+    scoring: Scoring | None = None,
     *,
-    classes: Legend | None = None,
-    ignore: Sequence[int | str] = (),
-    leave_out: Sequence[int | str] = (),
-    region: str | Path | None = None,
-    assume_aligned: bool = False,
-    strict_grid: bool = False,
-    unpredicted_is_wrong: bool = False,
     labels_name: str | None = None,
 ) -> Sides:
     """Lay predictions and labels on the grid of the first prediction; see `compare`.
@@ -78,17 +73,8 @@ def compare_sides(
     """
     if not 1 <= len(predictions) <= MOST_SIDES:
         raise OptionError(f"1 to {MOST_SIDES} predictions can be compared, not {len(predictions)}")
-    first = compare(
-        predictions[0],
-        labels,
-        classes=classes,
-        ignore=ignore,
-        leave_out=leave_out,
-        region=region,
-        assume_aligned=assume_aligned,
-        strict_grid=strict_grid,
-        unpredicted_is_wrong=unpredicted_is_wrong,
-    )
+    scoring = scoring or Scoring()
+    first = compare(predictions[0], labels, scoring)
     if labels_name is not None:
         first = replace(first, names=(first.names[0], labels_name))
     found = [first]
@@ -99,13 +85,16 @@ def compare_sides(
             first.prediction,
             scene,
             (first.names[0], name),
-            assume_aligned=assume_aligned,
-            strict=strict_grid,
+            assume_aligned=scoring.assume_aligned,
+            strict=scoring.strict_grid,
             whose="the first prediction's",
         )
         own = raster_legend(scene.paths[0])
         if first.legend is not None and own is not None:
-            whose = ("the first prediction" if classes is None else "--classes", str(source))
+            whose = (
+                "the first prediction" if scoring.classes is None else "--classes",
+                str(source),
+            )
             notes += name_disagreements(first.legend, own, whose=whose)
         found.append(
             replace(first, prediction=moved, names=(name, first.names[1]), notes=(*said, *notes))

@@ -17,6 +17,7 @@ from geoseg.assessment.evaluation import Evaluation, check_scored
 from geoseg.assessment.findings import Findings, class_index
 from geoseg.assessment.writing import write_report
 from geoseg.errors import DatasetError, OptionError
+from geoseg.models.addressed import here, public
 
 _MOST_WORKERS = 4
 """Readers of patches beyond these only wait for the network."""
@@ -27,7 +28,7 @@ class SplitJob:
     """A model, a data set, and which patches to score."""
 
     model: str
-    """The model's file."""
+    """The model's file, or its address."""
     dataset: str
     """The data set's folder."""
     split: str
@@ -64,19 +65,25 @@ class SplitJob:
         """
         if self.reports.errors is not None or self.reports.scene is not None:
             raise OptionError("--errors and --scene go with maps, not with a split of a data set")
+        with here(self.model) as model:  # one version of it, whoever reads it
+            return self._scored(model, workers, progress)
+
+    def _scored(
+        self, model: Path, workers: int, progress: Callable[[int], None] | None
+    ) -> Evaluated:
         # Imported here: torch takes seconds.
         from geoseg.models.card import read_card  # noqa: PLC0415
         from geoseg.models.device import resolve_device  # noqa: PLC0415
         from geoseg.patches.dataset import PatchDataset  # noqa: PLC0415
         from geoseg.training.comparison.scoring import score_model  # noqa: PLC0415
 
-        card = read_card(self.model)
+        card = read_card(model)
         left_out = {class_index(item, card.legend) for item in self.leave_out}
         if len(left_out) == len(card.legend):
             raise OptionError("every class is left out, so there is nothing to average")
         dataset = PatchDataset.open(self.dataset)
         scores = score_model(
-            self.model,
+            str(model),
             dataset,
             self.split,
             device=resolve_device(self.device),
@@ -90,7 +97,7 @@ class SplitJob:
                 " model does on them"
             )
         found = Evaluation(
-            prediction=self.model,
+            prediction=public(self.model),
             labels=f"{Path(self.dataset).name} ({self.split})",
             fingerprints=(str(card.hash), dataset.hash()),
             legend=card.legend,

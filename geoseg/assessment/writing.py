@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.assessment.findings import Findings
-from geoseg.errors import OutputError
+from geoseg.errors import OptionError, OutputError
 from geoseg.raster.maker import KEY, page_with
 from geoseg.raster.outputs.checks import check_output
 from geoseg.raster.outputs.temporary import TemporaryFolder
@@ -35,13 +35,15 @@ def check_report(path: str | Path, *, overwrite: bool) -> Path:
 
     Raises
     ------
+    OptionError
+        Its name ends otherwise.
     OutputError
         It cannot, or something is there and `overwrite` is False, or is no evaluation.
     """
     target = Path(path)
     if not is_folder(target):
         if target.suffix.lower() not in (".json", ".html"):
-            raise OutputError(
+            raise OptionError(
                 f"{target}: name the output *.json or *.html, or a folder (without an ending)"
             )
         return check_output(target, overwrite=overwrite)

@@ -131,20 +131,12 @@ def measure_zones(
         raise VectorError(
             f"{given.features.source} does not overlap {scene.name} ({scene.grid.describe()})"
         )
-    known = held.areas.sum(axis=1, where=np.array([code != NODATA for code in held.codes]))
-    whole = _sizes(ground, given.features, zones, held.areas.sum(axis=1))
-    nodata = np.full(len(whole), np.nan)
-    np.divide(100 * known, whole, out=nodata, where=whole > 0)
-    nodata = np.clip(100 - nodata, 0, 100)
-    nodata[nodata < 1e-9] = 0
+    nodata = _without_data(held, _sizes(ground, given.features, zones, held.areas.sum(axis=1)))
+    sums = {one: held.sums(one, areas=ground.known) for one in _listed(held, ids)}
     unit = "ha" if ground.known else "px"
-    listed = [] if ids.legend is None else list(ids.legend.ids)
-    there = [code for code in held.codes if held.sums(code, areas=False).any()]
-    listed += [i for i in there if i not in listed and i != NODATA and ids.is_wanted(i)]
-    sums = {one: held.sums(one, areas=ground.known) for one in listed}
     columns: dict[str, Any] = {"zone": given.names}
-    for one in listed:
-        columns[free_name(f"{ids.names[one]}_{unit}", columns)] = np.round(sums[one], 6)
+    for one, amounts in sums.items():
+        columns[free_name(f"{ids.names[one]}_{unit}", columns)] = np.round(amounts, 6)
     columns["nodata_share"] = np.round(nodata, 6)
     own, notes = _own(given.features.columns, columns)
     off = int(np.count_nonzero(held.counts.sum(axis=1) == 0))
@@ -163,12 +155,29 @@ def measure_zones(
     found = [
         ZoneAmount(
             name=str(name),
-            amounts={ids.names[one]: float(sums[one][k]) for one in listed if sums[one][k] > 0},
+            amounts={ids.names[i]: float(of[k]) for i, of in sums.items() if of[k] > 0},
             nodata_share=float(nodata[k]),
         )
         for k, name in enumerate(given.names)
     ]
     return ZoneTable(layer=layer, zones=tuple(found), notes=tuple(notes))
+
+
+def _without_data(held: _Held, whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the percent of each zone's ground, as large as `whole` says, that has no class."""
+    known = held.areas.sum(axis=1, where=np.array([code != NODATA for code in held.codes]))
+    share = np.full(len(whole), np.nan)
+    np.divide(100 * known, whole, out=share, where=whole > 0)
+    np.clip(100 - share, 0, 100, out=share)
+    share[share < 1e-9] = 0
+    return share
+
+
+def _listed(held: _Held, ids: ClassIds) -> list[int]:
+    """List the classes that get a column: those of the legend, and others that were met."""
+    listed = [] if ids.legend is None else list(ids.legend.ids)
+    there = [code for code in held.codes if held.sums(code, areas=False).any()]
+    return listed + [i for i in there if i not in listed and i != NODATA and ids.is_wanted(i)]
 
 
 class _Held:

@@ -259,5 +259,7 @@ def _lacks_memory(error: BaseException) -> bool:
         refused = isinstance(cause, OSError) and cause.errno == errno.ENOMEM
         if isinstance(cause, MemoryError) or refused or _REFUSED.search(str(cause)):
             return True
-        cause = cause.__cause__ or cause.__context__
+        if isinstance(cause, OSError) and cause.errno:
+            return False  # it has a reason of its own, whatever else was being dealt with
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return False

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,18 +17,17 @@ from geoseg.cli.options import (
     json_option,
     min_area_option,
     model_colour_option,
-    note,
     output_option,
     overwrite_option,
     precision_option,
     region_option,
+    remark,
     seed_option,
+    spelled,
     tta_option,
-    worker_count,
     workers_option,
 )
 from geoseg.cli.progress import progress
-from geoseg.errors import OptionError
 
 
 def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[float, ...]:
@@ -47,7 +45,8 @@ def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[f
     "--model",
     required=True,
     metavar="FILE",
-    help="Model of whole patches: from geoseg train --model shallow-cnn or resnet50-cam.",
+    help="Model of whole patches, a file or an address: from geoseg train --model shallow-cnn"
+    " or resnet50-cam.",
 )
 @click.option("--weak-labels", type=click.Path(), metavar="PATH", help="Also write a class raster.")
 @click.option(
@@ -152,40 +151,7 @@ def _scales(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[f
 @overwrite_option
 @json_option
 @common_options
-def command(
-    scene: tuple[str, ...],
-    output: str,
-    model: str,
-    weak_labels: str | None,
-    confidence: str | None,
-    combine: str,
-    refine: bool,
-    known: str | None,
-    reference: str | None,
-    assume_aligned: bool,
-    patches: int,
-    fitted_model: str | None,
-    report: str | None,
-    tile: int | None,
-    stride: int | None,
-    blend: str,
-    upsampling: str,
-    bias: bool,
-    tta: bool,
-    scales: tuple[float, ...],
-    min_area: str | None,
-    homogenise: str,
-    bands: tuple[str, ...] | None,
-    band_names: tuple[str, ...] | None,
-    region: str | None,
-    batch_size: int | None,
-    precision: str,
-    seed: int,
-    device: str,
-    workers: int | None,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
+def command(*, as_json: bool, **given: Any) -> None:
     """Find out where in a scene the classes are, with a model that learned from whole patches.
 
     The model knows which classes a patch holds. Its class activation maps show from where the
@@ -200,97 +166,11 @@ def command(
       geoseg cam scene.tif --model presence.safetensors --combine logistic --reference labels.tif \\
         --weak-labels weak.tif --report report.html -o cam.tif
     """
-    from geoseg.inference.cam.files import CamOutputs  # noqa: PLC0415 — pixels cost imports
-    from geoseg.inference.cam.known import known_classes  # noqa: PLC0415
-    from geoseg.inference.cam.making import Guides  # noqa: PLC0415
-    from geoseg.inference.cam.page import cam_page  # noqa: PLC0415
-    from geoseg.inference.cam.run import make_cam  # noqa: PLC0415
-    from geoseg.inference.cam.settings import LabelSettings, MapSettings  # noqa: PLC0415
-    from geoseg.inference.settings import parse_area  # noqa: PLC0415
-    from geoseg.models.bundle import load_bundle  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import refuse_inputs, refuse_inside  # noqa: PLC0415
-    from geoseg.raster.scene import Scene  # noqa: PLC0415
+    from geoseg.inference.cam.asked import CamAsked  # noqa: PLC0415 — pixels cost imports
 
-    if weak_labels is None and reference is None and (refine or combine != "argmax"):
-        raise OptionError("--combine and --refine are about weak labels: give --weak-labels too")
-    if weak_labels is None and min_area is not None:
-        raise OptionError("--min-area is about weak labels: give --weak-labels too")
-    outputs = CamOutputs(
-        maps=Path(output),
-        weak_labels=None if weak_labels is None else Path(weak_labels),
-        confidence=None if confidence is None else Path(confidence),
-        report=None if report is None else Path(report),
-        fitted_model=None if fitted_model is None else Path(fitted_model),
-    )
-    outputs.check(overwrite=overwrite, reference=reference is not None)
-    refuse_inputs(outputs.paths, [path for path in (model, region) if path is not None])
-    if known is not None:
-        refuse_inside(outputs.paths, known)
-    bundle = load_bundle(model)
-    card = bundle.card
-    with ExitStack() as stack:
-        opened = stack.enter_context(
-            Scene.open(scene if len(scene) > 1 else scene[0], band_names=band_names)
-        )
-        if bands is not None:
-            opened = opened.select(bands)
-        maps = MapSettings(
-            tile=card.tile if tile is None else tile,
-            stride=stride,
-            blend=blend,
-            upsampling=upsampling,
-            bias=bias,
-            tta=tta,
-            scales=scales,
-            batch=batch_size,
-            precision=precision,
-            homogenise=homogenise,
-        )
-        labels = LabelSettings(
-            combine=combine,  # type: ignore[arg-type]
-            refine=refine,
-            patches=patches,
-            seed=seed,
-            min_area=0 if min_area is None else parse_area(min_area, opened.grid),
-        )
-        area = None
-        if region is not None:
-            from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
-
-            area = read_region(region, opened.grid)
-        guides = Guides(
-            area=area,
-            area_name=region,
-            reference=None if reference is None else stack.enter_context(Scene.open(reference)),
-            assume_aligned=assume_aligned,
-            known=None if known is None else known_classes(known, opened.grid, card.legend),
-            known_name=None if known is None else Path(known).name,
-        )
-        total = opened.grid.height * opened.grid.width
-        twice = weak_labels is not None or reference is not None
-        with progress(total * (2 if twice else 1), "cam") as bar:
-            result = make_cam(
-                opened,
-                outputs,
-                model=bundle,
-                maps=maps,
-                labels=labels,
-                guides=guides,
-                page=None
-                if report is None
-                else lambda made: cam_page(
-                    made,
-                    legend=card.legend,
-                    scene=opened.name,
-                    model=card.name,
-                    bands=card.bands,
-                    settings=made.settings,
-                ),
-                device=device,
-                workers=worker_count(workers),
-                overwrite=overwrite,
-                progress=bar.update,
-            )
+    asked = CamAsked(spelled=spelled, **given)
+    with asked.job() as job, progress(job.work, "cam") as bar:
+        result = job.run(progress=bar.update)
     for said in result.notes:
-        note(f"Note: {said}.")
-    emit(summary(result, total), text(result, total), as_json=as_json)
+        remark(said)
+    emit(summary(result, job.pixels), text(result, job.pixels), as_json=as_json)

@@ -28,7 +28,7 @@ def cluster_option(function: F) -> F:
 def opened_cluster(
     address: str | None, workers: int | None, *, packages: Sequence[str] | None = None
 ) -> AbstractContextManager[Cluster | None]:
-    """Reach the workers, if any were asked for; see `geoseg.cluster.cluster.Cluster.open`.
+    """Reach the workers, if any were asked for; see `geoseg.raster.elsewhere.workers_elsewhere`.
 
     Parameters
     ----------
@@ -39,7 +39,6 @@ def opened_cluster(
     """
     if address is None:
         return nullcontext()
-    from geoseg.cluster.cluster import Cluster  # noqa: PLC0415 — a cluster was asked for
-    from geoseg.raster.provenance import SAME_PACKAGES  # noqa: PLC0415 — likewise
+    from geoseg.raster.elsewhere import workers_elsewhere  # noqa: PLC0415 — pixels cost imports
 
-    return Cluster.open(address, workers=workers, packages=packages or SAME_PACKAGES)
+    return workers_elsewhere(address, workers, packages=packages)

@@ -62,6 +62,7 @@ def run_comparison(
     """Train a grid of settings and print its table; `running` are further arguments of `fit`."""
     # Imported when the command runs: torch takes seconds.
     from geoseg.training.comparison.compare import compare as compare_runs  # noqa: PLC0415
+    from geoseg.training.comparison.plan import How  # noqa: PLC0415
 
     grid = parse_comparisons(compare)
     # What is done is never done again, so that going on needs no asking.
@@ -79,11 +80,9 @@ def run_comparison(
                 output,
                 settings,
                 grid,
+                How(jobs=jobs, device=device, **options),
                 folds=folds,
                 test=test,
-                jobs=jobs,
-                device=device,
-                **options,
                 on_plan=talk.plan,
                 on_start=talk.start,
                 on_epoch=epoch,

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date
-from pathlib import Path
+from typing import Any
 
 import click
 
-from geoseg.cli.cluster_option import cluster_option, opened_cluster
+from geoseg.cli.cluster_option import cluster_option
 from geoseg.cli.composite_text import notes, summary, text
-from geoseg.cli.earthengine_options import EarthEngineOptions, earthengine_options
+from geoseg.cli.earthengine_options import (
+    EarthEngineOptions,
+    earthengine_as_one,
+    earthengine_options,
+)
 from geoseg.cli.options import (
     bands_option,
     common_options,
     emit,
     json_option,
-    note,
     output_option,
     overwrite_option,
     region_option,
-    worker_count,
+    remark,
     workers_option,
 )
 from geoseg.cli.progress import progress
@@ -121,33 +123,9 @@ from geoseg.cli.stopped import stopped_composite
 @overwrite_option
 @json_option
 @common_options
+@earthengine_as_one
 def command(
-    scene: tuple[str, ...],
-    output: str | None,
-    method: str,
-    percentile: float | None,
-    keep: str,
-    dilate: int,
-    confidence: str,
-    quality: str | None,
-    sensor: str | None,
-    bands: tuple[str, ...] | None,
-    band_names: tuple[str, ...] | None,
-    like: str | None,
-    crs: str | None,
-    resolution: float | None,
-    extent: str | None,
-    resampling: str,
-    region: str | None,
-    counts: str | None,
-    dtype: str,
-    cluster: str | None,
-    workers: int | None,
-    overwrite: bool,
-    as_json: bool,
-    start: date | None,
-    end: date | None,
-    earthengine: EarthEngineOptions,
+    *, scene: tuple[str, ...], earthengine: EarthEngineOptions, as_json: bool, **given: Any
 ) -> None:
     """Make one cloud-free scene of many dates.
 
@@ -181,127 +159,25 @@ def command(
     if earthengine.asked:
         from geoseg.cli.earthengine import run  # noqa: PLC0415 — other settings, another way
 
-        run(
-            earthengine,
-            scenes=scene,
-            output=output,
-            start=start,
-            end=end,
-            method=method,
-            percentile=percentile,
-            keep=keep,
-            dilate=dilate,
-            confidence=confidence,
-            bands=bands,
-            like=like,
-            crs=crs,
-            resolution=resolution,
-            region=region,
-            counts=counts,
-            dtype=dtype,
-            workers=workers,
-            overwrite=overwrite,
-            as_json=as_json,
-            local={
-                "quality": quality,
-                "sensor": sensor,
-                "band-names": band_names,
-                "extent": extent,
-                "resampling": None if resampling == "nearest" else resampling,
-                "cluster": cluster,
-            },
-        )
+        run(earthengine, scenes=scene, as_json=as_json, **given)
         return
     earthengine.check_unused()
     if not scene:
         raise click.UsageError("Missing argument 'SCENE…'; or name a collection: --earth-engine.")
+    output = given["output"]
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    from geoseg.compositing.composite import composite  # noqa: PLC0415 — pixels cost imports
-    from geoseg.compositing.dates import shared_bands  # noqa: PLC0415
-    from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
-    from geoseg.compositing.opening import open_products  # noqa: PLC0415
-    from geoseg.compositing.plan import COMPOSITE  # noqa: PLC0415
-    from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
-    from geoseg.compositing.settings import CompositeSettings  # noqa: PLC0415
-    from geoseg.compositing.target import target_grid  # noqa: PLC0415
-    from geoseg.raster.opening.heads import heads_kept  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import check_outputs  # noqa: PLC0415
-    from geoseg.raster.outputs.unfinished import check_leftover, finished_parts  # noqa: PLC0415
+    from geoseg.compositing.asked import CompositeAsked  # noqa: PLC0415 — pixels cost imports
 
-    outputs = [Path(path) for path in (output, counts) if path is not None]
-    resume = earthengine.resume
-    # With --resume, what is there is looked at when it is known what is to be there.
-    check_outputs(outputs, overwrite=overwrite or resume, suffixes=(".tif", ".tiff"))
-    check_leftover(outputs, COMPOSITE, resume=resume, overwrite=overwrite)
-    if resume and not outputs[0].exists() and not finished_parts(output, COMPOSITE):
-        note(f"Note: nothing is kept of {output}; it begins with the first row.")
-    reduction = Reduction(method=method, percentile=percentile)  # type: ignore[arg-type]
-    rule = ClearRule.from_text(keep, dilate=dilate, confidence=confidence)
-    opened = open_products(
-        scene,
-        sensor=sensor,
-        band_names=band_names,
-        quality=quality,
-        start=start,
-        end=end,
-    )
-    click.get_current_context().with_resource(heads_kept())
-    products = opened.products
-    names = shared_bands(products) if bands is None else bands
-    target = target_grid(
-        products,
-        names,
-        like=like,
-        crs=crs,
-        resolution=resolution,
-        extent=extent,  # type: ignore[arg-type]
-    )
-    area = None
-    if region is not None:
-        from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
-
-        area = read_region(region, target.grid)
-    window = target.grid.window if area is None else area.window
-    with (
-        opened_cluster(cluster, workers) as workers_elsewhere,
-        stopped_composite(output, window.height, window.width),
-        progress(window.area, "composite") as bar,
-    ):
-        result = composite(
-            products,
-            output,
-            target.grid,
-            settings=CompositeSettings(
-                bands=bands,
-                reduction=reduction,
-                rule=rule,
-                resampling=resampling,  # type: ignore[arg-type]
-                dtype=dtype,  # type: ignore[arg-type]
-                asked={
-                    "start": start,
-                    "end": end,
-                    "sensor": sensor,
-                    "band-names": None if band_names is None else ",".join(band_names),
-                    "quality": quality,
-                    "like": like,
-                    "crs": crs,
-                    "resolution": None if resolution is None else f"{resolution:.15g}",
-                    "extent": extent,
-                    "counts": counts,
-                },
-            ),
-            counts=counts,
-            area=area,
-            area_name=region,
-            workers=worker_count(workers),
-            overwrite=overwrite,
-            keep=True,
-            resume=resume,
-            cluster=workers_elsewhere,
-            progress=bar.update,
-        )
-    told = notes(result, 0.0 if region is not None else target.left_out)
-    for said in (*opened.notes, *told):
-        note(f"Note: {said}.")
+    asked = CompositeAsked(scenes=scene, resume=earthengine.resume, **given)
+    with asked.job(say=remark) as job:
+        window = job.window
+        with (
+            job.elsewhere() as cluster,
+            stopped_composite(output, window.height, window.width),
+            progress(window.area, "composite") as bar,
+        ):
+            result = job.run(cluster=cluster, keep=True, progress=bar.update)
+    for said in (*job.notes, *notes(result, job.left_out)):
+        remark(said)
     emit(summary(result), text(result), as_json=as_json)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from typing import Any
 
 import click
 
-from geoseg.cli.coverage_photographs import measure_photographs
+from geoseg.cli.coverage_photographs import emit_photographs
 from geoseg.cli.coverage_text import notes, summary, text
 from geoseg.cli.options import (
     common_options,
@@ -15,7 +15,8 @@ from geoseg.cli.options import (
     note,
     output_option,
     overwrite_option,
-    worker_count,
+    spelled,
+    usage,
     workers_option,
 )
 from geoseg.cli.progress import progress
@@ -81,25 +82,7 @@ from geoseg.cli.progress import progress
 @overwrite_option
 @json_option
 @common_options
-def command(
-    classes_raster: str,
-    output: str,
-    target: tuple[str, ...],
-    exclude: tuple[str, ...],
-    cell: str | None,
-    like: str | None,
-    zones: str | None,
-    zone_field: str | None,
-    stages: str | None,
-    hectares: bool,
-    classes: str | None,
-    from_probabilities: bool,
-    images: str | None,
-    previews: str | None,
-    workers: int | None,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
+def command(*, classes_raster: str, as_json: bool, **given: Any) -> None:
     """Measure which share of the ground is of some classes.
 
     The share of --target among all pixels with a class but those of --exclude, in percent, by cell
@@ -117,94 +100,18 @@ def command(
         --images photographs/ --previews previews
       geoseg coverage map.tif -o parishes.gpkg --target forest,shrub --zones parishes.shp
     """
-    from geoseg.assessment.coverage.source import open_source  # noqa: PLC0415 — pixels cost imports
-    from geoseg.assessment.stages import StageTable  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import check_output, refuse_inputs  # noqa: PLC0415
+    from geoseg.assessment.coverage.asked import CoverageAsked  # noqa: PLC0415 — pixels cost imports
 
-    if output.lower().endswith(".csv"):
-        if any((cell, like, zones, zone_field, hectares, from_probabilities)):
-            raise click.UsageError(
-                "A table (.csv) is of photographs, each measured whole: no cells, zones, hectares"
-                " or probabilities."
-            )
-        measure_photographs(
-            classes_raster,
-            output,
-            target=target,
-            exclude=exclude,
-            stages=stages,
-            classes=classes,
-            images=images,
-            previews=previews,
-            workers=worker_count(workers),
-            overwrite=overwrite,
-            as_json=as_json,
-        )
+    with usage():
+        asked = CoverageAsked(raster=classes_raster, spelled=spelled, **given)
+    if asked.of_photographs:
+        with progress(None, "coverage") as bar:
+            found = asked.measure_photographs(progress=bar.update)
+        emit_photographs(found, asked.images, as_json=as_json)
         return
-    if images is not None or previews is not None:
-        raise click.UsageError("--images and --previews go with an output that ends in .csv.")
-    if sum(given is not None for given in (cell, like, zones)) != 1:
-        raise click.UsageError(
-            "Give one of --cell, --like and --zones: what to measure by; or, for maps of"
-            " photographs, an output that ends in .csv."
-        )
-    if zones is None and zone_field is not None:
-        raise click.UsageError("--zone-field names polygons; it goes with --zones.")
-    if zones is not None and hectares:
-        raise click.UsageError("--hectares goes with cells; zones always have them.")
-    check_output(
-        output, overwrite=overwrite, suffixes=(".tif", ".tiff") if zones is None else (".gpkg",)
-    )
-    table = None if stages is None else StageTable.parse(stages)
-    source = open_source(
-        classes_raster,
-        target=target,
-        excluded=exclude,
-        classes=classes,
-        probabilities=from_probabilities,
-    )
-    threads = worker_count(workers)
-    tables = [given for given in (stages, classes) if given is not None and os.path.isfile(given)]
-    read = [*source.scene.files, *tables, *([zones.partition("|layername=")[0]] if zones else [])]
-    if zones is not None:
-        from geoseg.assessment.coverage.zones import (  # noqa: PLC0415
-            coverage_by_zone,
-            table_path,
-        )
-
-        refuse_inputs([output, table_path(output)], read)
-        with progress(source.scene.grid.window.area, "coverage") as bar:
-            result = coverage_by_zone(
-                source,
-                output,
-                zones,
-                name_field=zone_field,
-                stages=table,
-                workers=threads,
-                overwrite=overwrite,
-                progress=bar.update,
-            )
-    else:
-        from geoseg.assessment.coverage.cells import (  # noqa: PLC0415
-            coverage_by_cell,
-            grid_of_cells,
-            stage_path,
-        )
-
-        refuse_inputs([output, stage_path(output)], [*read, *([like] if like else [])])
-        cells = grid_of_cells(source, size=cell, like=like)
-        with progress(source.scene.grid.window.area, "coverage") as bar:
-            result = coverage_by_cell(
-                source,
-                output,
-                cells,
-                how={"cell": cell} if cell is not None else {"like": str(like)},
-                stages=table,
-                hectares=hectares,
-                workers=threads,
-                overwrite=overwrite,
-                progress=bar.update,
-            )
+    job = asked.job()
+    with progress(job.work, "coverage") as bar:
+        result = job.run(progress=bar.update)
     for said in notes(result):
         note(said)
     emit(summary(result), text(result), as_json=as_json)

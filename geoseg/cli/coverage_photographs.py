@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.cli.options import emit, note
-from geoseg.cli.progress import progress
+from geoseg.cli.options import emit, remark
 
 if TYPE_CHECKING:
     from geoseg.assessment.coverage.photographs import PhotographCoverage
@@ -17,47 +15,18 @@ if TYPE_CHECKING:
 _LISTED = 20
 
 
-def measure_photographs(
-    maps: str,
-    output: str,
-    *,
-    target: tuple[str, ...],
-    exclude: tuple[str, ...],
-    stages: str | None,
-    classes: str | None,
-    images: str | None,
-    previews: str | None,
-    workers: int,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
-    """Measure each map of a folder, and say what came out."""
-    from geoseg.assessment.coverage.photographs import (  # noqa: PLC0415 — pixels cost imports
-        coverage_of_photographs,
-    )
-    from geoseg.assessment.stages import StageTable  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import refuse_inputs  # noqa: PLC0415
+def emit_photographs(found: PhotographCoverage, images: str | None, *, as_json: bool) -> None:
+    """Say what came out of the maps of a folder.
 
-    tables = [given for given in (stages, classes) if given is not None and os.path.isfile(given)]
-    refuse_inputs([output], tables)
-    with progress(None, "coverage") as bar:
-        found = coverage_of_photographs(
-            maps,
-            output,
-            target=target,
-            excluded=exclude,
-            classes=classes,
-            stages=None if stages is None else StageTable.parse(stages),
-            images=images,
-            previews=previews,
-            workers=workers,
-            overwrite=overwrite,
-            progress=bar.update,
-        )
+    Parameters
+    ----------
+    images
+        Folder of the photographs, where it was named.
+    """
     for said in found.notes:
-        note(f"Note: {said}.")
+        remark(said)
     if images is not None and all(one.place is None for one in found.photographs):
-        note(f"Note: no photograph of {Path(images).name} says where it was taken: no points.")
+        remark(f"no photograph of {Path(images).name} says where it was taken: no points")
     emit(_summary(found), _text(found), as_json=as_json)
 
 

@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from geoseg.cli.composite_text import notes
 from geoseg.cli.earthengine_options import EarthEngineOptions
 from geoseg.cli.earthengine_text import above, export_summary, export_text, summary, text
-from geoseg.cli.options import detail, emit, note, verbosity
+from geoseg.cli.options import detail, emit, note, remark, spelled, verbosity
 from geoseg.cli.progress import progress
 from geoseg.cli.stopped import way_on
 from geoseg.errors import EarthEngineError, GeosegError, OptionError
 
 if TYPE_CHECKING:
     from geoseg.compositing.earthengine.client import Asker
-    from geoseg.compositing.earthengine.settings import EarthEngineSettings, Place
+    from geoseg.compositing.earthengine.settings import EarthEngineResult
+    from geoseg.compositing.earthengine.wanted import EarthEngineJob
 
-_WORKERS = 8
-"""Requests at once; most of the time is the server's."""
+_OF_SCENES = ("quality", "sensor", "band_names", "extent", "resampling", "cluster")
+"""Options that mean something for scenes alone."""
+_DEFAULTS = {"resampling": "nearest"}
+"""What such an option is where it was not given, if it is something."""
 
 
 def run(
-    options: EarthEngineOptions,
-    *,
-    scenes: tuple[str, ...],
-    output: str | None,
-    start: date | None,
-    end: date | None,
-    method: str,
-    percentile: float | None,
-    keep: str,
-    dilate: int,
-    confidence: str,
-    bands: tuple[str, ...] | None,
-    like: str | None,
-    crs: str | None,
-    resolution: float | None,
-    region: str | None,
-    counts: str | None,
-    dtype: str,
-    workers: int | None,
-    overwrite: bool,
-    as_json: bool,
-    local: dict[str, object],
+    options: EarthEngineOptions, *, scenes: tuple[str, ...], as_json: bool, **given: Any
 ) -> None:
     """Make a composite with Earth Engine.
 
@@ -54,69 +35,53 @@ def run(
     ----------
     options
         What was said of Earth Engine.
-    local
-        Options that mean something for scenes alone, by name; None or empty where not given.
+    scenes
+        What was said to be composited here.
+    given
+        The other options of ``geoseg composite``.
     """
-    from geoseg.compositing.earthengine.collections import collection  # noqa: PLC0415
-    from geoseg.compositing.earthengine.plan import check_size  # noqa: PLC0415
-    from geoseg.compositing.earthengine.settings import (  # noqa: PLC0415
-        EarthEngineSettings,
-        Labels,
-        Period,
-        Place,
-    )
-    from geoseg.compositing.masks import ClearRule  # noqa: PLC0415
-    from geoseg.compositing.reduce import Reduction  # noqa: PLC0415
+    from geoseg.compositing.earthengine.wanted import EarthEngineWanted  # noqa: PLC0415
 
-    _check(options, scenes, output, resolution, local)
-    labels = None
-    if options.labels_collection is not None:
-        labels = Labels(
-            collection=options.labels_collection,
-            band=options.labels_band,
-            choice=options.labels_method or "latest",  # type: ignore[arg-type]
-        )
-    settings = EarthEngineSettings(
-        collections=tuple(collection(name) for name in options.earth_engine),
-        period=Period.of(start, end),
-        bands=bands,
-        reduction=Reduction(method=method, percentile=percentile),  # type: ignore[arg-type]
-        rule=ClearRule.from_text(keep, dilate=dilate, confidence=confidence),
-        dtype=dtype,  # type: ignore[arg-type]
-        labels=labels,
+    of_scenes = {name: given.pop(name) for name in _OF_SCENES}
+    output, resolution = given.pop("output"), given.pop("resolution")
+    _check(options, scenes, resolution, of_scenes)
+    wanted = EarthEngineWanted(
+        collections=options.earth_engine,
+        output=None if options.export is not None else output,
+        scale=options.scale if options.scale is not None else resolution,
+        labels_collection=options.labels_collection,
+        labels_band=options.labels_band,
+        labels_method=options.labels_method,  # type: ignore[arg-type]
+        labels_output=options.labels_output,
         project=options.project,
         url=options.earth_engine_url,
-        workers=_WORKERS if workers is None else workers,
-        side=options.request_size,
+        request_size=options.request_size,
+        resume=options.resume,
+        spelled=spelled,
+        **given,
     )
-    scale = options.scale if options.scale is not None else resolution
-    place = Place.choose(settings.chosen[0], region=region, like=like, crs=crs, scale=scale)
-    if options.export is None:
-        check_size(place.grid, settings.window_side)
-    if like is None and crs is None:
-        note(f"Note: the composite lies in the UTM zone of the region: {place.grid.describe()}.")
+    _check_export(options, output)
+    job = wanted.job()
+    if wanted.like is None and wanted.crs is None:
+        remark(f"the composite lies in the UTM zone of the region: {job.place.grid.describe()}")
     if options.export is not None:
-        _export(options, settings, place, as_json=as_json)
+        _export(options, job, as_json=as_json)
         return
-    from geoseg.compositing.earthengine.download import download  # noqa: PLC0415 — imports ee
+    result = _download(job, output)
+    for said in notes(result.composite, 0.0):
+        remark(said)
+    detail(f"{result.requests} requests.")
+    emit(summary(result), text(result), as_json=as_json)
+
+
+def _download(job: EarthEngineJob, target: str) -> EarthEngineResult:
+    """Fetch it, and say what is kept where that is stopped."""
     from geoseg.compositing.earthengine.store import kept_windows  # noqa: PLC0415
 
-    target = str(output)
-    layers = 1 if labels is None else 2
     before = kept_windows(target)
     try:
-        with progress(layers * place.grid.window.area, "composite") as bar:
-            result = download(
-                settings,
-                place,
-                target,
-                counts=counts,
-                labels_output=options.labels_output,
-                resume=options.resume,
-                overwrite=overwrite,
-                progress=bar.update,
-                asker=_asker(),
-            )
+        with progress(job.work, "composite") as bar:
+            return job.download(progress=bar.update, asker=_asker())
     except KeyboardInterrupt:
         kept = kept_windows(target)
         _interrupted(_kept(target) if kept else "nothing was kept")
@@ -124,12 +89,8 @@ def run(
         kept = kept_windows(target)
         # What refuses to go on has its own words for what is there.
         if kept > before or (kept and isinstance(error, EarthEngineError)):
-            note(f"Note: {_kept(target)}.")
+            remark(_kept(target))
         raise
-    for said in notes(result.composite, 0.0):
-        note(f"Note: {said}.")
-    detail(f"{result.requests} requests.")
-    emit(summary(result), text(result), as_json=as_json)
 
 
 def _asker() -> Asker:
@@ -155,26 +116,25 @@ def _interrupted(what_is_left: str) -> NoReturn:
 def _check(
     options: EarthEngineOptions,
     scenes: tuple[str, ...],
-    output: str | None,
     resolution: float | None,
-    local: dict[str, object],
+    of_scenes: Mapping[str, object],
 ) -> None:
     """Refuse what does not go with Earth Engine."""
     if scenes:
         raise OptionError(
             f"{scenes[0]}: scenes and --earth-engine do not go together; composite them apart"
         )
-    for name, value in local.items():
-        if value is not None:
-            raise OptionError(f"--{name} goes with scenes, not with --earth-engine; leave it out")
+    for name, value in of_scenes.items():
+        if value != _DEFAULTS.get(name):
+            raise OptionError(
+                f"{spelled(name)} goes with scenes, not with --earth-engine; leave it out"
+            )
     if options.scale is not None and resolution is not None:
         raise OptionError("--scale and --resolution say the same; give one of them")
-    if options.labels_collection is None:
-        _refuse(
-            options,
-            ("labels_band", "labels_method", "labels_output"),
-            "goes with --labels-collection, which names the labels",
-        )
+
+
+def _check_export(options: EarthEngineOptions, output: str | None) -> None:
+    """Refuse what does not go with an export, or without one."""
     if options.export is not None:
         if output is not None:
             raise OptionError("--export writes to Google Drive or Cloud Storage; leave out -o")
@@ -191,19 +151,15 @@ def _check(
     )
     if output is None:
         raise OptionError("say where to write the composite (-o), or --export it")
-    if options.labels_collection is not None and options.labels_output is None:
-        raise OptionError("--labels-collection needs --labels-output, where to write the labels")
 
 
 def _refuse(options: EarthEngineOptions, names: Sequence[str], why: str) -> None:
     for name in names:
         if getattr(options, name) not in (None, False):
-            raise OptionError(f"--{name.replace('_', '-')} {why}")
+            raise OptionError(f"{spelled(name)} {why}")
 
 
-def _export(
-    options: EarthEngineOptions, settings: EarthEngineSettings, place: Place, *, as_json: bool
-) -> None:
+def _export(options: EarthEngineOptions, job: EarthEngineJob, *, as_json: bool) -> None:
     from geoseg.compositing.earthengine.export import Destination, export  # noqa: PLC0415
 
     destination = Destination(
@@ -214,8 +170,8 @@ def _export(
     )
     try:
         result = export(
-            settings,
-            place,
+            job.settings,
+            job.place,
             destination,
             wait=not options.no_wait,
             told=note,
@@ -223,6 +179,6 @@ def _export(
         )
     except KeyboardInterrupt:
         _interrupted("tasks that were started go on without geoseg")
-    if place.area is not None:
-        note("Note: the export covers the whole rectangle around the region.")
+    if job.place.area is not None:
+        remark("the export covers the whole rectangle around the region")
     emit(export_summary(result), export_text(result), as_json=as_json)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from geoseg.cli.options import spelled
 from geoseg.errors import OptionError
 
 
@@ -64,7 +65,7 @@ class EarthEngineOptions:
         for one in fields(self):
             if one.name != "resume" and getattr(self, one.name) != one.default:
                 raise OptionError(
-                    f"--{one.name.replace('_', '-')} goes with --earth-engine, which names the "
+                    f"{spelled(one.name)} goes with --earth-engine, which names the "
                     "collection to take images of"
                 )
 
@@ -149,7 +150,17 @@ _OPTIONS = (
 
 
 def earthengine_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; all but ``--start`` and ``--end`` come as one value, `earthengine`."""
+    """Add the options."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def earthengine_as_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give all of them but ``--start`` and ``--end`` as one value, `earthengine`.
+
+    Below `common_options`, which looks at some of them: where outputs go, and whether to go on.
+    """
 
     @wraps(function)
     def packed(**given: Any) -> Any:
@@ -157,6 +168,4 @@ def earthengine_options(function: Callable[..., Any]) -> Callable[..., Any]:
         options = EarthEngineOptions(**{name: given.pop(name) for name in names})
         return function(earthengine=options, **given)
 
-    for option in reversed(_OPTIONS):
-        packed = option(packed)
     return packed

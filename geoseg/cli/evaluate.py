@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -78,7 +79,6 @@ def _items(
 )
 @click.option(
     "--bootstrap",
-    "resamples",
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
@@ -161,33 +161,16 @@ def _items(
 @json_option
 @common_options
 def command(
+    *,
     rasters: tuple[str, ...],
-    classes: str | None,
-    ignore: tuple[int | str, ...],
-    leave_out: tuple[int | str, ...],
-    unpredicted: str,
-    region: str | None,
-    assume_aligned: bool,
-    strict_grid: bool,
-    resamples: int,
-    block: str,
-    seed: int,
-    boundary: str | None,
-    seams: int | None,
-    stages: str | None,
-    target: tuple[int | str, ...],
-    exclude: tuple[int | str, ...],
-    cell: str | None,
-    errors: str | None,
-    scene: str | None,
-    field: str | None,
-    split: str | None,
-    device: str,
     matrix: bool,
     output: str | None,
+    errors: str | None,
+    scene: str | None,
     overwrite: bool,
     workers: int | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Measure class maps against labels.
 
@@ -228,33 +211,13 @@ def command(
     from geoseg.assessment.evaluating import Reports  # noqa: PLC0415
     from geoseg.assessment.findings_text import words  # noqa: PLC0415
 
-    asked = Asked(
-        classes=classes,
-        field=field,
-        ignore=ignore,
-        leave_out=leave_out,
-        unpredicted=unpredicted,
-        region=region,
-        assume_aligned=assume_aligned,
-        strict_grid=strict_grid,
-        bootstrap=resamples,
-        block=block,
-        seed=seed,
-        boundary=boundary,
-        seams=seams,
-        stages=stages,
-        target=target,
-        exclude=exclude,
-        cell=cell,
-        split=split,
-        device=device,
-        reports=Reports(
-            report=None if output is None else Path(output),
-            errors=None if errors is None else Path(errors),
-            scene=scene,
-            overwrite=overwrite,
-        ),
+    reports = Reports(
+        report=None if output is None else Path(output),
+        errors=None if errors is None else Path(errors),
+        scene=scene,
+        overwrite=overwrite,
     )
+    asked = Asked(reports=reports, **given)
     count = worker_count(workers)
     with asked.job(rasters, workers=count) as (job, notes):
         for said in notes:

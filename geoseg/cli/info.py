@@ -15,14 +15,15 @@ from geoseg.errors import InputError
 @json_option
 @common_options
 def command(files: tuple[str, ...], as_json: bool) -> int:
-    """Show what geoseg sees of scenes, class maps, data sets and models.
+    """Show what geoseg sees of scenes, products, class maps, data sets and models.
 
     Of a scene: size, bands and their names, grid, layout, nodata, statistics (of a scene over a
-    million pixels from its overviews, or from windows spread over it). Of a class map: its classes
-    and their shares. Of a folder that geoseg tile made: patches, splits, classes. Of a model: its
-    card. Of any file that geoseg wrote, polygons, pages, pictures and tables too: what made it.
-    Outputs hold no date, so that the same run gives the same bytes; the date shown is the file's
-    own.
+    million pixels from its overviews, or from windows spread over it). Of a Landsat or Sentinel-2
+    product, by its folder, its metadata (MTL) or its STAC item: also its sensor and day, and the
+    bands as geoseg composite calls them. Of a class map: its classes and their shares. Of a folder
+    that geoseg tile made: patches, splits, classes. Of a model: its card. Of any file that geoseg
+    wrote, polygons, pages, pictures and tables too: what made it. Outputs hold no date, so that the
+    same run gives the same bytes; the date shown is the file's own.
 
     A folder or a quoted pattern may hold one scene in several files, or several scenes.
 

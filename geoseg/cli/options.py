@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
 from geoseg.cli.sent import send, spoken, with_sending
-from geoseg.errors import harmless, without_secrets
+from geoseg.errors import OptionError, harmless, without_secrets
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -283,13 +284,26 @@ def model_colour_option(function: F) -> F:
     )(function)
 
 
+def spelled(name: str) -> str:
+    """Return a parameter's name as its option is typed: ``labels_band``, ``--labels-band``."""
+    return f"--{name.replace('_', '-')}"
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Say how the command is used where what is asked does not go together."""
+    try:
+        yield
+    except OptionError as error:
+        said = str(error)
+        raise click.UsageError(f"{said[:1].upper()}{said[1:]}.") from None
+
+
 def worker_count(workers: int | None) -> int:
-    """Return the number of threads to use: as asked, else one a processor this process may use."""
-    if workers is not None:
-        return workers
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of threads to use; see `geoseg.processors.thread_count`."""
+    from geoseg.processors import thread_count  # noqa: PLC0415 — where a command runs
+
+    return thread_count(workers)
 
 
 def class_lines(pixels: Mapping[str, int], hectares: Mapping[str, float] | None) -> list[str]:
@@ -307,6 +321,11 @@ def note(text: str) -> None:
     """Say something on standard error that is not an error; silent with ``-q``."""
     if verbosity() >= 0:
         click.echo(shown(text), err=True)
+
+
+def remark(said: str) -> None:
+    """Say what a user should know: a sentence without its full stop; silent with ``-q``."""
+    note(f"Note: {said}.")
 
 
 def detail(text: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,23 +20,22 @@ from geoseg.cli.options import (
     json_option,
     min_area_option,
     model_colour_option,
-    note,
     output_option,
     overwrite_option,
     precision_option,
     region_option,
+    remark,
+    spelled,
     tta_option,
-    worker_count,
     workers_option,
 )
-from geoseg.cli.predict_given import Given
 from geoseg.cli.progress import progress
 from geoseg.cli.stopped import stopped_in_words
 from geoseg.errors import OptionError
 
 if TYPE_CHECKING:
+    from geoseg.inference.asked import PhotographsJob, PredictAsked
     from geoseg.inference.predict import Prediction
-    from geoseg.raster.photographs import Photographs
 
 
 def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
@@ -65,8 +63,9 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     "models",
     multiple=True,
     metavar="FILE",
-    help="Model to use (*.safetensors, *.onnx); given several times, the models' probabilities are"
-    " averaged. Without it: the one that GEOSEG_MODEL names, else the built-in one.",
+    help="Model to use (*.safetensors, *.onnx), a file or an address (https://, s3://); given"
+    " several times, the models' probabilities are averaged. Without it: the one that GEOSEG_MODEL"
+    " names, else the built-in one.",
 )
 @click.option(
     "--tile", type=click.IntRange(1), default=288, show_default=True, help="Side of a tile, px."
@@ -116,34 +115,7 @@ def _scale(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 @overwrite_option
 @json_option
 @common_options
-def command(
-    scene: tuple[str, ...],
-    output: str | None,
-    output_dir: str | None,
-    models: tuple[str, ...],
-    tile: int,
-    stride: int | None,
-    overlap: float | None,
-    blend: str,
-    tta: bool,
-    scale: int | None,
-    min_area: str | None,
-    probabilities: str | None,
-    confidence: str | None,
-    homogenise: str,
-    bands: tuple[str, ...] | None,
-    band_names: tuple[str, ...] | None,
-    region: str | None,
-    batch_size: int | None,
-    precision: str,
-    compile: bool,  # noqa: A002 — the option's name
-    device: str,
-    workers: int | None,
-    cluster: str | None,
-    resume: bool,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
+def command(*, output: str | None, output_dir: str | None, as_json: bool, **given: Any) -> None:
     """Predict a scene: a map with a class for every valid pixel.
 
     SCENE is anything GDAL reads. Several files, or a folder, are one scene: its bands in separate
@@ -169,170 +141,53 @@ def command(
       geoseg predict 'scenes/*.tif' --model model.safetensors --output-dir maps --resume
       geoseg predict scene.tif --model model.safetensors --cluster local -o fast.tif
     """
-    if stride is not None and overlap is not None:
-        raise OptionError("--stride and --overlap say the same thing; give one of them")
-    if overlap is not None:
-        stride = max(1, round(tile * (1 - overlap)))
+    from geoseg.inference.asked import PredictAsked  # noqa: PLC0415 — pixels cost imports
 
+    many = ", or for --output-dir"
+    asked = PredictAsked(output=output or "", spelled=spelled, or_many=many, **given)
     if (output is None) == (output_dir is None):
         raise OptionError(
             "say where to write: -o for one map, or --output-dir for one of each scene"
         )
-
-    from geoseg.inference.settings import PredictSettings  # noqa: PLC0415 — pixels cost imports
-
-    settings = PredictSettings(
-        tile=tile,
-        stride=stride,
-        blend=blend,
-        tta=tta,
-        scale=scale,
-        batch=batch_size,
-        precision=precision,
-        compile=compile,
-        homogenise=homogenise,
-    )
-    given = Given(
-        models=models,
-        band_names=band_names,
-        bands=bands,
-        settings=settings,
-        min_area=min_area,
-        probabilities=probabilities,
-        confidence=confidence,
-        region=region,
-        device=device,
-        workers=worker_count(workers),
-        cluster=cluster,
-        cluster_workers=workers,
-        resume=resume,
-        overwrite=overwrite,
-        as_json=as_json,
-    )
     if output_dir is not None:
         from geoseg.cli.predict_many import predict_each  # noqa: PLC0415
 
-        predict_each(scene, output_dir, given)
+        predict_each(asked, output_dir, as_json=as_json)
         return
-    output = str(output)
-    from geoseg.raster.photographs import photographs_to_map  # noqa: PLC0415
-
-    many = photographs_to_map(scene, output)
-    if many is None:
-        _predict_scene(scene, output, given)
-        return
-    if resume:
-        raise OptionError(
-            "--resume is for one scene, or for --output-dir: a folder of photographs is made whole"
-        )
-    if cluster is not None:
-        raise OptionError(
-            "--cluster is for one scene, or for --output-dir: photographs are predicted here"
-        )
-    if probabilities is not None or confidence is not None or region is not None:
-        raise OptionError(
-            "--probabilities, --confidence and --region are for one scene; give one photograph"
-            " and an output that ends in .tif"
-        )
-    _predict_photographs(many, output, given)
+    photographs = asked.photographs()
+    if photographs is None:
+        _predict_scene(asked, as_json=as_json)
+    else:
+        _predict_photographs(photographs, as_json=as_json)
 
 
-def _predict_scene(scene: tuple[str, ...], output: str, given: Given) -> None:
+def _predict_scene(asked: PredictAsked, *, as_json: bool) -> None:
     """Predict one scene, and say what came out."""
-    from geoseg.inference.engines import engine_of  # noqa: PLC0415 — pixels cost imports
-    from geoseg.inference.outputs import Outputs  # noqa: PLC0415
-    from geoseg.inference.predict import predict  # noqa: PLC0415
-    from geoseg.inference.settings import parse_area  # noqa: PLC0415
-    from geoseg.inference.unfinished import check_leftover, kept_rows  # noqa: PLC0415
-    from geoseg.models.builtin import choose_models  # noqa: PLC0415
-    from geoseg.raster.scene import Scene  # noqa: PLC0415
-
-    wanted = Outputs.of(output, given.probabilities, given.confidence)
-    # With --resume, what is there is looked at when it is known what is to be there.
-    wanted.check(overwrite=given.overwrite or given.resume)
-    check_leftover(wanted.paths, resume=given.resume, overwrite=given.overwrite)
-    if given.resume and not kept_rows(output) and not wanted.classes.exists():
-        note(f"Note: nothing is kept of {output}; it begins with the first row.")
-    source = scene if len(scene) > 1 else scene[0]
-    with Scene.open(source, band_names=given.band_names) as opened:
-        grid = opened.grid
-        if given.bands is not None:
-            opened = opened.select(given.bands)  # noqa: PLW2901
-        bundles = choose_models(given.models, opened)
-        settings = given.settings
-        if given.min_area is not None:
-            settings = replace(settings, min_area=parse_area(given.min_area, grid))
-        area = None
-        if given.region is not None:
-            from geoseg.raster.vector import read_region  # noqa: PLC0415 — imports geopandas
-
-            area = read_region(given.region, grid)
+    with asked.job(say=remark) as job:
+        grid = job.scene.grid
         with (
-            stopped_in_words(output, grid.height),
-            engine_of(
-                bundles, settings, given.device, given.cluster, given.cluster_workers
-            ) as engine,
-            progress(grid.height * grid.width, "predict") as bar,
+            stopped_in_words(asked.output, grid.height),
+            job.engine() as engine,
+            progress(grid.window.area, "predict") as bar,
         ):
-            result = predict(
-                opened,
-                output,
-                models=bundles,
-                settings=settings,
-                probabilities=given.probabilities,
-                confidence=given.confidence,
-                area=area,
-                area_name=given.region,
-                engine=engine,
-                device=given.device,
-                workers=given.workers,
-                overwrite=given.overwrite,
-                keep=True,
-                resume=given.resume,
-                progress=bar.update,
-            )
-    for text in result.notes:
-        note(f"Note: {text}.")
+            result = job.run(engine=engine, keep=True, progress=bar.update)
+    for said in result.notes:
+        remark(said)
     speed = (grid.height - result.taken_over) * grid.width / 1e6 / result.seconds
-    emit(_summary(result, speed), _text(result, grid.height, speed), as_json=given.as_json)
+    emit(_summary(result, speed), _text(result, grid.height, speed), as_json=as_json)
 
 
-def _predict_photographs(many: Photographs, output: str, given: Given) -> None:
+def _predict_photographs(job: PhotographsJob, *, as_json: bool) -> None:
     """Predict each photograph, and say what came out of all of them."""
-    from geoseg.inference.photographs import predict_photographs  # noqa: PLC0415
-    from geoseg.inference.settings import parse_area  # noqa: PLC0415
-    from geoseg.models.builtin import choose_models  # noqa: PLC0415
-    from geoseg.raster.legend.style import is_folder_of_maps  # noqa: PLC0415
-    from geoseg.raster.outputs.checks import check_output_folder  # noqa: PLC0415
-    from geoseg.raster.scene import Scene  # noqa: PLC0415
-
-    check_output_folder(
-        output, overwrite=given.overwrite, holds=is_folder_of_maps, what="class rasters"
-    )
-    settings = given.settings
-    with Scene.open(many.paths[0], band_names=given.band_names) as first:
-        bundles = choose_models(given.models, first)
-        if given.min_area is not None:
-            settings = replace(settings, min_area=parse_area(given.min_area, first.grid))
+    many = job.photographs
     count = len(many.paths)
-    note(f"Note: {count:,} photograph{'s' * (count != 1)}, a scene each.")
+    remark(f"{count:,} photograph{'s' * (count != 1)}, a scene each")
     with progress(many.pixels, "predict") as bar:
-        result = predict_photographs(
-            many,
-            output,
-            models=bundles,
-            settings=settings,
-            band_names=given.band_names,
-            bands=given.bands,
-            device=given.device,
-            workers=given.workers,
-            overwrite=given.overwrite,
-            progress=bar.update,
-        )
-    for text in result.notes:
-        note(f"Note: {text}.")
+        result = job.run(progress=bar.update)
+    for said in result.notes:
+        remark(said)
     for problem in result.problems:
-        note(f"Note: left out: {problem.reason}.")
+        remark(f"left out: {problem.reason}")
     summary = {
         "output": str(result.output),
         "maps": list(result.maps),
@@ -348,7 +203,7 @@ def _predict_photographs(many: Photographs, output: str, given: Given) -> None:
         f"{result.tiles:,} tiles computed, {result.seconds:.1f} s,"
         f" {many.pixels / 1e6 / result.seconds:.2f} Mpx/s"
     )
-    emit(summary, "\n".join(lines), as_json=given.as_json)
+    emit(summary, "\n".join(lines), as_json=as_json)
 
 
 def _summary(result: Prediction, speed: float) -> dict[str, object]:

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from geoseg.cli.cluster_option import opened_cluster
-from geoseg.cli.options import emit, note
-from geoseg.cli.predict_given import Given
+from geoseg.cli.options import emit, remark
 from geoseg.cli.progress import progress
 from geoseg.cli.sent import sends
 from geoseg.errors import InputError, ModelError
 
 if TYPE_CHECKING:
+    from geoseg.inference.asked import PredictAsked
     from geoseg.inference.many import SceneMap
     from geoseg.models.bundle import ModelBundle
     from geoseg.raster.grouping import Problem
     from geoseg.raster.scene import Scene
 
 
-def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
+def predict_each(asked: PredictAsked, folder: str, *, as_json: bool) -> None:
     """Predict each of the scenes that are named, and say what came of them.
 
     Leaves with status 1 where one failed.
@@ -31,19 +31,20 @@ def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
     from geoseg.inference.engines import same_packages  # noqa: PLC0415
     from geoseg.inference.many import check_many, outputs_of, predict_many  # noqa: PLC0415
 
-    scenes, problems = _scenes(sources, given)
+    settings = asked.settings
+    scenes, problems = _scenes(asked)
     outputs = outputs_of(
-        scenes, folder, probabilities=given.probabilities, confidence=given.confidence
+        scenes, folder, probabilities=asked.probabilities, confidence=asked.confidence
     )
-    bundles = _models(scenes, given)
-    check_many(scenes, outputs, overwrite=given.overwrite, resume=given.resume)
+    bundles = _models(scenes, asked.models)
+    check_many(scenes, outputs, overwrite=asked.overwrite, resume=asked.resume)
     through: list[SceneMap] = []
 
     total = sum(scene.grid.height * scene.grid.width for scene in scenes)
     try:
         with (
             opened_cluster(
-                given.cluster, given.cluster_workers, packages=same_packages(bundles)
+                asked.cluster, asked.workers, packages=same_packages(bundles)
             ) as cluster,
             progress(total, "predict") as bar,
         ):
@@ -51,49 +52,50 @@ def predict_each(sources: Sequence[str], folder: str, given: Given) -> None:
                 scenes,
                 outputs,
                 models=bundles,
-                settings=given.settings,
-                min_area=given.min_area,
-                region=given.region,
-                device=given.device,
-                workers=given.workers,
+                settings=settings,
+                min_area=asked.min_area,
+                region=asked.region,
+                device=asked.device,
+                workers=asked.thread_count,
                 cluster=cluster,
                 by_scene=not sends(),
-                overwrite=given.overwrite,
-                resume=given.resume,
+                overwrite=asked.overwrite,
+                resume=asked.resume,
                 progress=bar.update,
                 told=through.append,
             )
     except KeyboardInterrupt:
         _interrupted(folder, len(through), len(scenes))
     for text in dict.fromkeys(t for one in through if one.prediction for t in one.prediction.notes):
-        note(f"Note: {text}.")
+        remark(text)
     summary = _summary(folder, through, problems)
-    emit(summary, "\n".join(_lines(folder, through, problems)), as_json=given.as_json)
+    emit(summary, "\n".join(_lines(folder, through, problems)), as_json=as_json)
     if summary["failed"]:
         raise click.exceptions.Exit(1)
 
 
-def _scenes(sources: Sequence[str], given: Given) -> tuple[list[Scene], list[Problem]]:
+def _scenes(asked: PredictAsked) -> tuple[list[Scene], list[Problem]]:
     """Sort what was named into scenes: photographs are one each, whatever their sizes."""
     from geoseg.raster.grouping import Problem, group_scenes  # noqa: PLC0415 — pixels cost imports
     from geoseg.raster.photographs import find_photographs  # noqa: PLC0415
     from geoseg.raster.scene import Scene  # noqa: PLC0415
 
+    sources = asked.sources
     photographs = find_photographs(sources)
     found: list[Scene] = []
     if photographs is None:
-        found, problems = group_scenes(sources, band_names=given.band_names)
+        found, problems = group_scenes(sources, band_names=asked.band_names)
     else:
         problems = list(photographs.problems)
         for path in photographs.paths:
             try:
-                found.append(Scene.open(path, band_names=given.band_names))
+                found.append(Scene.open(path, band_names=asked.band_names))
             except InputError as error:
                 problems.append(Problem(path, str(error)))
     scenes: list[Scene] = []
     for scene in found:
         try:
-            scenes.append(scene if given.bands is None else scene.select(given.bands))
+            scenes.append(scene if asked.bands is None else scene.select(asked.bands))
         except InputError as error:
             problems.append(Problem(scene.paths[0], str(error)))
     if not scenes:
@@ -101,14 +103,14 @@ def _scenes(sources: Sequence[str], given: Given) -> tuple[list[Scene], list[Pro
     return scenes, problems
 
 
-def _models(scenes: Sequence[Scene], given: Given) -> list[ModelBundle]:
+def _models(scenes: Sequence[Scene], named: Sequence[ModelBundle | str]) -> list[ModelBundle]:
     """Load the models; where none are named, those that fit the first scene that any fit."""
     from geoseg.models.builtin import choose_models  # noqa: PLC0415
 
     for scene in scenes[:-1]:
         with contextlib.suppress(ModelError):
-            return choose_models(given.models, scene)
-    return choose_models(given.models, scenes[-1])
+            return choose_models(named, scene)
+    return choose_models(named, scenes[-1])
 
 
 def _interrupted(folder: str, done: int, scenes: int) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,12 +100,10 @@ def command(
       geoseg run pipelines/deepglobe/recipe.toml --data deepglobe -o try --set epochs=2 --dry-run
     """
     from geoseg.recipe.form import Places  # noqa: PLC0415 — only here
-    from geoseg.recipe.page import DOCUMENT, PAGE, document, json_text, page  # noqa: PLC0415
+    from geoseg.recipe.page import document  # noqa: PLC0415
     from geoseg.recipe.planning import Planner, choose  # noqa: PLC0415
     from geoseg.recipe.reading import read_recipe  # noqa: PLC0415
-    from geoseg.recipe.record import Record, alone, write_text  # noqa: PLC0415
-    from geoseg.recipe.results import compare  # noqa: PLC0415
-    from geoseg.recipe.running import missing_inputs, plan, run  # noqa: PLC0415
+    from geoseg.recipe.record import Record  # noqa: PLC0415
     from geoseg.recipe.wiring import wire  # noqa: PLC0415
 
     read = read_recipe(recipe, overrides=overrides)
@@ -115,51 +114,95 @@ def command(
     output = output or _folder_for(read.document.path)
     places = Places(data=data, out=output, recipe=read.document.path.parent)
     planner = Planner(places=places, record=Record.read(output), neutral=commands.neutral)
+    steps = _Steps(read=read, planner=planner, wired=wired, chosen=chosen, adopt=adopt, again=again)
     refusal: str | None = None
+    lines: tuple[Line, ...] = ()
     if dry_run:
-        outcome = plan(planner, wired, chosen, adopt=adopt, again=again)
-        for number, verdict in enumerate(outcome.verdicts, start=1):
-            _say(_WILL, number, len(wired), verdict, planner)
-        for text in missing_inputs(planner, chosen, outcome):
-            note(f"Missing: {text}")
+        outcome = steps.foretell()
         refusal = _refusal(outcome, places)
         _say_misfits(read, data, wired)
-        lines: tuple[Line, ...] = ()
     else:
-        # What cannot end well shall not begin, and leaves nothing.
-        planned = plan(planner, wired, chosen, adopt=adopt, again=again)
-        missing = missing_inputs(planner, chosen, planned)
-        if missing:
-            raise RecipeError(_missing(missing, read, data))
-        if planned.ran:
-            _say_misfits(read, data, wired)
-        with alone(output):
-            try:
-                outcome = run(
-                    planner,
-                    wired,
-                    chosen,
-                    commands,
-                    tell=lambda number, verdict: _say(_DOES, number, len(wired), verdict, planner),
-                    adopt=adopt,
-                    again=again,
-                )
-            except (KeyboardInterrupt, SystemExit, click.Abort, click.exceptions.Exit):
-                note("The same geoseg run goes on from here.")
-                raise
-            except GeosegError:
-                if commands.running is not None:
-                    line = read.document.line(commands.running.place())
-                    note(
-                        f"Step {commands.running.name} failed ({recipe}, line {line}); what is done"
-                        " stays, and the same geoseg run goes on from here."
-                    )
-                raise
-            lines = compare(read.expected, places)
-            write_text(output / DOCUMENT, json_text(document(read, outcome, lines, places)))
-            write_text(output / PAGE, page(read, outcome, lines, places))
+        outcome, lines = steps.take(commands, recipe)
     summary = document(read, outcome, lines, places) | {"dry_run": dry_run, "refusal": refusal}
     emit(summary, _text(read.title, outcome, lines, output, dry_run=dry_run), as_json=as_json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Steps:
+    """Steps of a recipe that are to be taken, or foretold."""
+
+    read: Recipe
+    planner: Planner
+    wired: Sequence[Wired]
+    """All of them."""
+    chosen: Sequence[Wired]
+    """Those to look at."""
+    adopt: bool
+    again: bool
+
+    def _plan(self) -> Outcome:
+        from geoseg.recipe.running import plan  # noqa: PLC0415 — only here
+
+        return plan(self.planner, self.wired, self.chosen, adopt=self.adopt, again=self.again)
+
+    def foretell(self) -> Outcome:
+        """Say what would be run, and what is missing for it."""
+        from geoseg.recipe.running import missing_inputs  # noqa: PLC0415 — only here
+
+        outcome = self._plan()
+        for number, verdict in enumerate(outcome.verdicts, start=1):
+            _say(_WILL, number, len(self.wired), verdict, self.planner)
+        for text in missing_inputs(self.planner, self.chosen, outcome):
+            note(f"Missing: {text}")
+        return outcome
+
+    def take(self, commands: CommandsOfClick, recipe: str) -> tuple[Outcome, tuple[Line, ...]]:
+        """Run them, and write what came of it; what cannot end well does not begin."""
+        from geoseg.recipe.page import DOCUMENT, PAGE, document, json_text, page  # noqa: PLC0415
+        from geoseg.recipe.record import alone, write_text  # noqa: PLC0415
+        from geoseg.recipe.results import compare  # noqa: PLC0415
+        from geoseg.recipe.running import missing_inputs  # noqa: PLC0415
+
+        read, places = self.read, self.planner.places
+        planned = self._plan()
+        missing = missing_inputs(self.planner, self.chosen, planned)
+        if missing:
+            raise RecipeError(_missing(missing, read, places.data))
+        if planned.ran:
+            _say_misfits(read, places.data, self.wired)
+        with alone(places.out):
+            outcome = self._run(commands, recipe)
+            lines = compare(read.expected, places)
+            write_text(places.out / DOCUMENT, json_text(document(read, outcome, lines, places)))
+            write_text(places.out / PAGE, page(read, outcome, lines, places))
+        return outcome, lines
+
+    def _run(self, commands: CommandsOfClick, recipe: str) -> Outcome:
+        """Run them, and say how to go on where one is stopped or fails."""
+        from geoseg.recipe.running import run  # noqa: PLC0415 — only here
+
+        count, planner = len(self.wired), self.planner
+        try:
+            return run(
+                planner,
+                self.wired,
+                self.chosen,
+                commands,
+                tell=lambda number, verdict: _say(_DOES, number, count, verdict, planner),
+                adopt=self.adopt,
+                again=self.again,
+            )
+        except (KeyboardInterrupt, SystemExit, click.Abort, click.exceptions.Exit):
+            note("The same geoseg run goes on from here.")
+            raise
+        except GeosegError:
+            if commands.running is not None:
+                line = self.read.document.line(commands.running.place())
+                note(
+                    f"Step {commands.running.name} failed ({recipe}, line {line}); what is done"
+                    " stays, and the same geoseg run goes on from here."
+                )
+            raise
 
 
 def _refusal(outcome: Outcome, places: Places) -> str | None:

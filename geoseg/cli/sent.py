@@ -34,8 +34,10 @@ def with_sending(say: Callable[[str], None]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def run(*args: Any, **options: Any) -> Any:
+            from geoseg.raster.far.brought import speaking  # noqa: PLC0415 — where a command runs
+
             named = {name: options[name] for name in OUTPUTS if name in options}
-            with away(options, outputs=named, say=say) as (local, outputs):
+            with speaking(say), away(options, outputs=named, say=say) as (local, outputs):
                 for value in named.values():
                     if isinstance(value, Path) and _LIKE_AN_ADDRESS.match(str(value)):
                         raise OutputError(

@@ -114,6 +114,8 @@ def command(
 ) -> None:
     """Train a network on the patches in DIR, which `geoseg tile` made with labels.
 
+    DIR may lie in object storage (s3://bucket/patches): it is brought here first, once.
+
     Writes one model file, and beside it NAME.report.html (everything about the run, for a
     browser), NAME.report.json (every score of the epoch kept), NAME.curves.csv and NAME.curves.png
     (one line an epoch). While it runs, NAME.checkpoint holds where it is: after the first epoch,
@@ -186,9 +188,11 @@ def _train(
     as_json: bool,
 ) -> None:
     from geoseg.patches.dataset import PatchDataset  # noqa: PLC0415
+    from geoseg.training.distributed import refused_together  # noqa: PLC0415
     from geoseg.training.fit import fit  # noqa: PLC0415
 
-    opened = PatchDataset.open(dataset)
+    with refused_together():
+        opened = PatchDataset.open(dataset)
     first, epochs = is_first(), settings.all_epochs
     talk = Talk(epochs, resume=running["resume"])
     patches = opened.splits.get("train", 0) + opened.splits.get("val", 0)

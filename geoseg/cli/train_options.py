@@ -57,9 +57,9 @@ _NETWORK = (
     click.option(
         "--weights",
         metavar="FILE|NAME",
-        help="Start from these weights: a model or a file of weights, or a name that the network's"
-        " library knows (imagenet). The first layer is adapted to the bands, the last one to the"
-        " classes.",
+        help="Start from these weights: a model or a file of weights, here or at an address, or a"
+        " name that the network's library knows (imagenet). The first layer is adapted to the"
+        " bands, the last one to the classes.",
     ),
 )
 

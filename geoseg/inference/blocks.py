@@ -22,11 +22,12 @@ from geoseg.errors import RasterReadError
 from geoseg.inference.classes import ClassRows, class_rows
 from geoseg.inference.members import Ensemble
 from geoseg.inference.networks import Networks
+from geoseg.inference.packing import BlockPacking, MapPacking
 from geoseg.inference.rows import map_rows
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.source import Area
 from geoseg.inference.stream import Crew, Work, one_thread_per_operation
-from geoseg.raster.elsewhere import absolute
+from geoseg.raster.elsewhere import absolute, told_by_worker
 from geoseg.raster.scene import Scene
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ TIMES_THE_EDGE = 16
 TIMES_THE_EDGE_AT_LEAST = 2
 """… and no lower than this many times, however many there are to compute it."""
 TIMES_THE_EDGE_FOR_TWO = 6
-"""Each worker gets two blocks at least where that leaves them this many times as high: the first
-are written while the second are computed."""
+"""Where writing is work, each worker gets two blocks at least if that leaves them this many times
+as high: the first are written while the second are computed."""
 BLOCK_BYTES = 1 << 28
 """And its finished rows take no more than this, if that leaves it high enough."""
 WAITING_BYTES = 1 << 30
@@ -79,6 +80,8 @@ class BlockWork:
     """Whether it is wanted."""
     probabilities: bool
     """Whether they are wanted."""
+    packing: MapPacking | None = None
+    """How tiles of the map are packed by other machines; None where its rows are all they send."""
 
     def compute(self, block: Block, ensemble: Ensemble, *, threads: int) -> Computed:
         """Compute the rows of a block.
@@ -93,7 +96,9 @@ class BlockWork:
         work = Work()
         rows = self.rows(ensemble, first=block.first, stop=block.stop, threads=threads, count=work)
         with closing(rows):
-            return Computed(_joined(block, rows, self.scene.grid.width), work)
+            return Computed(
+                _joined(block, rows, self.scene.grid.width, self.packing, threads), work
+            )
 
     def rows(
         self,
@@ -133,7 +138,13 @@ class BlockWork:
             )
 
 
-def _joined(block: Block, found: Iterable[ClassRows], width: int) -> ClassRows:
+def _joined(
+    block: Block,
+    found: Iterable[ClassRows],
+    width: int,
+    packing: MapPacking | None,
+    threads: int,
+) -> ClassRows:
     """Put the rows of a block together as they come; what no pixel of it has stays None."""
     height = block.stop - block.first
     index = np.empty((height, width), np.uint8)
@@ -150,23 +161,31 @@ def _joined(block: Block, found: Iterable[ClassRows], width: int) -> ClassRows:
         every[..., begin : begin + part.shape[-2], :] = part
         return every
 
-    for rows in found:
-        begin = rows.row - block.first
-        index[begin : begin + len(rows.class_index)] = rows.class_index
-        confidence = put(confidence, begin, rows.confidence)
-        probabilities = put(probabilities, begin, rows.probabilities)
-    return ClassRows(block.first, index, confidence, probabilities)
+    with BlockPacking(packing, block.first, index, threads) as tiles:
+        for rows in found:
+            begin = rows.row - block.first
+            index[begin : begin + len(rows.class_index)] = rows.class_index
+            tiles.there(begin + len(rows.class_index))
+            confidence = put(confidence, begin, rows.confidence)
+            probabilities = put(probabilities, begin, rows.probabilities)
+        return ClassRows(block.first, index, confidence, probabilities, tiles.packed())
 
 
 def cut_blocks(
-    height: int, settings: PredictSettings, *, first: int, at_once: int, row_bytes: int
+    height: int,
+    settings: PredictSettings,
+    *,
+    first: int,
+    at_once: int,
+    row_bytes: int,
+    packed: bool = False,
 ) -> list[Block]:
     """Cut a scene's rows into blocks.
 
-    As few as keep all busy and let rows be written meanwhile, and multiples of `at_once`, so that
-    all are done at about the same time. More is lost with its worker where blocks are higher, more
-    computed twice at their edges where they are lower: with a stride of half a tile, one row of
-    tiles a block.
+    As few as keep all busy and, where writing rows is work, let them be written meanwhile, and
+    multiples of `at_once`, so that all are done at about the same time. More is lost with its
+    worker where blocks are higher, more computed twice at their edges where they are lower: with a
+    stride of half a tile, one row of tiles a block.
 
     Parameters
     ----------
@@ -180,6 +199,8 @@ def cut_blocks(
         How many blocks are computed at a time.
     row_bytes
         Size of a finished row.
+    packed
+        Whether who computes rows also packs them, so that there is little left to write.
     """
     step = settings.steps * (settings.scale or 1)
     start = first // step
@@ -188,7 +209,7 @@ def cut_blocks(
     most = max(1, min(TIMES_THE_EDGE * twice, BLOCK_BYTES // (step * row_bytes)))
     least = TIMES_THE_EDGE_AT_LEAST * twice
     turns = -(-rows_of_tiles // (at_once * most))
-    if turns == 1 and rows_of_tiles >= 2 * at_once * TIMES_THE_EDGE_FOR_TWO * twice:
+    if not packed and turns == 1 and rows_of_tiles >= 2 * at_once * TIMES_THE_EDGE_FOR_TWO * twice:
         turns = 2
     count = at_once * turns
     count = max(1, min(count, rows_of_tiles // least))
@@ -229,33 +250,33 @@ def by_cluster(
     GeosegError
         As `BlockWork.compute`, and what `Cluster.ordered` raises.
     """
+    width = work.scene.grid.width
     elsewhere = BlockWork(
         scene=absolute(work.scene),
         settings=work.settings,
         area=work.area,
         confidence=work.confidence,
         probabilities=work.probabilities,
+        packing=work.packing,
     )
     yield from cluster.ordered(
         _compute,
         _ClusterWork(elsewhere, networks),
         blocks,
-        result_bytes=_largest(blocks, row_bytes),
+        # Packed tiles come with their halves.
+        result_bytes=_largest(blocks, row_bytes + (work.packing is not None) * width // 2),
     )
 
 
 def _compute(shared: _ClusterWork, block: Block) -> Computed:
     """Compute a block in a worker."""
-    from geoseg.cluster.worker import task_threads, worker_name  # noqa: PLC0415 — imports dask
+    from geoseg.cluster.worker import task_threads  # noqa: PLC0415 — imports dask
 
     ensemble = shared.networks.get().ready()
     try:
         return shared.work.compute(block, ensemble, threads=task_threads())
     except RasterReadError as error:
-        raise RasterReadError(
-            f"{error} (so says the worker {worker_name()}: workers must see the scene where this"
-            " machine has it)"
-        ) from error
+        raise told_by_worker(error) from error
 
 
 # -- by several cards of this machine ----------------------------------------------------------

@@ -22,6 +22,7 @@ from geoseg.inference.outputs import NODATA
 from geoseg.inference.rows import MapRows
 from geoseg.inference.stream import Crew
 from geoseg.inference.transfers import arrival
+from geoseg.raster.cog.tilepacking import PackedRows
 
 
 class ClassRows(NamedTuple):
@@ -36,6 +37,8 @@ class ClassRows(NamedTuple):
     these rows is wanted, or confidence is not."""
     probabilities: NDArray[np.float32] | None
     """(classes, rows, cols), likewise."""
+    packed: PackedRows | None = None
+    """Rows of the map's tiles, these rows' and others', where who computed them packed some."""
 
 
 def class_rows(
@@ -138,7 +141,7 @@ def _take(
 ) -> None:
     """Put what was found where it is wanted."""
     here = wanted[part]
-    for into, values in zip(rows[1:], found, strict=True):
+    for into, values in zip(rows[1:4], found, strict=True):
         if into is not None and values is not None:
             np.copyto(into[..., part, :], values.numpy(), where=here)
     if bool(((rows.class_index[part] == NODATA) & here).any()):

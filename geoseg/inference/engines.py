@@ -267,6 +267,7 @@ def _blocks(work: BlockWork, *, first: int, classes: int, at_once: int) -> list[
         first=first,
         at_once=at_once,
         row_bytes=_row_bytes(work, classes),
+        packed=work.packing is not None and not (work.confidence or work.probabilities),
     )
 
 
@@ -300,4 +301,5 @@ def _in_parts(rows: ClassRows) -> Iterator[ClassRows]:
             rows.class_index[some],
             None if rows.confidence is None else rows.confidence[some],
             None if rows.probabilities is None else rows.probabilities[:, some],
+            rows.packed,
         )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from geoseg.errors import BandError, OptionError
 from geoseg.inference.settings import PredictSettings
 from geoseg.models.card import ModelCard
+from geoseg.raster.bands import said_files
 from geoseg.raster.scene import Scene
 
 
@@ -46,8 +47,8 @@ def fit_bands(scene: Scene, cards: Sequence[ModelCard]) -> tuple[Scene, list[str
     if not scene.bands_are_named:
         if len(scene.bands) != len(card.bands):
             raise BandError(
-                f"{scene.name}: its {len(scene.bands)} bands have no names and the model"
-                f" '{card.name}' needs {len(card.bands)} ({', '.join(card.bands)});"
+                f"{said_files(scene.paths)}: its {len(scene.bands)} bands have no names and the"
+                f" model '{card.name}' needs {len(card.bands)} ({', '.join(card.bands)});"
                 " name them with --band-names"
             )
         scene = scene.renamed(card.bands)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,14 @@ from geoseg.inference.fit import fit_scale
 from geoseg.inference.networks import Networks
 from geoseg.inference.outputs import Outputs
 from geoseg.inference.predict import Prediction, predict
-from geoseg.inference.settings import PredictSettings, parse_area
+from geoseg.inference.settings import PredictSettings, asked_area
 from geoseg.inference.source import KnownArea
 from geoseg.inference.unfinished import check_leftover, remove_kept
 from geoseg.models.bundle import ModelBundle
-from geoseg.raster.elsewhere import absolute
+from geoseg.raster.elsewhere import absolute, as_worker_says
 from geoseg.raster.grid import Grid
 from geoseg.raster.outputs.checks import check_folder_place, refuse_inputs
+from geoseg.raster.outputs.seen import Mark, marked
 from geoseg.raster.outputs.trouble import output_error
 from geoseg.raster.scene import Scene
 
@@ -165,8 +167,7 @@ class _Wish:
         settings = self.settings
         done = SceneMap(scene=scene.name, outputs=(), pixels=scene.grid.height * scene.grid.width)
         try:
-            if self.min_area is not None:
-                settings = replace(settings, min_area=parse_area(self.min_area, scene.grid))
+            settings = replace(settings, **asked_area(self.min_area, scene.grid))
             made = predict(
                 scene,
                 output.classes,
@@ -230,8 +231,7 @@ def predict_many(
         Where to compute; here if None. `device` is each worker's then, and workers read the scenes
         and, where they are given whole ones, write their maps where this machine has them.
     by_scene
-        Whether other machines see the folders of the outputs, so that they may be given whole
-        scenes.
+        Whether other machines may see the folders of the outputs, and so be given whole scenes.
     resume
         Leave maps that are whole and made of the same as they are, and go on with what was stopped.
     progress
@@ -262,7 +262,7 @@ def predict_many(
             and (by_scene or engine.cluster.is_local)
             and len(scenes) >= SCENES_A_WORKER * engine.cluster.at_once
         ):
-            maps = _by_scene(engine, wish, scenes, outputs, count)
+            maps = _by_scene(engine, wish, scenes, outputs, workers, count)
         else:
             maps = _in_turn(engine, wish, scenes, outputs, workers, count)
         with closing(maps):
@@ -314,6 +314,8 @@ class _SceneWork:
     wish: _Wish
     """Without its models, which `networks` has."""
     networks: Kept[Networks]
+    mark: Mark
+    """What lies in the folders of the outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,18 +340,18 @@ def _by_scene(
     wish: _Wish,
     scenes: Sequence[Scene],
     outputs: Sequence[Outputs],
+    workers: int,
     progress: Callable[[int], None],
 ) -> Generator[SceneMap, None, None]:
-    """Have each worker predict whole scenes and write their maps."""
+    """Have each worker predict whole scenes and write their maps; blocks where it cannot write."""
     if wish.overwrite and not wish.resume:
         remove_kept([path for output in outputs for path in output.paths])
-    elsewhere = replace(
-        wish,
-        models=(),
-        settings=_absolute_colour(wish.settings),
-        # A scene whose worker is lost is gone on with by another, where that one stopped.
-        resume=True,
-    )
+    # A scene whose worker is lost is gone on with by another, where that one stopped.
+    wish = replace(wish, resume=True)
+    colour = wish.settings.homogenise
+    if colour not in ("model", "none"):
+        colour = str(Path(colour).absolute())
+    elsewhere = replace(wish, models=(), settings=replace(wish.settings, homogenise=colour))
 
     def items() -> Generator[_SceneItem, None, None]:
         for scene, output in zip(scenes, outputs, strict=True):
@@ -361,10 +363,14 @@ def _by_scene(
             scene.close()
             yield item
 
-    work = _SceneWork(wish=elsewhere, networks=engine.networks)
-    maps = engine.cluster.ordered(_scene_map, work, items())
-    with closing(maps):
-        for done, output in zip(maps, outputs, strict=True):
+    with ExitStack() as stack:
+        mark = stack.enter_context(marked(path.parent for one in outputs for path in one.paths))
+        work = _SceneWork(wish=elsewhere, networks=engine.networks, mark=mark)
+        maps = stack.enter_context(closing(engine.cluster.ordered(_scene_map, work, items())))
+        for done, scene, output in zip(maps, scenes, outputs, strict=True):
+            if done is None:
+                yield from _in_turn(engine, wish, [scene], [output], workers, progress)
+                continue
             progress(done.pixels)
             if done.prediction is None:
                 yield done
@@ -373,16 +379,12 @@ def _by_scene(
                 yield replace(done, outputs=output.paths, prediction=made)
 
 
-def _absolute_colour(settings: PredictSettings) -> PredictSettings:
-    if settings.homogenise in ("model", "none"):
-        return settings
-    return replace(settings, homogenise=str(Path(settings.homogenise).absolute()))
+def _scene_map(shared: _SceneWork, item: _SceneItem) -> SceneMap | None:
+    """Predict a scene in a worker; None where that does not see the folders of the outputs."""
+    from geoseg.cluster.worker import task_threads  # noqa: PLC0415 — imports dask
 
-
-def _scene_map(shared: _SceneWork, item: _SceneItem) -> SceneMap:
-    """Predict a scene in a worker."""
-    from geoseg.cluster.worker import task_threads, worker_name  # noqa: PLC0415 — imports dask
-
+    if not shared.mark.is_seen():
+        return None
     networks = shared.networks.get()
     done = replace(shared.wish, models=networks.models).one_map(
         item.scene,
@@ -394,4 +396,5 @@ def _scene_map(shared: _SceneWork, item: _SceneItem) -> SceneMap:
     )
     if done.problem is None or item.problem is not None:
         return done
-    return replace(done, problem=f"{done.problem} (so says the worker {worker_name()})")
+    unseen = not all(map(os.path.exists, item.scene.files))
+    return replace(done, problem=as_worker_says(done.problem, unseen=unseen))

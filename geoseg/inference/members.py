@@ -21,8 +21,8 @@ from geoseg.models.compiling import Compiled, obstacle
 from geoseg.models.fold import fold_batch_norm
 from geoseg.models.network import PresenceNetwork
 from geoseg.models.onnx.network import OnnxNetwork
-from geoseg.models.pixelwise import pixelwise
 from geoseg.models.precision import autocast, resolve_precision
+from geoseg.models.processor import for_processor
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,10 @@ def make_ensemble(
         if spec not in specs:
             specs.append(spec)
         network = fold_batch_norm(bundle.network).to(device)
+        is_compiled = compiled and cannot is None and not isinstance(network, OnnxNetwork)
         if device.type == "cpu":
-            network = pixelwise(network)
-        if compiled and cannot is None and not isinstance(network, OnnxNetwork):
+            network = for_processor(network, plain=is_compiled or precision != "float32")
+        if is_compiled:
             network = Compiled(network)
         members.append(Member(network=network, spec=specs.index(spec)))
     return Ensemble(

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import InputError, OutputError
+from geoseg.inference.packing import MapPacking
 from geoseg.inference.unfinished import Done, Unfinished
+from geoseg.raster.cog.tilepacking import PackedRows
 from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend, Ramp
@@ -26,6 +28,8 @@ from geoseg.raster.outputs.kept import KeptFolder
 
 NODATA = 255
 """Class index, and class id in the raster, of pixels without a class."""
+_FEW = 24
+"""Classes that are counted quicker one by one."""
 
 
 @dataclass(frozen=True)
@@ -226,12 +230,22 @@ class Maps:
             )
         )
 
+    @property
+    def packing(self) -> MapPacking | None:
+        """How others may pack the map's tiles; None where it is cleaned first."""
+        if self._small is not None:
+            return None
+        return MapPacking(
+            tiles=self._classes.packing, ids=self._legend.id_lut, height=self._grid.height
+        )
+
     def write(
         self,
         row: int,
         index: NDArray[np.uint8],
         confidence: NDArray[np.float32] | None,
         probabilities: NDArray[np.float32] | None,
+        packed: PackedRows | None = None,
     ) -> None:
         """Take the next rows.
 
@@ -245,6 +259,8 @@ class Maps:
             (rows, cols), NaN where there is no class; None where no pixel of these rows has one.
         probabilities
             (classes, rows, cols), likewise.
+        packed
+            Rows of the map's tiles that were packed elsewhere, as `packing` says.
 
         Raises
         ------
@@ -254,7 +270,7 @@ class Maps:
         if row != self.rows:
             raise ValueError(f"rows from {row} on; those from {self.rows} on come next")
         if self._small is None:
-            self._classes.write_rows(row, self._legend.id_lut[index])
+            self._classes.write_rows(row, self._legend.id_lut.take(index), packed)
         else:
             self._small.add_rows(index)
             if self._unfinished is not None:
@@ -291,10 +307,11 @@ class Maps:
         unfinished.note(done, {one.path: one for one in writers if one is not None})
 
     def _count(self, index: NDArray[np.uint8]) -> None:
-        if (index == NODATA).all():
-            self.counts[NODATA] += index.size
-        else:
+        if len(self._legend) > _FEW:
             self.counts += np.bincount(index.ravel(), minlength=256)
+            return
+        for value in (*range(len(self._legend)), NODATA):
+            self.counts[value] += np.count_nonzero(index == value)
 
     @property
     def pixels(self) -> dict[str, int]:
@@ -315,7 +332,7 @@ class Maps:
         if self._small is not None:
             row = 0
             for index in self._small.finish():
-                self._classes.write_rows(row, self._legend.id_lut[index])
+                self._classes.write_rows(row, self._legend.id_lut.take(index))
                 self._count(index)
                 row += len(index)
         for writer in (self._classes, self._probabilities, self._confidence):

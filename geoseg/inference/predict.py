@@ -15,13 +15,13 @@ from pathlib import Path
 from geoseg.errors import InputError
 from geoseg.inference.blocks import BlockWork
 from geoseg.inference.colour import WantedColour, in_colour, wanted_colour
-from geoseg.inference.engines import Engine, make_engine
+from geoseg.inference.engines import Engine, OnMachines, make_engine
 from geoseg.inference.fit import fit_bands, fit_scale
 from geoseg.inference.lane import lane
 from geoseg.inference.outputs import Maps, Outputs
 from geoseg.inference.plan import described, packages_of
-from geoseg.inference.readings import strange_readings
-from geoseg.inference.settings import PredictSettings
+from geoseg.inference.readings import looked_at
+from geoseg.inference.settings import PredictSettings, meant_area
 from geoseg.inference.source import KnownArea
 from geoseg.inference.stream import Work
 from geoseg.inference.unfinished import Unfinished, kept_rows, remove_useless
@@ -147,7 +147,7 @@ def predict(
         told = _told(wanted, maps, scene, Work(), began, notes, taken_over=rows)
         return replace(told, whole=True)
     scene, more = in_colour(scene, colour, [bundle.card for bundle in models], workers=workers)
-    notes += [*more, *strange_readings(scene, card, workers=workers)]
+    notes += more
     work = Work()
     kept: AbstractContextManager[Unfinished | None] = nullcontext()
     if keep or resume:
@@ -186,8 +186,11 @@ def predict(
                 area=area,
                 confidence=wanted.confidence is not None,
                 probabilities=wanted.probabilities is not None,
+                packing=maps.packing if isinstance(engine, OnMachines) else None,
             )
-            _compute(maps, wish, engine, workers, work, progress)
+            with looked_at(scene, card) as strange:
+                _compute(maps, wish, engine, workers, work, progress)
+                notes += strange()
             if maps.valid_pixels == 0:
                 if unfinished is not None:
                     unfinished.remove()
@@ -280,6 +283,6 @@ def _tags(
         [*command, *option_words(options)],
         inputs,
         model=[{bundle.card.name: bundle.card.hash} for bundle in models],
-        options=options,
+        options=options | meant_area(settings.min_area, settings.min_area_given),
         also=packages_of(models),
     )

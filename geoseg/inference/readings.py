@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.errors import RasterReadError
 from geoseg.models.card import ModelCard
+from geoseg.raster.opening.handles import is_far
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 
@@ -18,7 +22,36 @@ _FAR = 4.0
 _SIDE, _PLACES = 64, 4
 
 
-def strange_readings(scene: Scene, card: ModelCard, *, workers: int = 4) -> list[str]:
+@contextmanager
+def looked_at(scene: Scene, card: ModelCard) -> Iterator[Callable[[], list[str]]]:
+    """Look for strange readings beside the caller; what is given waits for them, and returns them.
+
+    Where the scene cannot be read, it is a note, too: what the caller does may need other parts of
+    it, and be done by then.
+    """
+    # One thread beside those that work; waiting for a server costs them nothing.
+    threads = 4 if any(is_far(path) for path in scene.paths) else 1
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(1, "geoseg-strange")
+    look = pool.submit(strange_readings, scene, card, workers=threads, stop=stop)
+
+    def notes() -> list[str]:
+        try:
+            return look.result()
+        except RasterReadError as error:
+            learned = f"those that the model '{card.name}' learned from"
+            return [f"{scene.name}: its readings were not compared with {learned} ({error})"]
+
+    try:
+        yield notes
+    finally:
+        stop.set()
+        pool.shutdown()
+
+
+def strange_readings(
+    scene: Scene, card: ModelCard, *, workers: int = 4, stop: threading.Event | None = None
+) -> list[str]:
     """Say where a scene's readings are of another kind: reflectance, and not numbers as stored.
 
     Looks at a few small windows, in the colour that the network will see.
@@ -31,6 +64,8 @@ def strange_readings(scene: Scene, card: ModelCard, *, workers: int = 4) -> list
         Says mean and deviation of each band where the model learned.
     workers
         Threads that read.
+    stop
+        Set when nobody wants to know any more.
 
     Returns
     -------
@@ -42,6 +77,8 @@ def strange_readings(scene: Scene, card: ModelCard, *, workers: int = 4) -> list
     chosen = scene.select(card.bands)
 
     def seen(window: Window) -> NDArray[Any]:
+        if stop is not None and stop.is_set():
+            return np.empty((len(card.bands), 0), chosen.dtype)
         pixels = chosen.read(window)
         return pixels.data[:, pixels.valid]
 

@@ -33,6 +33,8 @@ class PredictSettings:
     """
     min_area: int = 0
     """Connected components of fewer pixels are given to their largest neighbour; 0 leaves all."""
+    min_area_given: str | None = None
+    """How a person gave that as ground ("0.5ha"), for outputs to tell; None if in pixels."""
     batch: int | None = None
     """Tiles computed together at most: halved where memory does not suffice. If None, one on the
     processor; on a card what half of its free memory takes, 32 of 288 pixels at most."""
@@ -72,7 +74,7 @@ class PredictSettings:
             "blend": self.blend,
             "tta": self.tta,
             "scale": f"1:{self.scale or 1}",
-            "min-area": f"{self.min_area}px",
+            "min-area": self.min_area_given or f"{self.min_area}px",
             "precision": self.precision,
             **colour_words(self.homogenise),
         }
@@ -81,6 +83,28 @@ class PredictSettings:
 def colour_words(homogenise: str) -> dict[str, str]:
     """Return the option that says what colour a scene is brought to; none where it is usual."""
     return {} if homogenise == "model" else {"homogenise": Path(homogenise).name}
+
+
+def asked_area(text: str | None, grid: Grid) -> dict[str, Any]:
+    """Return an area as settings have it, ``min_area`` and ``min_area_given``; see `parse_area`."""
+    if text is None:
+        return {}
+    ground = compact_area(text)
+    in_pixels = not ground.endswith(("ha", "m2"))
+    return {
+        "min_area": parse_area(text, grid),
+        "min_area_given": None if in_pixels else ground,
+    }
+
+
+def meant_area(min_area: int, given: str | None) -> dict[str, int]:
+    """Return what ground meant in pixels, for the options that an output tells; else nothing."""
+    return {} if given is None else {"min-area-pixels": min_area}
+
+
+def compact_area(text: str) -> str:
+    """Write an area without spaces, in small letters."""
+    return text.strip().lower().replace(" ", "").replace("²", "2")
 
 
 def parse_area(text: str, grid: Grid) -> int:
@@ -93,7 +117,7 @@ def parse_area(text: str, grid: Grid) -> int:
     GridError
         Pixels have no area on Earth.
     """
-    compact = text.strip().lower().replace(" ", "").replace("²", "2")
+    compact = compact_area(text)
     units = {"px": None, "ha": 1e4, "m2": 1.0}
     unit = compact[-2:] if compact[-2:] in units else ""
     square_metres = units.get(unit)
@@ -101,7 +125,9 @@ def parse_area(text: str, grid: Grid) -> int:
         value = float(compact.removesuffix(unit))
     except ValueError:
         value = -1.0
-    if not 0 <= value < 2**53:
+    # Half a pixel is a forgotten unit: taken as one pixel, it would remove nothing without a word.
+    whole = square_metres is not None or value.is_integer()
+    if not 0 <= value < 2**53 or not whole:
         raise OptionError(f"'{text}' is no area; write 3500px, 0.5ha or 450m2")
     if square_metres is not None:
         value = value * square_metres / grid.pixel_area_m2()

@@ -23,6 +23,7 @@ from geoseg.patches.job import Job, Seen, why_withdrawn
 from geoseg.patches.packing import ArrayPacker, Collector, FilePacker, Packed, Packer
 from geoseg.patches.settings import TileSettings
 from geoseg.patches.table import PatchTable
+from geoseg.raster.elsewhere import told_by_worker
 from geoseg.raster.legend import Legend
 from geoseg.raster.statistics import Measured, Statistics, statistics_for
 from geoseg.raster.window import Window
@@ -166,7 +167,8 @@ def cut_block(common: Common, block: Block) -> CutBlock:
     if common.desk is None or not cut.kept:
         return cut
     table = block.table
-    handed = common.desk.hand(cut.kept, table.split[table.position >= 0].tolist())
+    splits = table.split[table.position >= 0].tolist()
+    handed = common.desk.hand(cut.kept, splits, threads=task_threads())
     return cut if handed is None else replace(cut, kept=(), handed=handed)
 
 
@@ -201,6 +203,8 @@ def cut_here(common: Common, block: Block, *, workers: int) -> CutBlock:
         try:
             cutter.run()
         except RasterReadError as error:
+            if not error.damaged:  # who asks has opened it: nothing of the scene is wrong
+                raise told_by_worker(error) from error
             withdrawn = why_withdrawn(error)
     table = block.table
     kept: list[Packed] = []

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,8 +31,10 @@ from numpy.typing import NDArray
 
 from geoseg.compositing.homogenise.standard import Standard
 from geoseg.errors import ColourError, DatasetError, LabelError
+from geoseg.patches.bandjson import statistics_of_json
 from geoseg.patches.presence import PRESENT, present_in
 from geoseg.raster.bandstatistics import BandStatistics
+from geoseg.raster.far.brought import address_of
 from geoseg.raster.legend import Legend
 
 FORMAT = "geoseg-patches"
@@ -151,7 +152,7 @@ class PatchDataset:
         self.crs_units: str | None = metadata["crs_units"]
         """"metre", "degree" …; None without a coordinate system."""
         self.statistics: tuple[BandStatistics, ...] = tuple(
-            _statistics_of_json(band) for band in metadata["statistics"]["bands"]
+            statistics_of_json(band) for band in metadata["statistics"]["bands"]
         )
         """Of each band over the training patches."""
         self.class_pixels: dict[str, tuple[int, ...]] = {
@@ -188,11 +189,25 @@ class PatchDataset:
     def open(cls, folder: str | Path) -> PatchDataset:
         """Open the data set in a folder.
 
+        Parameters
+        ----------
+        folder
+            Here, or in object storage (``s3://bucket/folder``): then it is brought here whole,
+            what is not here yet of it (`geoseg.patches.addressed`).
+
         Raises
         ------
         DatasetError
             There is none, or it is not whole, or a newer geoseg wrote it.
+        OutputError
+            There is no room to bring it here.
         """
+        address = address_of(folder)
+        if address is not None:
+            # Imported here: rasterio.
+            from geoseg.patches.addressed import bring_dataset  # noqa: PLC0415
+
+            folder = bring_dataset(address)
         folder = Path(folder)
         path = folder / "dataset.json"
         try:
@@ -355,34 +370,6 @@ def _labelling(metadata: Mapping[str, Any]) -> Labelling | None:
         raise ValueError(f"labelling {found!r}")
     labelling: Labelling = found
     return labelling
-
-
-def statistics_to_json(band: BandStatistics) -> dict[str, Any]:
-    """Plain JSON of a band's statistics; null for what is not known."""
-    return {
-        "name": band.name,
-        **{key: _json_number(getattr(band, key)) for key in ("mean", "std", "min", "max")},
-        "percentiles": {p: _json_number(value) for p, value in band.percentiles.items()},
-        "count": band.count,
-    }
-
-
-def _json_number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _statistics_of_json(band: Mapping[str, Any]) -> BandStatistics:
-    """Statistics of a band from JSON; NaN for what is not known."""
-    return BandStatistics(
-        name=str(band["name"]),
-        **{key: _number(band[key]) for key in ("mean", "std", "min", "max")},
-        percentiles={str(p): _number(value) for p, value in band["percentiles"].items()},
-        count=int(band["count"]),
-    )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
 
 
 def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

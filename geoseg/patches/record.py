@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.compositing.homogenise.standard import COLOUR_TAG
+from geoseg.patches.bandjson import statistics_to_json
 from geoseg.patches.cutting import patch_name
-from geoseg.patches.dataset import FORMAT, SPLITS, VERSION, statistics_to_json
+from geoseg.patches.dataset import FORMAT, SPLITS, VERSION
 from geoseg.patches.gathered import Inputs
 from geoseg.patches.job import Job
 from geoseg.patches.labelcells import join_names

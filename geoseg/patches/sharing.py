@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg.errors import RasterReadError
@@ -14,7 +15,9 @@ from geoseg.patches.assembling import Assembly
 from geoseg.patches.blocks import Block, Common, CutBlock, blocks_of, cut_block, most_bytes
 from geoseg.patches.cutting import SceneCutter, patch_name
 from geoseg.patches.handing import Desk, can_hand
-from geoseg.patches.job import Seen, why_withdrawn
+from geoseg.patches.job import Job, Seen, why_withdrawn
+from geoseg.raster.elsewhere import HandlesFrom
+from geoseg.raster.scene import Scene
 
 if TYPE_CHECKING:
     from geoseg.cluster.cluster import Cluster
@@ -66,7 +69,7 @@ def cut_at_workers(
 ) -> None:
     """Cut what is still to be cut at workers, and store it here in order.
 
-    Arrays are handed over in files, by the workers that see the folder of the set.
+    Patches are handed over in files, by the workers that see the folder of the set.
 
     Raises
     ------
@@ -77,8 +80,7 @@ def cut_at_workers(
     """
     inputs, jobs = assembly.inputs, assembly.jobs
     common = Common(
-        # Tables are sent in parts, to those that need them.
-        jobs=[replace(job, table=job.table.part(0, 0)) for job in jobs],
+        jobs=_for_workers(jobs),
         settings=assembly.settings,
         legend=inputs.pixel_legend,
         dtype=inputs.dtype,
@@ -126,6 +128,25 @@ def cut_at_workers(
     end_those_before(len(jobs))
 
 
+def _for_workers(jobs: Sequence[Job]) -> list[Job]:
+    """Return jobs whose files are found from any folder."""
+    handles = HandlesFrom(Path.cwd())
+
+    def opened(scene: Scene | None) -> Scene | None:
+        return None if scene is None else scene.opened_by(handles)
+
+    return [
+        replace(
+            job,
+            scene=job.scene.opened_by(handles),
+            labels=opened(job.labels),
+            confidence=opened(job.confidence),
+            table=job.table.part(0, 0),  # sent in parts, to those that need them
+        )
+        for job in jobs
+    ]
+
+
 def _store(assembly: Assembly, result: CutBlock, desk: Desk | None, pool: Executor) -> None:
     """Give the patches of a block their places, and store them there."""
     begun = assembly.begun
@@ -141,11 +162,15 @@ def _store(assembly: Assembly, result: CutBlock, desk: Desk | None, pool: Execut
         patch = kept[number]
         down, across = divmod(patch, len(table.cols))
         name = patch_name(job.name, table.rows[down], table.cols[across])
-        writer = assembly.writers[int(table.split[patch])]
-        writer.put(int(table.position[patch]), name, result.kept[number])
+        writer, position = assembly.writers[int(table.split[patch])], int(table.position[patch])
+        if handed is not None and desk is not None:
+            desk.move(handed, number, writer, position, name)
+        else:
+            writer.put(position, name, result.kept[number])
 
-    if result.handed is not None and desk is not None:
-        desk.take(result.handed, assembly.writers, first, pool)
+    handed = result.handed
+    if handed is not None and desk is not None and handed.runs:
+        desk.take(handed, assembly.writers, first, pool)
     else:
         list(pool.map(put, range(len(kept))))
     begun.statistics.add(result.measured)

@@ -279,6 +279,14 @@ class FileWriter(_Writer):
             if kind in packed:
                 (self._folder / kind / file).write_bytes(bytes(packed[kind]))
 
+    def move(self, position: int, name: str, files: Mapping[str, Path]) -> None:
+        """Store the files of one patch by giving them their names."""
+        file = f"{name}.tif"
+        self._names[position] = file
+        self._fresh.add(file)
+        for kind, path in files.items():
+            path.replace(self._folder / kind / file)
+
     def keep(self, count: int) -> None:
         """Forget the patches from a place on, and remove their files."""
         for position in [p for p in self._names if p >= count]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.patches.dataset import statistics_to_json
+from geoseg.patches.bandjson import statistics_to_json
 from geoseg.patches.gathered import Inputs
 from geoseg.patches.record import Outcome, public_problems
 from geoseg.patches.settings import TileSettings

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from geoseg.errors import BandError
+from geoseg.raster.naming import product_and_band, stem
 from geoseg.raster.orientation import Orientation
 from geoseg.raster.window import Window
 
@@ -128,21 +129,60 @@ def find_bands(
     return [_find_band(bands, str(name), where, hint) for name in names]
 
 
-def _find_band(bands: Sequence[Band], name: str, where: str, hint: str) -> int:
+def find_name(known: Sequence[str], name: str, *, where: str) -> int | None:
+    """Return which of some names one means: "blue" means "blue B2", and not "ultra blue B1" then.
+
+    The same name, upper and lower case alike; else the one of which it is the first word; else the
+    one of which it is a word at all. None where there is none.
+
+    Parameters
+    ----------
+    known
+        Names of bands.
+    name
+        A name, or a word of one.
+    where
+        Beginning of the message, should one be needed.
+
+    Raises
+    ------
+    BandError
+        It may mean several; the message lists them.
+    """
     wanted = name.strip().casefold()
-    known = [band.name.casefold() for band in bands]
-    if wanted in known:
-        return known.index(wanted)
-    found = [i for i, other in enumerate(known) if wanted in _BETWEEN_WORDS.split(other)]
-    if wanted and len(found) == 1:
-        return found[0]
-    if wanted and len(found) > 1:
-        several = " or ".join(f"“{bands[i].name}”" for i in found)
+    if not wanted:
+        return None
+    folded = [other.casefold() for other in known]
+    if wanted in folded:
+        return folded.index(wanted)
+    words = [_BETWEEN_WORDS.split(other) for other in folded]
+    first = [i for i, parts in enumerate(words) if parts[0] == wanted]
+    found = first or [i for i, parts in enumerate(words) if wanted in parts]
+    if len(found) > 1:
+        several = " or ".join(f"“{known[i]}”" for i in found)
         raise BandError(f"{where}: band “{name}” may mean {several}; give the full name")
+    return found[0] if found else None
+
+
+def said_files(paths: Sequence[str]) -> str:
+    """Name the files of a scene in a message: the first, and how many more there are."""
+    more = len(paths) - 1
+    return paths[0] if not more else f"{paths[0]} and {more} more file{'s' * (more > 1)}"
+
+
+def _find_band(bands: Sequence[Band], name: str, where: str, hint: str) -> int:
+    found = find_name([band.name for band in bands], name, where=where)
+    if found is not None:
+        return found
+    wanted = name.strip()
     made_up = not all(band.named for band in bands)
     if made_up and wanted.isdecimal() and 1 <= int(wanted) <= len(bands):
         return int(wanted) - 1
     there = ", ".join(band.name for band in bands)
+    if all(product_and_band(stem(band.path))[1] == band.name for band in bands):
+        there += (
+            " (as the product's files are called; geoseg composite makes a scene of common names)"
+        )
     raise BandError(f"{where}: has no band “{name}”; there are: {there}{hint}")
 
 

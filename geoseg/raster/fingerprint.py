@@ -20,7 +20,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geoseg.errors import InputError, RasterReadError
-from geoseg.raster.far.absent import check_present
+from geoseg.raster.far.absent import blocks_found, check_present
 from geoseg.raster.far.patient import read_patiently
 from geoseg.raster.far.small import read_small
 from geoseg.raster.opening.foreignxml import parse_xml
@@ -189,7 +189,8 @@ def _pixels(
         found = read_small(handles, path, indexes, part)
         if found is None:
             with handles.borrow(path) as dataset:
-                found = dataset.read(indexes, window=part)
+                with blocks_found(path):
+                    found = dataset.read(indexes, window=part)
                 check_present(dataset, path, indexes, part)
         pixels[bands, rows, cols] = found
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
 from geoseg.raster.bands import Piece, Source, comparable_nodata
-from geoseg.raster.far.absent import check_present
+from geoseg.raster.far.absent import blocks_found, check_present
 from geoseg.raster.far.patient import read_patiently
 from geoseg.raster.far.small import read_small
 from geoseg.raster.opening.handles import Handles, is_local_file
@@ -161,19 +161,20 @@ class Pieces:
                     valid &= small[-1] != 0
                 return
         with self.handles.borrow(source.path) as dataset:
-            if np.dtype(source.dtype) == self.dtype and source.turned is None:
-                dataset.read(source.indexes, window=place, out=out)
-            else:
-                out[...] = dataset.read(source.indexes, window=place, out_shape=out.shape)
             shown: list[NDArray[Any]] = []
-            if source.alpha is not None:
-                shown.append(dataset.read(source.alpha, window=place, out_shape=valid.shape))
-            if source.mask == "dataset":
-                first = source.indexes[0]
-                shown.append(dataset.read_masks(first, window=place, out_shape=valid.shape))
-            elif source.mask == "band":
-                masks = dataset.read_masks(source.indexes, window=place, out_shape=out.shape)
-                shown.extend(masks)
+            with blocks_found(source.path):
+                if np.dtype(source.dtype) == self.dtype and source.turned is None:
+                    dataset.read(source.indexes, window=place, out=out)
+                else:
+                    out[...] = dataset.read(source.indexes, window=place, out_shape=out.shape)
+                if source.alpha is not None:
+                    shown.append(dataset.read(source.alpha, window=place, out_shape=valid.shape))
+                if source.mask == "dataset":
+                    first = source.indexes[0]
+                    shown.append(dataset.read_masks(first, window=place, out_shape=valid.shape))
+                elif source.mask == "band":
+                    masks = dataset.read_masks(source.indexes, window=place, out_shape=out.shape)
+                    shown.extend(masks)
             if valid.shape == (place.height, place.width):
                 more = () if source.alpha is None else (source.alpha,)
                 check_present(dataset, source.path, (*source.indexes, *more), place)

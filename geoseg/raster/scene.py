@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import BandError, ColourError, GridError, RasterReadError
-from geoseg.raster.bands import Band, find_bands
+from geoseg.raster.bands import Band, find_bands, said_files
 from geoseg.raster.fingerprint import fingerprint_files, local_files
 from geoseg.raster.grid import Grid
 from geoseg.raster.opening.handles import Handles, is_local_file
@@ -179,9 +179,9 @@ class Scene:
     def select(self, names: Sequence[str]) -> Scene:
         """Return the scene with these bands, in this order.
 
-        A name means the band of that name (upper and lower case alike); else the one band of whose
-        name it is a word ("blue" means "blue B2"); else, where names were made up, the band of that
-        number, from 1.
+        A name means the band of that name (upper and lower case alike); else that of whose name it
+        is the first word, or a word at all ("blue" means "blue B2"); else, where names were made
+        up, the band of that number, from 1.
 
         Raises
         ------
@@ -192,7 +192,7 @@ class Scene:
         hint = (
             f" (band {min(alphas)} is an alpha mask; to use it, name all bands)" if alphas else ""
         )
-        order = find_bands(self.bands, names, where=self.name, hint=hint)
+        order = find_bands(self.bands, names, where=said_files(self.paths), hint=hint)
         bands = tuple(self.bands[i] for i in order)
         # What did not fit when a scene was recoloured was clipped to the type of all its bands.
         dtype = self._pieces.dtype if self.is_recoloured else _common_type(bands)
@@ -207,11 +207,11 @@ class Scene:
             Not as many names as bands, or a name comes twice.
         """
         if len(names) != len(self.bands):
-            raise BandError(
-                f"{self.name}: {len(names)} band names for {len(self.bands)} bands; give one a band"
-            )
+            count = f"{len(names)} band names for {len(self.bands)} bands"
+            raise BandError(f"{said_files(self.paths)}: {count}; give one a band")
         if len({name.casefold() for name in names}) != len(names):
-            raise BandError(f"{self.name}: a band name comes twice: {', '.join(names)}")
+            twice = f"a band name comes twice: {', '.join(names)}"
+            raise BandError(f"{said_files(self.paths)}: {twice}")
         pairs = zip(self.bands, names, strict=True)
         return self._with(bands=tuple(replace(b, name=n, named=True) for b, n in pairs))
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import GridError, OptionError
 from geoseg.raster.cut import RECTANGLE_PIXELS, Cut, borders, plan_cut
-from geoseg.raster.opening.handles import CACHE_BYTES, is_remote, small_block_cache
+from geoseg.raster.opening.handles import CACHE_BYTES, is_far, small_block_cache
 from geoseg.raster.pieces import Mask
 from geoseg.raster.scene import Pixels, Scene
 from geoseg.raster.window import Window
@@ -166,7 +166,7 @@ class _Reader:
         self.stop = threading.Event()
         self.in_order = [s.in_order or _is_one_big_block(s) for s in self.scenes]
         # Far away, waiting is what takes time: fewer and wider reads, and more of them at once.
-        far = any(is_remote(path) for scene in self.scenes for path in scene.paths)
+        far = any(is_far(path) for scene in self.scenes for path in scene.paths)
         self.threads = 2 * self.workers if far else self.workers
         self.sharing = 1 if far else self.workers
         self.rectangle_pixels = _FAR_PIXELS if far else RECTANGLE_PIXELS

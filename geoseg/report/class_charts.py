@@ -80,23 +80,7 @@ def class_bars(classes: Sequence[ClassScore], *, form: Form = "svg") -> bytes:
             clip_on=False,
         )
         for place, value, other in zip(places, iou, recall, strict=True):
-            absent = math.isnan(value)
-            axes.annotate(
-                "neither in labels nor in predictions" if absent else score(float(value)),
-                (0.008, place) if absent else (1.04, place),
-                va="center_baseline",
-                color=MUTED if absent else INK,
-                fontstyle="italic" if absent else "normal",
-                annotation_clip=False,
-            )
-            if not absent and math.isnan(other):
-                axes.annotate(
-                    "predicted, but not in the labels",
-                    (0.012 + value, place),
-                    va="center_baseline",
-                    color=MUTED,
-                    fontstyle="italic",
-                )
+            _say_score(axes, float(place), float(value), float(other))
         axes.set_yticks(places, [shortened(c.name) for c in classes], color=INK)
         axes.tick_params(axis="y", length=0, pad=18)
         axes.set_ylim(len(classes) - 0.4, -0.6)
@@ -116,6 +100,27 @@ def class_bars(classes: Sequence[ClassScore], *, form: Form = "svg") -> bytes:
             handlelength=1.2,
         )
         return encode(figure, form)
+
+
+def _say_score(axes: Axes, place: float, iou: float, recall: float) -> None:
+    """Write a class's IoU behind its bar, or in words why there is none or no recall."""
+    absent = math.isnan(iou)
+    axes.annotate(
+        "neither in labels nor in predictions" if absent else score(iou),
+        (0.008, place) if absent else (1.04, place),
+        va="center_baseline",
+        color=MUTED if absent else INK,
+        fontstyle="italic" if absent else "normal",
+        annotation_clip=False,
+    )
+    if not absent and math.isnan(recall):
+        axes.annotate(
+            "predicted, but not in the labels",
+            (0.012 + iou, place),
+            va="center_baseline",
+            color=MUTED,
+            fontstyle="italic",
+        )
 
 
 def confusion_picture(

@@ -71,6 +71,7 @@ class WebServer:
         faults: list[Fault | None] | None = None,
         forever: Fault | None = None,
         every: int = 1,
+        marks: bool = False,
     ) -> None:
         """Say how to behave from now on, and forget what came.
 
@@ -86,9 +87,11 @@ class WebServer:
             What goes wrong with all requests after these.
         every
             Of those, 5 for every fifth.
+        marks
+            Whether files have marks (ETag) by which they are asked for only if they changed.
         """
         how = {"latency": latency, "ranges": ranges, "faults": faults or [], "forever": forever}
-        how["every"] = every
+        how |= {"every": every, "marks": marks}
         request = Request(self.url(_CONTROL[1:]), data=json.dumps(how).encode(), method="POST")
         with urlopen(request, timeout=10) as answer:
             answer.read()
@@ -127,6 +130,7 @@ class _State:
         self.faults: deque[Fault | None] = deque(how.get("faults", []))
         self.forever: Fault | None = how.get("forever")
         self.every, self.count = int(how.get("every", 1)), 0
+        self.marks = bool(how.get("marks"))
         self.asked = []
 
     def fault(self) -> Fault | None:
@@ -190,7 +194,14 @@ class _Handler(BaseHTTPRequestHandler):
         size = file.stat().st_size
         first, last, status = 0, size - 1, 200
         fields = {"Accept-Ranges": "bytes"} if state.ranges else {}
-        if asked and state.ranges:
+        mark = f'"{file.stat().st_mtime_ns:x}-{size:x}"'
+        if state.marks:
+            fields["ETag"] = mark
+            if self.headers.get("If-None-Match") == mark:
+                self._head(304, fields)
+                self._note(asked, 0, 304)
+                return
+        if asked and state.ranges and self.headers.get("If-Range", mark) == mark:
             first, status = int(asked[1]), 206
             last = min(int(asked[2]) if asked[2] else last, last)
             fields["Content-Range"] = f"bytes {first}-{last}/{size}"

@@ -16,7 +16,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
-from geoseg.models.card import METADATA_KEY, read_header
+from geoseg.models.card import METADATA_KEY
+from geoseg.models.header import read_header
 from geoseg.models.tensorfile import read_tensors, write_tensors
 from geoseg.training.optim import Optimizer
 

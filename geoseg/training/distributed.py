@@ -14,21 +14,28 @@ files. Without the launcher there is one process, and nothing here costs anythin
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
+import re
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from geoseg.errors import OptionError
+from geoseg.errors import ClusterError, GeosegError, OptionError
 from geoseg.models.device import resolve_device
 from geoseg.models.library import LibraryNetwork
+
+Value = TypeVar("Value")
+
+_OF_THE_NETWORK = re.compile(r"gloo/transport|^Gloo |^\[c10d\]|TCPStore|NCCL (error|communicator)")
+"""What torch's errors say where processes do not reach one another: their type is any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +63,23 @@ class Processes:
     def any(self, asked: bool) -> bool:
         """Return whether any process says so, the same answer in each."""
         return asked if self.count == 1 else bool(self.sum(np.array([int(asked)]))[0])
+
+    def agree(self, text: str) -> bool:
+        """Return whether all processes say the same, the same answer in each."""
+        if self.count == 1:
+            return True
+        own = np.frombuffer(hashlib.blake2b(text.encode(), digest_size=16).digest(), np.uint8)
+        own = own.astype(np.int64)
+        # Where each is the mean of all, all are the same.
+        return not self.any(bool((self.sum(own) != self.count * own).any()))
+
+    def from_first(self, value: Value | None) -> Value:
+        """Return what the first process gives, in each."""
+        box: list[Any] = [value]
+        if self.count > 1:
+            torch.distributed.broadcast_object_list(box, 0)
+        given: Value = box[0]
+        return given
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Replace tensors by those of the first process."""
@@ -148,6 +172,8 @@ def joined(device: torch.device) -> Iterator[Processes]:
     ------
     OptionError
         The launcher's variables make no sense.
+    ClusterError
+        They cannot be reached, or one of them ended.
     """
     rank, count = launched()
     if count == 1:
@@ -157,9 +183,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
         torch.cuda.set_device(device)
     # Counts are summed on the processor, gradients where they are.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    torch.distributed.init_process_group(backend)
+    with _in_words("cannot reach one another", _NAMES):
+        torch.distributed.init_process_group(backend)
     try:
-        yield Processes(rank=rank, count=count)
+        with _in_words("have lost one another", _BEGIN_AGAIN):
+            yield Processes(rank=rank, count=count)
     except BaseException as error:
         traceback.clear_frames(error.__traceback__)  # they hold the network
         raise
@@ -168,3 +196,45 @@ def joined(device: torch.device) -> Iterator[Processes]:
         # group's threads outlive what they need, and the process aborts.
         gc.collect()
         torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def refused_together() -> Iterator[None]:
+    """Have what one process refuses before it meets the others end these too.
+
+    They would wait for it, for half an hour.
+    """
+    try:
+        yield
+    except GeosegError:
+        if launched()[1] > 1:
+            with suppress(Exception), joined(torch.device("cpu")):
+                pass  # it goes again, which ends them
+        raise
+
+
+_NAMES = (
+    "the name of each machine must lead the others to it; or say which network to take in"
+    " GLOO_SOCKET_IFNAME, and of cards in NCCL_SOCKET_IFNAME"
+)
+_BEGIN_AGAIN = "see what ended the first of them, and start all again with --resume"
+
+
+@contextmanager
+def _in_words(what: str, advice: str) -> Iterator[None]:
+    """Say in one line that processes do not reach one another.
+
+    Raises
+    ------
+    ClusterError
+        So it is.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+        if not (isinstance(error, torch.distributed.DistError) or _OF_THE_NETWORK.search(said)):
+            raise
+        # Without the places in torch's own sources, and what it says of itself.
+        why = re.sub(r"\[/[^\]]*\] *", "", said).partition(". This is typically")[0][:200]
+        raise ClusterError(f"the processes that train {what} ({why}): {advice}") from error

@@ -12,7 +12,7 @@ from geoseg.errors import GeosegError, OptionError
 from geoseg.models.device import failures_in_words, is_out_of_memory
 from geoseg.patches.dataset import PatchDataset
 from geoseg.raster.allocator import keep_large_blocks
-from geoseg.training.distributed import joined, own_device
+from geoseg.training.distributed import Processes, joined, own_device, refused_together
 from geoseg.training.interrupt import interruptible
 from geoseg.training.keeper import SECONDS_BETWEEN_CHECKPOINTS
 from geoseg.training.outputs import (
@@ -20,7 +20,6 @@ from geoseg.training.outputs import (
     check_outputs,
     check_stored_as,
     output_paths,
-    read_outputs,
     write_outputs,
 )
 from geoseg.training.records import EpochRecord
@@ -111,14 +110,16 @@ def fit(
     if workers < 1:
         raise OptionError("--workers must be at least 1")
     paths = output_paths(output)
-    where = own_device(device)
-    opened = dataset if isinstance(dataset, PatchDataset) else PatchDataset.open(dataset)
+    with refused_together():
+        where = own_device(device)
     if tensorboard is not None:
         check_tensorboard()
     with _torch_set_up(where, threads), joined(where) as processes, interruptible() as stop:
+        # Here, for what one process refuses ends the others as well.
+        opened = dataset if isinstance(dataset, PatchDataset) else PatchDataset.open(dataset)
         if processes.is_first:
             check_outputs(paths, resume=resume, overwrite=overwrite)
-        processes.wait()
+        _check_same(opened, paths["checkpoint"] if resume else None, processes)
         run = Run(opened, settings, where, processes, workers=workers)
         run.checkpoint_seconds = checkpoint_seconds
         if settings.patience is not None and run.setup.val is None:
@@ -130,6 +131,7 @@ def fit(
         with _told(run, on_epoch, tensorboard) as tell:
             run.epochs(paths["checkpoint"], stop, on_epoch=tell, progress=progress)
         epoch, tally = run.finish()
+        fitted = None
         if processes.is_first:
             fitted = write_outputs(
                 run,
@@ -140,8 +142,23 @@ def fit(
                 stored_as=stored_as,
                 overwrite=overwrite,
             )
-        processes.wait()
-        return fitted if processes.is_first else read_outputs(run, paths)
+        return processes.from_first(fitted)
+
+
+def _check_same(dataset: PatchDataset, checkpoint: Path | None, processes: Processes) -> None:
+    """Refuse processes that would train on different data, or go on from different places."""
+    if processes.count == 1:
+        return
+    if not processes.agree(dataset.hash()):
+        raise OptionError(
+            f"{dataset.folder} holds other patches on some of the machines: all must see the same"
+            " data set by the same path"
+        )
+    if not processes.agree(str(checkpoint is not None and checkpoint.exists())):
+        raise OptionError(
+            f"{checkpoint} is there on some of the machines only: to go on from it, write the model"
+            " to a folder that all of them share"
+        )
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from geoseg import __version__
 from geoseg.errors import OptionError, OutputError
 from geoseg.models.bundle import ModelBundle, save_bundle
-from geoseg.models.card import ModelCard, read_card
+from geoseg.models.card import ModelCard
 from geoseg.models.network import parameter_count
 from geoseg.raster.maker import document_with, page_with, picture_with
 from geoseg.raster.outputs.checks import check_output
@@ -153,21 +152,6 @@ def write_outputs(
     paths["checkpoint"].unlink(missing_ok=True)
     written = {name: path for name, path in paths.items() if name != "checkpoint"}
     return Fitted(card=card, report=report, history=tuple(run.history), paths=written)
-
-
-def read_outputs(run: Run, paths: dict[str, Path]) -> Fitted:
-    """Return what the first of several processes wrote for all of them.
-
-    Raises
-    ------
-    ModelError, OSError
-        It cannot be read from here.
-    """
-    written = {name: path for name, path in paths.items() if name != "checkpoint"}
-    report = json.loads(paths["report"].read_text(encoding="utf-8"))
-    return Fitted(
-        card=read_card(paths["model"]), report=report, history=tuple(run.history), paths=written
-    )
 
 
 def _report(run: Run, epoch: int, tally: Tally) -> dict[str, Any]:

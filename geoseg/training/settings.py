@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from geoseg.errors import OptionError
+from geoseg.errors import OptionError, without_secrets
 from geoseg.patches import augment
 from geoseg.patches.dataset import PatchDataset
 from geoseg.terms import Value, number
@@ -146,8 +146,12 @@ class Settings:
         return self.epochs + (0 if self.averaging is None else self.averaging.epochs)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as plain JSON objects."""
-        return {**asdict(self), "model_options": _plain(dict(self.model_options))}
+        """Return the settings as plain JSON objects; an address without what it is signed with."""
+        return {
+            **asdict(self),
+            "model_options": _plain(dict(self.model_options)),
+            "weights": None if self.weights is None else without_secrets(self.weights),
+        }
 
     def share(self, dataset: PatchDataset) -> float:
         """Share of a patch that a class must exceed to be in it, the set's where none is given."""

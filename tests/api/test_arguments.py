@@ -139,6 +139,12 @@ ARRAY = np.zeros((2, 4, 4), np.uint16)
             lambda: geoseg.train("p", "m.safetensors", optimizer=object()),
             "optimizer is a text, not an object; write 'adamw'",
         ),
+        (lambda: geoseg.predict(Path("s3://b/s.tif"), "m.tif"), "s3:/b/s.tif: a Path takes a sl"),
+        (lambda: geoseg.tile("s.tif", Path("s3://b/p")), "s3:/b/p: a Path takes a slash"),
+        (
+            lambda: geoseg.recode([Path("https://h/s.tif")], "m", codes="1=1"),
+            "h/s.tif: a Path takes a slash",
+        ),
         (lambda: geoseg.tile("s.tif", "p", size="64"), "size is a whole number, not '64'"),
         (lambda: geoseg.tile("s.tif", "p", chip_size=64), "chip_size; did you mean size"),
         (lambda: geoseg.train("p", "m.safetensors", epoch=3), "epoch; did you mean epochs"),

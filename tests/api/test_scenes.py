@@ -119,3 +119,9 @@ def test_homogenise_takes_how_uneven_light_is_evened_out(tmp_path):
     assert spread["much"] < 0.5 * spread["little"]
     with pytest.raises(OptionError, match="dodge"):
         geoseg.homogenise(both, tmp_path / "no", dodge_cell=16)
+
+
+@pytest.mark.parametrize("name", ["method", "haze", "cast"])
+def test_homogenise_refuses_a_way_that_there_is_not(name, work, tmp_path):
+    with pytest.raises(OptionError, match=f"{name} is .*, not 'maybe'"):
+        geoseg.homogenise([work[0] / "scene.tif"], tmp_path / "out", **{name: "maybe"})

@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.assessment.evaluate import compare
 from geoseg.assessment.evaluation import Evaluation
+from geoseg.assessment.scoring import Scoring
 from geoseg.raster.cog.writer import RasterWriter
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
@@ -64,7 +65,7 @@ def _run(
     prediction: Path, labels: Path, classes: str | None = "1=water,2=forest", **options: Any
 ) -> Evaluation:
     legend = None if classes is None else parse_legend(classes)
-    return compare(prediction, labels, classes=legend, **options).run(workers=2)
+    return compare(prediction, labels, Scoring(classes=legend, **options)).run(workers=2)
 
 
 @pytest.fixture(scope="session")

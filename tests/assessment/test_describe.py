@@ -136,6 +136,12 @@ def test_data_set_is_told_by_its_folder_or_its_json(tmp_path: Path) -> None:
     assert one(folder)["kind"] == "data set"
 
 
+def test_folder_of_a_split_is_its_data_set(tmp_path: Path) -> None:
+    folder = dataset(tmp_path / "patches")
+    assert one(folder / "train") == one(folder) | {"split": "train"}
+    assert "  named     the folder of its split train" in text(one(folder / "train")).splitlines()
+
+
 def test_folder_of_rasters_holds_scenes(tmp_path: Path, write: Write) -> None:
     for name in ("a_red.tif", "a_nir.tif"):
         write(tmp_path / name, [[1, 2]])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geoseg.assessment.evaluate import compare
 from geoseg.assessment.evaluation import Evaluation
 from geoseg.assessment.report import text
+from geoseg.assessment.scoring import Scoring
 from geoseg.errors import (
     BandError,
     LabelError,
@@ -247,7 +248,7 @@ def test_counts_of_many_strips_and_threads_are_the_same(
     prediction = write(tmp_path / "p.tif", guess, tiled=True, blockxsize=64, blockysize=64)
     labels = write(tmp_path / "l.tif", truth, blockysize=5)
     seen: list[int] = []
-    comparison = compare(prediction, labels, classes=parse_legend("1=a,2=b,3=c"))
+    comparison = compare(prediction, labels, Scoring(classes=parse_legend("1=a,2=b,3=c")))
     found = comparison.run(workers=workers, progress=seen.append)
     wanted = np.zeros((4, 4), np.int64)
     np.add.at(wanted, (truth, guess), 1)
@@ -322,9 +323,7 @@ def test_leaving_out_every_class_is_refused(write: Write, tmp_path: Path) -> Non
         compare(
             prediction,
             prediction,
-            classes=parse_legend(WATER_FOREST),
-            ignore=["water"],
-            leave_out=[2],
+            Scoring(classes=parse_legend(WATER_FOREST), ignore=("water",), leave_out=(2,)),
         )
 
 

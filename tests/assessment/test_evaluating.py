@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from geoseg.assessment.evaluating import Evaluated, Job, Reports
 from geoseg.assessment.findings import StagesWanted, Wanted, pixels_of
 from geoseg.assessment.findings_text import words
+from geoseg.assessment.scoring import Scoring
 from geoseg.assessment.sides import compare_sides
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import GridError, LabelError, OptionError, OutputError
@@ -39,7 +40,9 @@ def evaluate(
     **options: Any,
 ) -> Evaluated:
     legend = None if classes is None else parse_legend(classes)
-    sides = compare_sides([str(p) for p in predictions], str(labels), classes=legend, **options)
+    sides = compare_sides(
+        [str(p) for p in predictions], str(labels), Scoring(classes=legend, **options)
+    )
     job = Job(sides=sides, wanted=wanted or Wanted(), reports=reports or Reports())
     job.check()
     return job.run(workers=workers)

@@ -14,6 +14,7 @@ from geoseg.assessment.evaluating import Evaluated, Reports
 from geoseg.assessment.findings import StagesWanted, Wanted
 from geoseg.assessment.findings_text import words
 from geoseg.assessment.folders import FolderJob, are_folders, compare_folders
+from geoseg.assessment.scoring import Scoring
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import GridError, InputError, LabelError, OptionError, RasterReadError
 from geoseg.raster.cover.cells import CellSize
@@ -50,8 +51,9 @@ def folders(tmp_path: Path) -> list[str]:
 def evaluate(
     folders: list[str], wanted: Wanted | None = None, **options: Any
 ) -> tuple[FolderJob, Evaluated]:
-    options = {"classes": parse_legend(CLASSES)} | options
-    job = compare_folders(folders, wanted=wanted or Wanted(), **options)
+    reports = options.pop("reports", None)
+    scoring = Scoring(**{"classes": parse_legend(CLASSES)} | options)
+    job = compare_folders(folders, scoring, wanted=wanted or Wanted(), reports=reports)
     job.check()
     return job, job.run(workers=2)
 
@@ -212,8 +214,8 @@ def test_photographs_to_show_are_looked_for_before_any_pixel_is_read(
     empty.mkdir()
     job = compare_folders(
         folders,
+        Scoring(classes=parse_legend(CLASSES)),
         wanted=Wanted(),
-        classes=parse_legend(CLASSES),
         reports=Reports(report=tmp_path / "page.html", scene=str(empty)),
     )
     with pytest.raises(RasterReadError, match="holds no rasters"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from geoseg.assessment.findings import StagesWanted, Wanted
 from geoseg.assessment.findings_text import words
 from geoseg.assessment.folders import compare_folders
 from geoseg.assessment.polygonlabels import open_labels
+from geoseg.assessment.scoring import Scoring
 from geoseg.assessment.sides import compare_sides
 from geoseg.assessment.stages import StageTable
 from geoseg.errors import GridError, OptionError, OutputError, VectorError
@@ -31,6 +33,7 @@ from geoseg.raster.scene import Scene
 
 Write = Callable[..., Path]
 LEGEND = parse_legend("1=cane,2=other")
+SCORING = Scoring(classes=LEGEND)
 
 # Two scenes, far apart and of two resolutions; labels of the second are coarser.
 MAPS = {
@@ -62,8 +65,9 @@ def folders(fill: Callable[..., str]) -> list[str]:
 
 
 def evaluate(folders: list[str], wanted: Wanted | None = None, **more: Any) -> Evaluated:
-    more = {"classes": LEGEND} | more
-    job = compare_folders(folders, wanted=wanted or Wanted(), **more)
+    reports = more.pop("reports", None)
+    scoring = Scoring(**{"classes": LEGEND} | more)
+    job = compare_folders(folders, scoring, wanted=wanted or Wanted(), reports=reports)
     job.check()
     return job.run(workers=2)
 
@@ -172,7 +176,7 @@ def test_borders_and_seams_are_of_all_scenes(folders: list[str]) -> None:
     alone = []
     for name in ("a", "b"):
         files = [f"{folder}/{name}.tif" for folder in folders]
-        sides = compare_sides(files[:1], files[1], classes=LEGEND)
+        sides = compare_sides(files[:1], files[1], SCORING)
         alone.append(Job(sides=sides, wanted=wanted).run(workers=1).content)
     edges = [[c["true_edge_pixels"] for c in one["boundary"]["classes"]] for one in alone]
     total = [c["true_edge_pixels"] for c in got.content["boundary"]["classes"]]
@@ -203,7 +207,7 @@ def test_pictures_that_lie_elsewhere_are_told_before_any_pixel_is_read(
 ) -> None:
     pixels, where = [[9] * 4] * 2, {name: place for name, (_, place) in MAPS.items()}
     off = fill("off", {"a": (pixels, where["a"]), "b": (pixels, where["a"])})
-    job = compare_folders(folders, wanted=Wanted(), classes=LEGEND, reports=Reports(scene=off))
+    job = compare_folders(folders, SCORING, wanted=Wanted(), reports=Reports(scene=off))
     with pytest.raises(GridError, match=r"b\.tif: does not overlap"):
         job.check()
     # One for all is shown where it lies.
@@ -217,11 +221,11 @@ def test_pictures_that_lie_elsewhere_are_told_before_any_pixel_is_read(
 
 def test_scenes_off_the_region_are_left_out_and_told(folders: list[str]) -> None:
     region = "499000,4099000,501000,4101000"
-    job = compare_folders(folders, wanted=Wanted(), classes=LEGEND, region=region)
+    job = compare_folders(folders, replace(SCORING, region=region), wanted=Wanted())
     assert job.stems == ("b",)
     assert job.notes == ("1 map lies off the labels or the region: a",)
     with pytest.raises(VectorError):
-        compare_folders(folders, wanted=Wanted(), classes=LEGEND, region="0,0,9,9")
+        compare_folders(folders, replace(SCORING, region="0,0,9,9"), wanted=Wanted())
 
 
 def test_scenes_may_share_labels_that_some_lie_off(
@@ -250,7 +254,7 @@ def test_a_map_without_a_coordinate_system_does_not_lie_off_but_is_refused(
     write(tmp_path / "maps" / "lost.tif", [[1, 1]], transform=MAPS["a"][1], crs=None)
     labels = write(tmp_path / "labels.tif", LABELS["a"][0], transform=LABELS["a"][1])
     with pytest.raises(GridError, match=r"lost\.tif has no coordinate system"):
-        compare_folders([folders[0], str(labels)], wanted=Wanted(), classes=LEGEND)
+        compare_folders([folders[0], str(labels)], SCORING, wanted=Wanted())
     polygons = tmp_path / "drawn.gpkg"
     box = shapely.box(300000, 3999980, 300030, 4000000)
     geopandas.GeoDataFrame({"k": ["cane"]}, geometry=[box], crs="EPSG:32612").to_file(polygons)
@@ -356,7 +360,7 @@ def test_number_of_workers_changes_nothing(folders: list[str], tmp_path: Path) -
     for workers in (1, 3):
         report = tmp_path / f"{workers}"
         reports = Reports(report=report, errors=tmp_path / f"errors{workers}")
-        job = compare_folders(folders, wanted=wanted, classes=LEGEND, reports=reports)
+        job = compare_folders(folders, SCORING, wanted=wanted, reports=reports)
         job.run(workers=workers)
         errors = (tmp_path / f"errors{workers}/a.tif").read_bytes()
         texts.append((json.loads((report / "scores.json").read_text()), errors))

@@ -13,6 +13,7 @@ import pytest
 from geoseg.assessment.evaluating import Evaluated, Job, Reports
 from geoseg.assessment.findings import StagesWanted, Wanted
 from geoseg.assessment.folders import compare_folders
+from geoseg.assessment.scoring import Scoring
 from geoseg.assessment.sides import compare_sides
 from geoseg.assessment.stages import StageTable
 from geoseg.raster.cover.cells import CellSize
@@ -26,7 +27,7 @@ DRAWN = Wanted(resamples=60, block=CellSize.parse("8px"), seed=2)
 def evaluate(
     maps: list[Path], labels: Path, wanted: Wanted | None = None, **more: Any
 ) -> Evaluated:
-    sides = compare_sides([str(m) for m in maps], str(labels), classes=LEGEND, **more)
+    sides = compare_sides([str(m) for m in maps], str(labels), Scoring(classes=LEGEND, **more))
     return Job(sides=sides, wanted=wanted or Wanted()).run(workers=2)
 
 
@@ -114,7 +115,7 @@ def test_many_maps_are_compared_on_common_pixels_of_each(write: Write, tmp_path:
             write(tmp_path / folder / f"{name}.tif", values)
     folders = [str(tmp_path / name) for name in ("old", "new", "labels")]
     wanted = Wanted(resamples=20, block=CellSize.parse("1px"))
-    got = compare_folders(folders, wanted=wanted, classes=LEGEND).run(workers=1).content
+    got = compare_folders(folders, Scoring(classes=LEGEND), wanted=wanted).run(workers=1).content
     # Of the first all have the two in the middle, of the second everything.
     assert got["common"]["pixels"] == 6
     accuracies = [one["scores"]["pixel_accuracy"] for one in got["common"]["predictions"]]
@@ -131,7 +132,7 @@ def test_cells_where_a_map_has_no_scored_pixel_are_not_written_for_it(
     left = write(tmp_path / "l.tif", [[1, 1, 255, 255]])
     full = write(tmp_path / "f.tif", [[1, 2, 1, 1]])
     stages = StagesWanted(table=StageTable.agde(), target=("a",), cell=CellSize.parse("1px"))
-    sides = compare_sides([str(left), str(full)], str(truth), classes=LEGEND)
+    sides = compare_sides([str(left), str(full)], str(truth), Scoring(classes=LEGEND))
     reports = Reports(report=tmp_path / "out")
     Job(sides=sides, wanted=Wanted(stages=stages), reports=reports).run(workers=1)
     with (tmp_path / "out/cells.csv").open() as file:

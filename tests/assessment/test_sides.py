@@ -12,6 +12,7 @@ from geoseg.assessment.classrows import ClassRows
 from geoseg.assessment.document import distinct
 from geoseg.assessment.evaluating import Evaluated, Job
 from geoseg.assessment.findings import Wanted
+from geoseg.assessment.scoring import Scoring
 from geoseg.assessment.sides import compare_sides
 from geoseg.errors import GridError
 from geoseg.raster.legend.written import parse_legend
@@ -24,7 +25,9 @@ def evaluate(
     predictions: list[Path], labels: Path, *, classes: str | None = "1=a,2=b", **options: Any
 ) -> Evaluated:
     legend = None if classes is None else parse_legend(classes)
-    sides = compare_sides([str(p) for p in predictions], str(labels), classes=legend, **options)
+    sides = compare_sides(
+        [str(p) for p in predictions], str(labels), Scoring(classes=legend, **options)
+    )
     return Job(sides=sides, wanted=Wanted()).run(workers=2)
 
 
@@ -39,9 +42,13 @@ def test_rows_are_the_pixels_that_were_counted(write: Write, tmp_path: Path, dty
     sides = compare_sides(
         [str(write(tmp_path / "p.tif", prediction, dtype=dtype))],
         str(write(tmp_path / "l.tif", labels, dtype=dtype)),
-        classes=parse_legend('[{"id": 1, "name": "a", "values": [1, 3]}, {"id": 2, "name": "b"}]'),
-        ignore=[2],
-        region="300060,3998800,301000,3999900",
+        Scoring(
+            classes=parse_legend(
+                '[{"id": 1, "name": "a", "values": [1, 3]}, {"id": 2, "name": "b"}]'
+            ),
+            ignore=(2,),
+            region="300060,3998800,301000,3999900",
+        ),
     )
     (comparison,) = sides.comparisons
     counted = comparison.run(workers=1).confusion

@@ -300,7 +300,7 @@ def test_what_cannot_be_is_said_and_leaves_nothing(raster: Path, tmp_path: Path)
         vectorise(photo, out, settings=asked(min_area=Measure.area("1ha")))
     with pytest.raises(GridError, match="what a metre is"):
         vectorise(photo, out, settings=asked(simplify=Measure.length("1m")))
-    with pytest.raises(OutputError, match="name the output"):
+    with pytest.raises(OptionError, match="name the output"):
         vectorise(raster, tmp_path / "out.xyz")
     assert sorted(tmp_path.iterdir()) == before
 

@@ -177,7 +177,7 @@ def test_an_export_says_what_to_download(run, world):
         (f"{{}} {WHEN} {PLACE} --export drive -o a.tif", 2, "leave out -o"),
         (f"{{}} {WHEN} {PLACE} --export drive --resume", 2, "--resume is for what is fetched"),
         (f"{{}} {WHEN} {PLACE} --resume -o a.tif", 1, "nothing to --resume"),
-        (f"{{}} {WHEN} {PLACE} -o a.png", 1, "name the output *.tif"),
+        (f"{{}} {WHEN} {PLACE} -o a.png", 2, "name the output *.tif"),
         (f"--earth-engine LANDSAT {WHEN} {PLACE} -o a.tif", 2, "no collection of Earth Engine"),
         (f"--earth-engine A/B {WHEN} {PLACE} --bands x --scale 9 -o a.tif", 1, "'A/B' not found"),
         (f"--earth-engine A/B {WHEN} {PLACE} --bands x -o a.tif", 2, "--scale"),

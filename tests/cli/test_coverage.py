@@ -190,6 +190,6 @@ def test_the_style_of_a_map_stays_beside_zones_of_its_name(map_: Path, zones: Pa
 def test_outputs_name_their_kind(
     map_: Path, zones: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("coverage", map_, "-o", "o.png", "--target", "forest", "--cell", "60m") == 1
-    assert call("coverage", map_, "-o", "o.tif", "--target", "forest", "--zones", zones) == 1
+    assert call("coverage", map_, "-o", "o.png", "--target", "forest", "--cell", "60m") == 2
+    assert call("coverage", map_, "-o", "o.tif", "--target", "forest", "--zones", zones) == 2
     assert capsys.readouterr().err.count("name the output") == 2

@@ -296,7 +296,7 @@ def test_one_raster_alone_is_a_usage_error(
         (("--errors", "folder"), 2, "name it folder.tif"),
         (("--boundary", "0.1px"), 2, "within 1 to 100 pixels"),
         (("--stages", "none.csv", "--target", "1", "--cell", "8px"), 1, "read as stages"),
-        (("-o", "scores.txt"), 1, "*.json or *.html"),
+        (("-o", "scores.txt"), 2, "*.json or *.html"),
         (("--scene", "nowhere.tif", "-o", "page.html"), 1, "nowhere.tif"),
     ],
 )

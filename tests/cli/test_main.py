@@ -56,6 +56,13 @@ def test_every_command_has_help_with_an_example_and_the_common_options(name, cap
         assert option in out
 
 
+def _raised(error: Exception, *, during: Exception, alone: bool = False) -> Exception:
+    """Return an error as it is while another one is dealt with."""
+    error.__context__ = during
+    error.__suppress_context__ = alone
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [
@@ -64,6 +71,9 @@ def test_every_command_has_help_with_an_example_and_the_common_options(name, cap
         (KeyboardInterrupt(), 130, "Interrupted"),
         (OSError(28, "No space left on device", "out"), 1, "free some space"),
         (MemoryError(), 1, "out of memory"),
+        (_raised(ValueError("odd"), during=MemoryError()), 1, "out of memory"),
+        (_raised(ValueError("odd"), during=MemoryError(), alone=True), 1, "unexpected ValueError"),
+        (_raised(OSError(28, "full", "out"), during=MemoryError()), 1, "free some space"),
         (ValueError("odd"), 1, "unexpected ValueError: odd; this is a defect of geoseg"),
     ],
 )

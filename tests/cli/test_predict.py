@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import signal
@@ -146,7 +147,7 @@ def test_without_a_model_the_built_in_one_says_which_bands_it_needs(
     assert _run(["predict", str(work / "scene.tif"), "-o", str(tmp_path / "map.tif")]) == 1
     err = capsys.readouterr().err
     assert "blue, green, red, nir" in err
-    assert "has red, nir" in err
+    assert "scene.tif are red, nir;" in err
 
 
 def test_a_missing_scene_is_named(refused):
@@ -224,6 +225,24 @@ def test_hectares_need_a_coordinate_system(refused, tmp_path):
     pixels = np.ones((2, 9, 9), np.uint16)
     path = write(tmp_path / "s.tif", pixels, crs=None)
     refused([path, "--min-area", "1ha"], "no coordinate system")
+
+
+def test_a_map_says_the_area_that_was_typed_and_the_pixels_that_it_meant(work, tmp_path, capsys):
+    out = tmp_path / "map.tif"
+    words = ["predict", str(work / "scene.tif"), "-m", str(work / "model.safetensors")]
+    assert _run([*words, "-o", str(out), "--tile", "32", "--min-area", "0.5 ha"]) == 0
+    with rasterio.open(out) as dataset:
+        side, tags = dataset.res[0], dataset.tags()
+    assert "--min-area 0.5ha" in tags["GEOSEG_COMMAND"]
+    options = json.loads(tags["GEOSEG_OPTIONS"])
+    assert options["min-area"] == "0.5ha"
+    assert options["min-area-pixels"] == math.ceil(5000 / side**2)
+
+
+@pytest.mark.parametrize("option", ["--probabilities", "--confidence"])
+def test_an_output_that_ends_otherwise_is_wrong_usage(refused, work, tmp_path, option):
+    words = [str(work / "scene.tif"), option, str(tmp_path / "map.png")]
+    refused(words, "map.png: name the output *.tif or *.tiff", status=2)
 
 
 def test_a_scene_without_a_coordinate_system_is_predicted_and_this_is_said(work, tmp_path, capsys):

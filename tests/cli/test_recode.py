@@ -152,7 +152,7 @@ def test_problems_are_counted_named_and_written(
         (["train", "--labels", "nothere"], 1, "nothere: no such file or folder; check the path"),
         (["train", "nothere.png"], 1, "nothere.png: no such file or folder"),
         (["train", "--classes", "1"], 1, "is no list of classes"),
-        (["train", "-o", "p.txt"], 1, "name the output *.csv"),
+        (["train", "-o", "p.txt"], 2, "name the output *.csv"),
         (["train", "-o", "none/p.csv"], 1, "the folder none does not exist"),
     ],
 )

@@ -136,7 +136,7 @@ def test_the_american_spelling_is_accepted(raster: Path, tmp_path: Path) -> None
         (["--zones", "none.gpkg"], 1, "none.gpkg: no such file; zones are a file of polygons"),
         (["--classes", "9"], 1, "has no pixel of the classes that are wanted"),
         (["-o", "nowhere/out.gpkg"], 1, "does not exist; make it first"),
-        (["-o", "out.shp"], 1, "name the output *.gpkg or *.geojson"),
+        (["-o", "out.shp"], 2, "name the output *.gpkg or *.geojson"),
     ],
 )
 def test_what_cannot_be_is_one_line(

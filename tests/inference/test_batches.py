@@ -10,12 +10,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from geoseg.errors import ModelError
 from geoseg.inference import engines, members
 from geoseg.inference.batches import Batches, fitting_batch, is_out_of_memory, most_on_card
 from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
+from geoseg.models.elu import EluNorm
 from geoseg.raster.scene import Scene
 
 CPU = torch.device("cpu")
@@ -242,3 +245,14 @@ def test_compiled_networks_are_used_where_they_can_be(make_bundle, monkeypatch) 
     # One more for every class: the same shares, by way of the compiled networks.
     torch.testing.assert_close(made.maps([x]), plain.maps([x]))
     torch.testing.assert_close(made.members[0].network(x), plain.members[0].network(x) + 1)
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("float32", EluNorm), ("bfloat16", nn.ELU)])
+def test_networks_take_the_form_of_the_processor_in_float32(make_bundle, precision, kind) -> None:
+    bundle = make_bundle("unet-m46", widths=(4, 6), decoder_widths=(6, 4))
+    made = members.make_ensemble([bundle], device=CPU, precision=precision).members[0].network
+    seen = set()
+    with register_module_forward_hook(lambda layer, _given, _answer: seen.add(type(layer))):
+        made(torch.zeros(1, 2, 8, 8))
+    assert seen & {EluNorm, nn.ELU} == {kind}
+    assert not any(isinstance(m, EluNorm) for m in bundle.network.modules())

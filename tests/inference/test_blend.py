@@ -165,6 +165,27 @@ def test_the_lowest_class_wins_a_tie():
     assert best.tolist() == [[pytest.approx(0.4), 0.5]]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 5), st.integers(1, 6), st.booleans(), st.integers(0, 99))
+def test_each_pixel_gets_the_first_of_its_most_probable_classes(classes, rows, cols, cut, seed):
+    random = np.random.default_rng(seed)
+    means = random.integers(0, 4, (classes, rows, cols)).astype(np.float32) / 4
+    means[:, random.random((rows, cols)) < 0.2] = np.nan
+    given = torch.from_numpy(means)
+    if cut:  # as a part of larger rows
+        given = torch.from_numpy(np.pad(means, ((0, 0), (2, 1), (0, 0))))[:, 2 : 2 + rows]
+    index, best = best_class(given)
+    assert (index.dtype, best.dtype) == (torch.uint8, torch.float32)
+    for row in range(rows):
+        for col in range(cols):
+            values = means[:, row, col].tolist()
+            if values[0] != values[0]:
+                assert best[row, col].isnan()
+                continue
+            assert best[row, col].item() == max(values)
+            assert index[row, col].item() == values.index(max(values))
+
+
 def test_a_class_that_is_no_number_is_not_hidden():
     _, best = best_class(torch.tensor([[[0.5]], [[float("nan")]]]))
     assert best.isnan().all()

@@ -90,7 +90,7 @@ def test_rows_of_a_block_come_some_at_a_time(
 
 def test_rows_that_are_joined_are_those_that_came() -> None:
     came = [class_rows(4, 2, 3, None), class_rows(6, 1, 3, 2), class_rows(7, 3, 3, None)]
-    found = blocks_module._joined(Block(4, 10), iter(came), 3)
+    found = blocks_module._joined(Block(4, 10), iter(came), 3, None, 1)
     assert found.row == 4
     np.testing.assert_array_equal(found.class_index, np.concatenate([one[1] for one in came]))
     assert found.confidence is not None
@@ -101,7 +101,7 @@ def test_rows_that_are_joined_are_those_that_came() -> None:
     rest = [0, 1, 3, 4, 5]
     assert np.isnan(found.confidence[rest]).all()
     assert np.isnan(found.probabilities[:, rest]).all()
-    nothing = blocks_module._joined(Block(4, 6), [came[0]], 3)
+    nothing = blocks_module._joined(Block(4, 6), [came[0]], 3, None, 1)
     assert (nothing.confidence, nothing.probabilities) == (None, None)
 
 

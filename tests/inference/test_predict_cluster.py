@@ -28,10 +28,14 @@ from geoseg.inference.engines import OnCards, make_engine
 from geoseg.inference.many import outputs_of, predict_many
 from geoseg.inference.members import make_ensemble
 from geoseg.inference.networks import Networks
+from geoseg.inference.packing import BlockPacking, MapPacking
 from geoseg.inference.predict import predict
 from geoseg.inference.settings import PredictSettings
 from geoseg.inference.unfinished import kept_rows
+from geoseg.raster.cog.pyramid import Pyramid
+from geoseg.raster.cog.tilepacking import TilePacking
 from geoseg.raster.outputs import unfinished as unfinished_module
+from geoseg.raster.outputs.seen import Mark
 from geoseg.raster.scene import Scene
 from geoseg.raster.vector import read_region
 
@@ -274,6 +278,28 @@ def test_many_scenes_are_the_same_by_block_and_by_scene(
     assert [one.state for one in found] == ["there", "made", *["there"] * (scenes - 2)]
 
 
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.usefixtures("low_blocks")
+def test_maps_come_here_where_workers_see_another_folder_of_that_path(
+    cluster, write_scene, make_bundle, tmp_path, monkeypatch, ours
+):
+    def other(self: Mark) -> tuple[type[Mark], tuple[tuple[Path, ...]]]:
+        return Mark, (tuple(place / "not here" for place in self.places),)
+
+    if not ours:
+        monkeypatch.setattr(Mark, "__reduce__", other, raising=False)
+    models = [make_bundle("unet-small", widths=(2, 3))]
+    paths = [write_scene(np.roll(PIXELS, 9 * k, axis=1), name=f"{k}.tif") for k in range(5)]
+    paths.append(write_scene(np.zeros_like(PIXELS), name="void.tif"))
+    _, wanted = many(paths, tmp_path / "alone", models)
+    pixels: list[int] = []
+    found, files = many(paths, tmp_path / "shared", models, cluster=cluster, progress=pixels.append)
+    assert files == wanted
+    assert [one.state for one in found] == ["made"] * 5 + ["failed"]
+    assert sum(pixels) == 6 * HEIGHT * WIDTH
+    assert ("so says the worker" in str(found[-1].problem)) is ours
+
+
 def test_scenes_by_relative_paths_are_found_by_workers(
     cluster, write_scene, make_bundle, tmp_path, monkeypatch
 ):
@@ -320,6 +346,68 @@ def test_a_scene_without_anything_is_told_as_ever(cluster, write_scene, make_bun
         )
 
 
+def test_workers_pack_the_tiles_that_lie_in_their_blocks(
+    cluster, write_scene, make_bundle, tmp_path, monkeypatch
+):
+    given: dict[int, int] = {}
+    add_row = Pyramid.add_row
+
+    def seen(self: Pyramid, tile_row: int, read: Any, packed: Any = None) -> None:
+        if packed is not None:
+            given[tile_row] = len(packed)
+        add_row(self, tile_row, read, packed)
+
+    monkeypatch.setattr(Pyramid, "add_row", seen)
+    settings = PredictSettings(tile=256)
+    scene = write_scene(np.kron(PIXELS, np.ones((1, 16, 10), np.uint16))[:, :2300])
+    models = [make_bundle("unet-small", widths=(2, 3))]
+    found = []
+    for name, where in (("alone", None), ("shared", cluster)):
+        folder = tmp_path / name
+        folder.mkdir()
+        with Scene.open(scene) as opened:
+            engine = make_engine(models, settings, device="cpu", cluster=where)
+            with closing(engine):
+                predict(opened, folder / "m.tif", models=models, settings=settings, engine=engine)
+        found.append((folder / "m.tif").read_bytes())
+        assert given == ({} if where is None else PACKED)
+    assert found[0] == found[1]
+
+
+PACKED = {0: 2, 1: 2, 3: 2, 4: 2}
+"""Tiles by their rows, but for the row in which one block ends and another begins: 1152 of 2300."""
+
+
+@pytest.mark.parametrize(
+    ("first", "rows", "height", "expected"),
+    [
+        (0, 48, 100, {0: 8, 1: 8, 2: 8}),
+        (1, 47, 100, {1: 8, 2: 8}),
+        (32, 67, 99, {2: 8, 3: 8, 4: 8, 5: 8, 6: 2}),
+        (33, 14, 100, {}),
+        (0, 0, 100, {}),
+    ],
+)
+def test_rows_of_tiles_are_packed_that_are_there_whole(first, rows, height, expected):
+    tiles = TilePacking(
+        target="m.tif", dtype=np.dtype(np.uint8), nodata=255, side=16, predictor=1, how="mode"
+    )
+    ids = np.arange(256, dtype=np.uint8)[::-1].copy()
+    index = np.random.default_rng(3).integers(0, 7, (rows, 21), dtype=np.uint8)
+    how = MapPacking(tiles=tiles, ids=ids, height=height)
+    with BlockPacking(how, first, index, 2) as packing:
+        for some in range(rows + 1):
+            packing.there(some)
+        found = packing.packed()
+    assert {row: one[0].shape[1] for row, one in found.items()} == expected
+    for row, (left, right) in found.items():
+        part = index[row * 16 - first : row * 16 - first + 16]
+        for one, pixels in ((left, part[:, :16]), (right, part[:, 16:])):
+            wanted = tiles.pack((255 - pixels)[np.newaxis])
+            assert (one.content, one.shape) == (wanted.content, wanted.shape)
+            np.testing.assert_array_equal(one.half, wanted.half)
+
+
 def test_workers_of_another_device_are_refused(cluster, write_scene, make_bundle, tmp_path):
     models = [make_bundle()]
     networks = Networks(models, TILES, device="cpu", kind="cuda")
@@ -364,6 +452,13 @@ def test_blocks_cover_all_rows_once_and_begin_with_a_row_of_tiles(data):
     assert all(block.first < block.stop for block in found)
     assert all(a.stop == b.first for a, b in pairwise(found))
     assert all(block.first % (settings.steps * settings.scale) == 0 for block in found[1:])
+
+
+def test_blocks_whose_tiles_come_packed_are_as_few_as_keep_all_busy():
+    settings = PredictSettings()
+    for packed, expected in ((True, [14, 14]), (False, [7, 7, 7, 7])):
+        blocks = cut_blocks(144 * 28, settings, first=0, at_once=2, row_bytes=4096, packed=packed)
+        assert [(block.stop - block.first) // 144 for block in blocks] == expected
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
-from geoseg.inference.readings import _begins, strange_readings
+from geoseg.inference.readings import _begins, looked_at, strange_readings
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.scene import Scene
 from geoseg.testing.bundles import pointwise_bundle
@@ -55,6 +57,36 @@ def test_a_model_that_takes_readings_as_they_are_says_nothing(scene):
 def test_a_scene_without_readings_says_nothing(scene):
     with scene(0, 0, np.uint16) as given:
         assert strange_readings(given, card((10000.0, 16000.0))) == []
+
+
+def test_a_look_beside_other_work_says_the_same(scene):
+    with scene(0.12, 0.3) as given:
+        learned = card((10000.0, 16000.0))
+        with looked_at(given, learned) as strange:
+            assert strange() == strange_readings(given, learned) != []
+
+
+def test_a_look_that_nobody_waits_for_reads_no_more_and_fails_nobody(scene):
+    with scene(0.12, 0.3) as given:
+        stop = threading.Event()
+        stop.set()
+        assert strange_readings(given, card((10000.0, 16000.0)), stop=stop) == []
+        given.close()
+        with looked_at(given, card((10000.0, 16000.0))):
+            pass
+
+
+def test_a_look_at_a_scene_that_cannot_be_read_is_a_note(scene, tmp_path):
+    with scene(0.12, 0.3) as given:
+        given.close()
+        path = tmp_path / "s.tif"
+        path.write_bytes(path.read_bytes()[:600])
+        with looked_at(given, card((10000.0, 16000.0))) as strange:
+            (note,) = strange()
+    assert note.startswith(
+        "s: its readings were not compared with those that the model 'm' learned"
+    )
+    assert "s.tif: changed while it was read" in note
 
 
 @pytest.mark.parametrize(

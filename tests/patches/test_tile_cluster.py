@@ -168,6 +168,36 @@ def test_arrays_are_handed_over_in_files_by_workers_that_see_the_folder(
         assert kinds == {(n, kind) for n in range(3) for kind in ("images", "labels")}
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_files_of_patches_are_handed_over_by_workers_that_see_the_folder(
+    scenes: list[Path],
+    labels: list[Path],
+    tmp_path: Path,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: bool,
+) -> None:
+    moved: list[str] = []
+    move = Desk.move
+
+    def looked_at(self: Desk, handed: Handed, number: int, *given: Any) -> None:
+        moved.append(given[-1])
+        move(self, handed, number, *given)
+
+    monkeypatch.setattr(Desk, "move", looked_at)
+    if not seen:
+        beside = Desk.beside
+        monkeypatch.setattr(Desk, "beside", lambda made: replace(beside(made), token="other"))
+    options: dict[str, Any] = {"labels": labels, "classes": "1=water,2=forest", "stride": 9}
+    options["storage"] = "geotiff"
+    make(scenes, tmp_path / "alone", **options)
+    make(scenes, tmp_path / "shared", cluster=cluster, **options)
+    assert files(tmp_path / "shared") == files(tmp_path / "alone")
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"alone", "shared"}
+    images = [path.stem for path in (tmp_path / "shared").rglob("images/*.tif")]
+    assert sorted(moved) == (sorted(images) if seen else [])
+
+
 def test_patches_that_were_cut_short_on_their_way_are_one_line(
     scenes: list[Path], tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +276,50 @@ def test_trouble_at_a_worker_is_one_line_here(
     with pytest.raises(RasterReadError, match=r"a\.tif: a part of it cannot be read"):
         make(scenes[:1], tmp_path / "set", cluster=cluster)
     assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_files_by_relative_paths_are_found_by_workers(
+    scenes: list[Path],
+    labels: list[Path],
+    tmp_path: Path,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: bool,
+) -> None:
+    if damaged:
+        data = scenes[1].read_bytes()
+        scenes[1].write_bytes(data[: len(data) // 2])
+    monkeypatch.chdir(tmp_path)  # the workers were started elsewhere
+    given = [Path(path.name) for path in scenes]
+    ids = [Path(path.name) for path in labels]
+    make(given, Path("alone"), labels=ids, classes="1=water")
+    make(given, Path("shared"), labels=ids, classes="1=water", cluster=cluster)
+    assert files(tmp_path / "shared") == files(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("which", ["scene", "labels"])
+def test_a_file_that_workers_do_not_see_ends_the_run_and_leaves_no_scene_out(
+    scenes: list[Path],
+    labels: list[Path],
+    tmp_path: Path,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    which: str,
+) -> None:
+    lost = (scenes if which == "scene" else labels)[1]
+    ask = Cluster.ordered
+
+    def asked(self: Cluster, *given: Any, **more: Any) -> Any:
+        lost.rename(tmp_path / "elsewhere")
+        return ask(self, *given, **more)
+
+    monkeypatch.setattr(Cluster, "ordered", asked)
+    with pytest.raises(RasterReadError, match=r"no such file.*the worker tcp.*same paths") as told:
+        make(scenes, tmp_path / "set", labels=labels, classes="1=water", cluster=cluster)
+    assert lost.name in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "set").exists()
 
 
 def test_killed_workers_cost_their_blocks_alone(scenes: list[Path], tmp_path: Path) -> None:

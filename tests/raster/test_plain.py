@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.errors import GridError, OutputError
+from geoseg.errors import GridError, OptionError, OutputError
 from geoseg.raster.legend.rasters import raster_legend
 from geoseg.raster.legend.written import parse_legend
 from geoseg.raster.plain import PlainWriter, plain_grid
@@ -90,7 +90,7 @@ def test_a_file_that_gdal_cannot_make_is_an_output_error(tmp_path):
 
 
 def test_names_that_are_no_raster_are_refused(tmp_path):
-    with pytest.raises(OutputError, match=r"\*\.tif"):
+    with pytest.raises(OptionError, match=r"\*\.tif"):
         PlainWriter(tmp_path / "a.png", GRID, band_names=["a"], dtype="uint8", nodata=None)
 
 

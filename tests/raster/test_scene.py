@@ -91,7 +91,9 @@ def test_band_that_is_missing_or_ambiguous_is_named_with_what_there_is(
     make_raster: MakeRaster,
 ) -> None:
     scene = Scene.open(make_raster("a.tif", numbers(3, 4, 4), names=["nir 1", "nir 2", "red"]))
-    with pytest.raises(BandError, match="no band “swir”; there are: nir 1, nir 2, red"):
+    with pytest.raises(
+        BandError, match=r"/a\.tif: has no band “swir”; there are: nir 1, nir 2, red"
+    ):
         scene.select(["swir"])
     with pytest.raises(BandError, match="“nir 1” or “nir 2”"):
         scene.select(["nir"])
@@ -99,6 +101,39 @@ def test_band_that_is_missing_or_ambiguous_is_named_with_what_there_is(
         scene.select(["3"])
     with pytest.raises(BandError, match="no band “”"):
         scene.select([""])
+
+
+def test_the_first_word_of_a_name_counts_before_the_others(make_raster: MakeRaster) -> None:
+    data = numbers(4, 4, 4)
+    names = ["ultra blue B1", "blue B2", "green_B3", "deep-sea green"]
+    scene = Scene.open(make_raster("a.tif", data, names=names))
+    assert scene.select(["Blue"]).band_names == ("blue B2",)
+    assert scene.select(["green", "ultra", "b2"]).band_names == (
+        "green_B3",
+        "ultra blue B1",
+        "blue B2",
+    )
+    scene = scene.renamed(["blue B1", "blue B2", "ultra blue", "nir"])
+    with pytest.raises(BandError, match=r"“blue” may mean “blue B1” or “blue B2”; give the full"):
+        scene.select(["blue"])
+
+
+def test_a_scene_of_several_files_is_named_by_its_first(make_raster: MakeRaster) -> None:
+    paths = [make_raster(f"a_{band}.tif", numbers(1, 4, 4)) for band in ("red", "nir", "swir")]
+    with pytest.raises(BandError, match=r"/a_red\.tif and 2 more files: has no band “blue”"):
+        Scene.open(paths).select(["blue"])
+
+
+def test_bands_called_as_a_products_files_are_say_what_gives_them_common_names(
+    make_raster: MakeRaster,
+) -> None:
+    product = "LC08_L2SP_190026_20210715_20230407_02_T1"
+    paths = [make_raster(f"{product}_SR_B{n}.TIF", numbers(1, 4, 4)) for n in (2, 3)]
+    scene = Scene.open(paths)
+    with pytest.raises(BandError, match=r"SR_B2, SR_B3 \(as the .*; geoseg composite makes"):
+        scene.select(["blue"])
+    with pytest.raises(BandError, match=r"there are: red, green$"):
+        scene.renamed(["red", "green"]).select(["blue"])
 
 
 def test_bands_without_names_are_selected_by_number(make_raster: MakeRaster) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from geoseg.errors import GeosegError, OutputError, VectorError
+from geoseg.errors import GeosegError, OptionError, OutputError, VectorError
 from geoseg.raster.cover.region import polygons_of
 from geoseg.raster.grid import Grid
 from geoseg.raster.vector import (
@@ -433,10 +433,11 @@ def test_footprints_replace_whole_or_not_at_all(
     assert pyogrio.read_dataframe(target)["split"].tolist() == ["a", "b", "c"]
 
 
-def test_what_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
-    for path in (tmp_path / "none" / "x.gpkg", tmp_path / "x.shp"):
-        with pytest.raises(OutputError):
-            write(path)
+def test_what_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        write(tmp_path / "none" / "x.gpkg")
+    with pytest.raises(OptionError):
+        write(tmp_path / "x.shp")
     # GeoPackage does not tell upper from lower case.
     with pytest.raises(GeosegError, match="cannot be written"):
         write(tmp_path / "x.gpkg", columns={"a": [1, 2, 3], "A": [1, 2, 3]})

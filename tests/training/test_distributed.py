@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from geoseg.errors import OptionError
+from geoseg.errors import ClusterError, OptionError
 from geoseg.models.bundle import load_bundle
 from geoseg.models.normalise import normalise
 from geoseg.patches.dataset import PatchDataset
-from geoseg.training.distributed import Processes, joined, launched, own_device
+from geoseg.training.distributed import (
+    Processes,
+    _in_words,
+    joined,
+    launched,
+    own_device,
+)
 
 FolderMaker = Callable[..., Path]
 
@@ -44,6 +51,41 @@ def test_the_processor_is_taken_where_it_is_asked_for(monkeypatch: pytest.Monkey
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert own_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "[/src/gloo/transport/tcp/pair.cc:545] Read error [10.0.0.3]:23788: Connection reset by"
+            " peer. This is typically caused by a remote worker hanging",
+            r"have lost one another \(Read error \[10.0.0.3\]:23788: Connection reset by peer\):",
+        ),
+        (
+            "Gloo connectFullMesh failed with [/src/gloo/transport/tcp/pair.cc:152] timed out\n"
+            "connecting: SO_ERROR: Connection refused, remote=[127.0.1.1]:2969$0",
+            r"\(Gloo connectFullMesh failed with timed out connecting: .*refused, .*\):",
+        ),
+    ],
+)
+def test_processes_that_lose_one_another_are_told_in_one_line(said: str, told: str) -> None:
+    with (
+        pytest.raises(ClusterError, match=told) as error,
+        _in_words("have lost one another", "see why"),
+    ):
+        raise RuntimeError(said)
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(": see why")
+
+
+def test_what_else_goes_wrong_is_told_as_it_is() -> None:
+    with pytest.raises(RuntimeError, match=r"^mat1 and mat2"), _in_words("x", "y"):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+def test_an_error_of_the_launchers_store_is_one_of_the_network() -> None:
+    with pytest.raises(ClusterError, match=r"x \(timed out\): y"), _in_words("x", "y"):
+        raise torch.distributed.DistNetworkError("timed out")
 
 
 def train(folder: Path, model: Path, *words: str, processes: int = 1) -> None:
@@ -104,6 +146,7 @@ def test_averaging_and_accumulation_work_over_processes_too(
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
+from geoseg.errors import OptionError
 from geoseg.training.fit import fit
 from geoseg.training.settings import Settings
 
@@ -116,13 +159,22 @@ def count(patches):
     if how == "stop" and calls == 3 and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGINT)
 
+# Machines that see other folders by the same path.
+if how == "other data" and os.environ["RANK"] == "1":
+    folder = f"{folder}-there"
+if how == "other folder" and os.environ["RANK"] == "1":
+    model = str(Path(model).parent / "there" / "m.safetensors")
 settings = Settings(
     model_options={"widths": (4, 8)}, epochs=3, batch_size=4, precision="float32", lr=0.01
 )
 try:
-    fit(folder, model, settings, device="cpu", threads=1, progress=count)
+    fit(
+        folder, model, settings, device="cpu", threads=1, progress=count, resume=how != "stop"
+    )
 except KeyboardInterrupt:
     Path(f"{model}.rank-{os.environ['RANK']}").touch()
+except OptionError as error:
+    Path(f"{sys.argv[2]}.told-{os.environ['RANK']}").write_text(str(error))
 """
 
 
@@ -151,6 +203,38 @@ def test_processes_stop_together_when_one_is_asked_to(
     names = {path.name for path in tmp_path.iterdir()}
     assert {"m.checkpoint", "m.safetensors.rank-0", "m.safetensors.rank-1"} <= names
     assert "m.safetensors" not in names
+
+
+@pytest.mark.slow
+def test_machines_that_see_other_data_are_refused_in_words(
+    patch_folder: FolderMaker, tmp_path: Path
+) -> None:
+    folder, model = patch_folder(train=12, val=3), tmp_path / "m.safetensors"
+    shutil.copytree(folder, f"{folder}-there")
+    record = Path(f"{folder}-there") / "dataset.json"
+    record.write_text(record.read_text() + "\n")
+    run_script(folder, model, "other data")
+    told = [(tmp_path / f"m.safetensors.told-{rank}").read_text() for rank in range(2)]
+    assert all("holds other patches on some of the machines" in text for text in told)
+    assert not model.exists()
+
+
+@pytest.mark.slow
+def test_only_going_on_needs_a_folder_that_all_machines_see(
+    patch_folder: FolderMaker, tmp_path: Path
+) -> None:
+    folder, model = patch_folder(train=12, val=3), tmp_path / "m.safetensors"
+    (tmp_path / "there").mkdir()
+    run_script(folder, model, "other folder")
+    assert load_bundle(model).card.training["epochs"] == 3
+    assert list((tmp_path / "there").iterdir()) == []
+    model.unlink()
+    for path in tmp_path.glob("m.*"):
+        path.unlink()
+    (tmp_path / "m.checkpoint").touch()
+    run_script(folder, model, "other folder")
+    told = [(tmp_path / f"m.safetensors.told-{rank}").read_text() for rank in range(2)]
+    assert all("is there on some of the machines only" in text for text in told)
 
 
 @pytest.mark.slow

@@ -458,7 +458,7 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(
     patch_folder: FolderMaker, tmp_path: Path
 ) -> None:
     folder = patch_folder()
-    with pytest.raises(OutputError, match="safetensors"):
+    with pytest.raises(OptionError, match="safetensors"):
         run(folder, tmp_path / "m.pt")
     with pytest.raises(OutputError, match="does not exist"):
         run(folder, tmp_path / "no" / "m.safetensors")

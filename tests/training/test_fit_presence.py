@@ -19,6 +19,7 @@ from geoseg.patches.augment import make_augmentations
 from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.sampling import Order, make_sampler
 from geoseg.training.comparison.compare import compare
+from geoseg.training.comparison.plan import How
 from geoseg.training.data import BatchMaker, LabelledPatches
 from geoseg.training.fit import fit
 from geoseg.training.losses import LossContext, make_loss
@@ -257,7 +258,7 @@ def test_a_comparison_and_its_test_set_take_labels_of_whole_patches(
 ) -> None:
     folder = patch_folder(of_patches=True, train=8, val=4, size=16)
     base = Settings(model="shallow-cnn", model_options={"widths": (2, 2, 2, 2)}, epochs=1)
-    arguments = {"grid": {"seed": [0, 1]}, "device": "cpu", "threads": 1}
+    arguments = {"grid": {"seed": [0, 1]}, "how": How(device="cpu", threads=1)}
     found = compare(folder, tmp_path / "runs", base, **arguments, test=folder)
     assert all(run["scores"]["accuracy"] is not None for run in found.content["runs"])
     states: list[str] = []

@@ -5,8 +5,7 @@ Pixels of a photograph have no area on the ground: coverage is a share of pixels
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,21 +145,14 @@ def coverage_of_photographs(
     with ExitStack() as stack:
         hidden = None
         if previews is not None:
-            # Imported here: it brings Pillow.
-            from geoseg.report.photographs import is_folder_of_previews  # noqa: PLC0415
-
-            folder = check_output_folder(
-                previews, overwrite=overwrite, holds=is_folder_of_previews, what="previews"
-            )
-            hidden = stack.enter_context(TemporaryFolder(folder))
+            hidden = stack.enter_context(_folder_of_previews(previews, overwrite=overwrite))
             _keep(hidden, "previews", None)
         tags = _tags(str(maps), sources, stages, None if images is None else str(images))
-        found = []
-        strays: Counter[str] = Counter()
+        found, strays = [], 0
         for path, source in zip(paths, sources, strict=True):
             picture = partners.get(path)
             one = _measure(source, stages, picture, workers)
-            strays[source.name] += source.strays.pixels
+            strays += source.strays.pixels
             if hidden is not None and picture is not None:
                 said = _tags(str(maps), [source], stages, str(images))
                 name = f"previews/{Path(path).stem}.jpg"
@@ -179,14 +171,7 @@ def coverage_of_photographs(
             with _put_in_place(hidden, hidden.path / "previews"):
                 outputs = _write(table, points, found, stages, tags, stale, overwrite)
             outputs.append(hidden.target)
-    if pixels := sum(strays.values()):
-        notes.append(f"{pixels:,} px hold values that are no class and count as without data")
-    if lost := [path for path in partners.values() if has_bad_place(path)]:
-        says = "photograph says in its" if len(lost) == 1 else "photographs say in their"
-        notes.append(
-            f"{len(lost):,} {says} EXIF a place that is none, and no point is made of that:"
-            f" {file_names(lost)}"
-        )
+    notes += _remarks(strays, partners.values())
     whole = sum(one.counted_px for one in found)
     first = sources[0]
     return PhotographCoverage(
@@ -200,6 +185,39 @@ def coverage_of_photographs(
         else {name: sum(one.stage == name for one in found) for name in stages.names},
         notes=tuple(notes),
     )
+
+
+def _remarks(strays: int, pictures: Iterable[str]) -> list[str]:
+    """Say what was odd in maps and photographs, a sentence each without its full stop.
+
+    Parameters
+    ----------
+    strays
+        Pixels of values that are no class.
+    pictures
+        The photographs.
+    """
+    notes = []
+    if strays:
+        notes.append(f"{strays:,} px hold values that are no class and count as without data")
+    if lost := [path for path in pictures if has_bad_place(path)]:
+        says = "photograph says in its" if len(lost) == 1 else "photographs say in their"
+        notes.append(
+            f"{len(lost):,} {says} EXIF a place that is none, and no point is made of that:"
+            f" {file_names(lost)}"
+        )
+    return notes
+
+
+def _folder_of_previews(previews: str | Path, *, overwrite: bool) -> TemporaryFolder:
+    """Return where previews wait to appear."""
+    # Imported here: it brings Pillow.
+    from geoseg.report.photographs import is_folder_of_previews  # noqa: PLC0415
+
+    folder = check_output_folder(
+        previews, overwrite=overwrite, holds=is_folder_of_previews, what="previews"
+    )
+    return TemporaryFolder(folder)
 
 
 def _keep(hidden: TemporaryFolder, name: str, content: bytes | None) -> None:

@@ -105,7 +105,7 @@ def known_classes(folder: str | Path, grid: Grid, legend: Legend) -> KnownClasse
     windows: list[tuple[int, int, int]] = []
     held: list[NDArray[np.uint8]] = []
     for scene, row, col, size, split, position, nodata in read_columns(
-        Path(folder) / "index.gpkg", "patches", _COLUMNS
+        dataset.folder / "index.gpkg", "patches", _COLUMNS
     ):
         arrays = splits.get(split)
         if scene not in names or position < 0 or arrays is None or arrays.presence is None:

@@ -30,6 +30,7 @@ from geoseg.inference.colour import WantedColour
 from geoseg.inference.lane import lane
 from geoseg.inference.members import InputSpec
 from geoseg.inference.rows import map_rows
+from geoseg.inference.settings import meant_area
 from geoseg.inference.source import Area
 from geoseg.inference.stream import Crew, Work
 from geoseg.models.bundle import ModelBundle, save_bundle
@@ -286,6 +287,7 @@ class Making:
             options["region"] = guides.area_name
         command = ["geoseg", "cam", *self.scene.paths, "--model", f"{card.name}.safetensors"]
         command += option_words(options)
+        options |= meant_area(self.labels.min_area, self.labels.min_area_given)
         return provenance(command, inputs, model=[{card.name: card.hash}], options=options)
 
 

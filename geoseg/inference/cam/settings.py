@@ -117,6 +117,8 @@ class LabelSettings:
     """Chooses those patches."""
     min_area: int = 0
     """Connected components of fewer pixels are given to their largest neighbour; 0 leaves all."""
+    min_area_given: str | None = None
+    """How a person gave that as ground ("0.5ha"), for outputs to tell; None if in pixels."""
 
     def __post_init__(self) -> None:
         if self.combine not in COMBINES:
@@ -129,4 +131,8 @@ class LabelSettings:
 
     def words(self) -> dict[str, Any]:
         """Return what was asked for, as the options of the command line."""
-        return {"combine": self.combine, "refine": self.refine, "min-area": f"{self.min_area}px"}
+        return {
+            "combine": self.combine,
+            "refine": self.refine,
+            "min-area": self.min_area_given or f"{self.min_area}px",
+        }

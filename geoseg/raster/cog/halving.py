@@ -50,7 +50,8 @@ def halved(data: NDArray[Any], how: Halving, nodata: float | None) -> NDArray[An
     make = _averages if how == "average" else _modes
     out = np.empty((len(data), data.shape[1] // 2, data.shape[2] // 2), data.dtype)
     for band, result in zip(data, out, strict=True):
-        four = [band[i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        # Side by side in memory: all that follows is several times as fast.
+        four = [np.ascontiguousarray(band[i::2, j::2]) for i in (0, 1) for j in (0, 1)]
         with np.errstate(over="ignore", invalid="ignore"):  # of infinities there is no mean
             make(four, nodata, result)
     return out
@@ -97,14 +98,17 @@ def _beside(nodata: float, dtype: np.dtype[Any]) -> Any:
 
 def _modes(four: list[NDArray[Any]], nodata: float | None, out: NDArray[Any]) -> None:
     out[...] = four[0] if nodata is None else nodata
+    bits = out.view(f"u{out.itemsize}")
     most = np.zeros(out.shape, np.uint8)
     for place, pixels in enumerate(four):
         seen = np.ones(out.shape, np.uint8)
         for other in four[:place]:
-            seen += other == pixels
+            seen += (other == pixels).view(np.uint8)
         more = seen > most
         mask = _there(pixels, nodata)
         if mask is not None:
             more &= mask
-        np.copyto(out, pixels, where=more)
-        np.copyto(most, seen, where=more)
+        # What is larger takes the place of what was: by bits, as copying where it is takes longer.
+        taken = np.negative(more.astype(bits.dtype))
+        bits ^= (bits ^ pixels.view(bits.dtype)) & taken
+        np.maximum(most, seen * more, out=most)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -194,7 +194,12 @@ class Pyramid:
         if not self.holds(tile_row, tile_col):
             self._add(tile_row, tile_col, lambda: packed)
 
-    def add_row(self, tile_row: int, read: Callable[[int, int], NDArray[Any]]) -> None:
+    def add_row(
+        self,
+        tile_row: int,
+        read: Callable[[int, int], NDArray[Any]],
+        packed: Sequence[PackedTile] | None = None,
+    ) -> None:
         """Compress a row of tiles, soon.
 
         Parameters
@@ -203,6 +208,8 @@ class Pyramid:
             Which, each once; from any thread.
         read
             Gives a tile's pixels, (bands, rows, cols), by its row and column.
+        packed
+            Its tiles, where they were packed elsewhere, by `packing`.
 
         Raises
         ------
@@ -211,7 +218,10 @@ class Pyramid:
         """
 
         def add(col: int) -> None:
-            self._add(tile_row, col, lambda: self.packing.pack(read(tile_row, col)))
+            def make() -> PackedTile:
+                return self.packing.pack(read(tile_row, col)) if packed is None else packed[col]
+
+            self._add(tile_row, col, make)
 
         for tile_col in range(self._counts[0][1]):
             if self._pool is None:

@@ -6,6 +6,7 @@ Knows pixels; knows neither files nor where tiles go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,11 +24,13 @@ from geoseg.raster.cog.halving import Halving, halved
 from geoseg.raster.cog.tiff import read_directories
 from geoseg.raster.cog.waiting import nodata_bits
 
-__all__ = ["PackedTile", "TilePacking", "half_shape"]
+__all__ = ["PackedRows", "PackedTile", "TilePacking", "half_shape"]
 
-_LEVELS = {"f": 1}
-"""Of deflate, by kind of numbers: of floats a higher one saves nothing, and takes twice as long."""
-_USUAL_LEVEL = 6
+_USUAL_LEVEL, _FLOAT_LEVEL, _RESTLESS_LEVEL = 6, 1, 5
+"""Of deflate. Of floats a higher one saves nothing, and takes twice as long; of restless classes
+some hundredths, and takes two to three times as long."""
+_RESTLESS = 1 / 12
+"""Classes are where more of the pixels than this differ from their neighbour to the left."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +43,10 @@ class PackedTile:
     """(bands, rows, cols) of the half."""
     half: NDArray[Any] | None
     """Its pixels at half their size; None where they are nodata alone."""
+
+
+PackedRows = Mapping[int, Sequence[PackedTile]]
+"""Whole rows of tiles, from left to right, by their numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,6 +117,15 @@ class TilePacking:
             self._empty[pixels.shape] = self._compressed(pixels)
         return self._empty[pixels.shape]
 
+    def _level(self, pixels: NDArray[Any]) -> int:
+        """Choose how hard to compress a tile, by its pixels alone."""
+        if pixels.dtype.kind == "f":
+            return _FLOAT_LEVEL
+        if self.how != "mode":
+            return _USUAL_LEVEL
+        changes = np.count_nonzero(pixels[..., 1:] != pixels[..., :-1])
+        return _RESTLESS_LEVEL if changes > _RESTLESS * pixels.size else _USUAL_LEVEL
+
     def _compressed(self, pixels: NDArray[Any]) -> bytes:
         """Compress a tile as GDAL does; 0 where it reaches over the raster's edge."""
         side = self.side
@@ -130,7 +146,7 @@ class TilePacking:
             "interleave": "pixel",
             "compress": "deflate",
             "predictor": self.predictor,
-            "zlevel": _LEVELS.get(pixels.dtype.kind, _USUAL_LEVEL),
+            "zlevel": self._level(pixels),
             "num_threads": "1",
         }
         with rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile() as memory:

@@ -4,8 +4,7 @@ Rows go uncompressed to a file of fixed layout, each to the place of its row, so
 on the data alone: not on the order of arrival, nor on the number of threads. Tiles whose rows are
 there are compressed and halved meanwhile (`geoseg.raster.cog.pyramid`). On leaving the ``with``
 block the file is put together; styles are written; and only then does anything get the target's
-name.
-Temporary files hold all pixels meanwhile, uncompressed and compressed.
+name. Temporary files hold all pixels meanwhile, uncompressed and compressed.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from geoseg.raster.cog.arrivals import Arrivals
 from geoseg.raster.cog.halving import Halving
 from geoseg.raster.cog.head import Head, Layout, cog_head
 from geoseg.raster.cog.pyramid import Pyramid
-from geoseg.raster.cog.tilepacking import PackedTile, TilePacking
+from geoseg.raster.cog.tilepacking import PackedRows, PackedTile, TilePacking
 from geoseg.raster.cog.waiting import WaitingRows
 from geoseg.raster.grid import Grid
 from geoseg.raster.legend import Legend
@@ -177,7 +176,7 @@ class RasterWriter:
             )
             self._head = head
             self._arrivals.take_rows(0, arrived)
-            self._compress(0, arrived)
+            self._compress(0, arrived, {})
         except BaseException as error:
             self._discard()
             if isinstance(error, OSError):
@@ -185,7 +184,7 @@ class RasterWriter:
             raise
         return self
 
-    def write_rows(self, row: int, data: NDArray[Any]) -> None:
+    def write_rows(self, row: int, data: NDArray[Any], packed: PackedRows | None = None) -> None:
         """Write finished rows; any order, any thread, each row once.
 
         Parameters
@@ -195,6 +194,8 @@ class RasterWriter:
         data
             (bands, rows, width), or (rows, width) for a raster of one band; of the raster's dtype
             exactly.
+        packed
+            Rows of tiles that were packed elsewhere, used for those that these rows make whole.
         """
         bands, width = len(self._layout.band_names), self.grid.width
         if data.ndim == 2:
@@ -212,15 +213,15 @@ class RasterWriter:
         self._arrivals.take_rows(row, stop)
         try:
             raw.write(row, data)
-            self._compress(row, stop)
+            self._compress(row, stop, packed or {})
         except OSError as error:
             raise output_error(error, self.path) from error
 
-    def _compress(self, first: int, stop: int) -> None:
+    def _compress(self, first: int, stop: int, packed: PackedRows) -> None:
         """Take it that rows are there, and compress the tiles that are whole with them."""
         if self._pyramid is not None and self._raw is not None:
             for tile_row in self._arrivals.rows_arrived(first, stop):
-                self._pyramid.add_row(tile_row, self._raw.read_tile)
+                self._pyramid.add_row(tile_row, self._raw.read_tile, packed.get(tile_row))
 
     def flush(self) -> int:
         """Have what was written on the disk itself; return what a later run is told as `noted`.
@@ -310,8 +311,7 @@ class RasterWriter:
         first, stop
             First row, and the one after the last.
         out
-            Where to put them, which is returned: (bands, stop − first, width) of the raster's
-            dtype, C-contiguous.
+            Where to put them, returned: (bands, stop − first, width) of its dtype, C-contiguous.
 
         Raises
         ------

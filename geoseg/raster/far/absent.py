@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 
 import numpy as np
@@ -18,7 +19,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
-from geoseg.raster.opening.handles import environment, forget_remote, is_remote, open_anew
+from geoseg.raster.opening.handles import environment, forget_remote, is_far, is_remote, open_anew
+from geoseg.raster.opening.lost import blocks_lost, losses
 
 _RUN = 1024
 """Blocks that are looked at together, in the order of the index, when one seems to be absent."""
@@ -28,6 +30,28 @@ _LOOKS = 6
 """Looks until it is given up."""
 _MOST_RUNS = 4096
 """Runs that are remembered."""
+
+
+@contextmanager
+def blocks_found(path: str) -> Iterator[None]:
+    """Fail where GDAL could not read a head, or where blocks lie, and went on without.
+
+    Of masks, overviews and the parts of a VRT that is all that can be known; of a remote TIFF's own
+    blocks `check_present` knows more.
+
+    Raises
+    ------
+    RasterioError
+        At the end of the context; what was read in it is to be read again, from a file that is
+        opened anew.
+    """
+    if not is_far(path):
+        yield
+        return
+    with blocks_lost() as blocks, losses() as tags:
+        yield
+    if blocks or tags:
+        raise RasterioIOError(f"{path}: a head or an index could not be read in full")
 
 
 _LOCK = threading.Lock()

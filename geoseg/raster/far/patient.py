@@ -16,7 +16,7 @@ from rasterio.windows import Window as RasterioWindow
 from geoseg.errors import RasterReadError
 from geoseg.raster.cut import borders
 from geoseg.raster.opening import remote
-from geoseg.raster.opening.handles import Handles, is_remote
+from geoseg.raster.opening.handles import Handles, is_far
 
 Read = Callable[[RasterioWindow, slice, slice, slice], None]
 """Reads a part of a window: its place in the file, and which of the bands, rows and columns that
@@ -32,7 +32,7 @@ def read_patiently(
     bands: int,
     in_parts: bool = True,
 ) -> None:
-    """Read a window of a file; of a remote one again, after growing waits, where it fails.
+    """Read a window of a file; of one far away again, after growing waits, where it fails.
 
     How often is told by `geoseg.raster.opening.remote.pauses`.
 
@@ -61,7 +61,7 @@ def read_patiently(
         read(place, slice(0, bands), *whole[1:])
         return
     except RasterioError as error:
-        if not is_remote(path):
+        if not is_far(path):
             raise _damaged(path, place) from error
         cause = error
     waits = remote.pauses()
@@ -104,7 +104,7 @@ def _damaged(path: str, place: RasterioWindow) -> RasterReadError:
     damaged = RasterReadError(
         f"{path}: cannot be read at rows {rows} (the server or the network fails, or the file is"
         " damaged); try again later"
-        if is_remote(path)
+        if is_far(path)
         else f"{path}: cannot be read at rows {rows} (truncated or damaged?); "
         "re-download or recreate it"
     )

@@ -20,7 +20,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
-from geoseg.raster.far.absent import check_present
+from geoseg.raster.far.absent import blocks_found, check_present
 from geoseg.raster.opening.handles import Handles, is_remote
 
 SMALL_BYTES = 32 << 20
@@ -183,6 +183,7 @@ def _whole(dataset: DatasetReader, path: str, indexes: Sequence[int]) -> dict[in
     for top in range(0, height, step):
         count = min(step, height - top)
         window = RasterioWindow(0, top, width, count)
-        dataset.read(list(indexes), window=window, out=pixels[:, top : top + count])
+        with blocks_found(path):
+            dataset.read(list(indexes), window=window, out=pixels[:, top : top + count])
         check_present(dataset, path, indexes, window)
     return dict(zip(indexes, pixels, strict=True))

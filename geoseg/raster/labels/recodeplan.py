@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import BandError, InputError, OptionError, OutputError, RasterReadError
+from geoseg.errors import BandError, InputError, OptionError, RasterReadError
 from geoseg.raster.grouping import Problem
 from geoseg.raster.labels.codelook import codes_for, names_of, open_classes
 from geoseg.raster.labels.codes import Codes, codes_file, legend_of_codes, parse_codes
@@ -104,7 +104,7 @@ def plan_recode(
     folder = Path(output).suffix.lower() not in _SUFFIXES
     if folder:
         if Path(output).suffix.lower() in RASTER_SUFFIXES:
-            raise OutputError(f"{output}: class rasters are *.tif; name one so, or name a folder")
+            raise OptionError(f"{output}: class rasters are *.tif; name one so, or name a folder")
         target = check_output_folder(
             output, overwrite=overwrite, holds=is_folder_of_maps, what="class rasters"
         )

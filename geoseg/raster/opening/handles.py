@@ -13,8 +13,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -27,6 +26,9 @@ from rasterio.io import DatasetReader
 from geoseg.errors import RasterReadError
 from geoseg.raster.opening import remote, trust
 from geoseg.raster.opening.lost import losses
+from geoseg.raster.opening.naming import names_far
+from geoseg.raster.opening.trouble import why_not_opened
+from geoseg.raster.opening.warm import warmly
 
 MAX_OPEN_FILES = 64
 """Files that one thread keeps open of one scene (a mosaic may have thousands)."""
@@ -50,8 +52,6 @@ _OPTIONS = {
 _IN_THE_FILE_SYSTEM = ("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/", "/vsimem/")
 _SCHEME = re.compile(r"^(?:[a-z0-9]+\+)?[a-z][a-z0-9]+://", re.IGNORECASE)
 _SUBDATASET = re.compile(r"^[A-Z][A-Z0-9_]{2,}:")  # NETCDF:"file":variable and the like
-_TIFF_HEADS = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
-_VECTOR_SUFFIXES = frozenset({".gpkg", ".shp", ".geojson", ".fgb", ".kml", ".gml"})
 _THIS_MODULE = re.compile(re.escape(__name__) + r"\Z")
 _OUR_FILTER = ("ignore", None, NotGeoreferencedWarning, _THIS_MODULE, 0)
 
@@ -74,6 +74,16 @@ def is_remote(path: str) -> bool:
     return bool(_SCHEME.match(path)) and not path.lower().startswith(local)
 
 
+def is_far(path: str) -> bool:
+    """Tell whether pixels come over a network: of a file there, or of a VRT here of such files."""
+    return is_remote(path) or leads_far(path)
+
+
+def leads_far(path: str) -> bool:
+    """Tell whether `path` is a VRT here that names files far away."""
+    return path.lower().endswith(".vrt") and is_local_file(path) and names_far(path)
+
+
 @contextmanager
 def environment(path: str) -> Iterator[None]:
     """Set GDAL up for reading `path` while the context lasts.
@@ -84,6 +94,11 @@ def environment(path: str) -> Iterator[None]:
     options = dict(_OPTIONS)
     if is_remote(path):
         options |= remote.settings(path)
+    elif leads_far(path):
+        # What it names may end in anything.
+        options |= remote.settings(path, anything=True)
+    if path.lower().endswith(".gpkg") or path.startswith("GPKG:"):
+        options["GDAL_PAM_ENABLED"] = "NO"  # GDAL writes NAME.gpkg.aux.xml when it only looks
     # rasterio compares nodata with the limits of the type, and overflows if it is beyond them.
     with rasterio.Env(**options), np.errstate(over="ignore"):
         yield
@@ -126,7 +141,10 @@ def open_dataset(path: str) -> DatasetReader:
         except RasterioError as error:
             told = " ".join(str(error).split())
             if not is_remote(path):
-                raise RasterReadError(_why_not_opened(path, told)) from error
+                if not is_local_file(path):
+                    told = f"cannot be opened ({told}); check the address and your access to it"
+                    raise RasterReadError(f"{path}: {told}") from error
+                raise RasterReadError(why_not_opened(path, told)) from error
             if trouble is None or not waits:
                 trouble = remote.diagnose(path, told)
             if not (trouble.passing and waits):
@@ -142,6 +160,7 @@ def _open_whole(path: str) -> DatasetReader:
     """Open a remote file, or fail if a part of its head did not come."""
     with losses() as lost:
         dataset = DatasetReader(path)
+        _ = dataset.mask_flag_enums  # opens a mask that lies beside it
     if lost:
         dataset.close()
         raise RasterioIOError("a part of its head could not be read")
@@ -179,30 +198,6 @@ def _look_into(path: str, dataset: DatasetReader, depth: int = 0) -> None:
         raise
 
 
-def _why_not_opened(path: str, told: str) -> str:
-    if not is_local_file(path):
-        return f"{path}: cannot be opened ({told}); check the address and your access to it"
-    file = Path(path)
-    if not file.exists():
-        return f"{path}: no such file; check the path"
-    if file.is_dir():
-        return f"{path}: is a folder and not a raster; name the files in it"
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(4)
-    except OSError as failure:
-        return f"{path}: cannot be read ({failure.strerror}); check its permissions"
-    if not head:
-        return f"{path}: is empty; re-download or recreate it"
-    if head in _TIFF_HEADS:
-        return f"{path}: cannot be opened (truncated or damaged?); re-download or recreate it"
-    if file.suffix.lower() == ".vrt":
-        return f"{path}: is a VRT that cannot be opened ({told}); are its sources where it says?"
-    if file.suffix.lower() in _VECTOR_SUFFIXES:
-        return f"{path}: holds polygons and no raster; geoseg rasterise makes a raster of them"
-    return f"{path}: is not a raster that GDAL can read; give a GeoTIFF, VRT or other raster"
-
-
 def _stamp(path: str) -> tuple[int, int] | None:
     """Return by what a file's contents are known to be the same; None where there is none."""
     if not is_local_file(path):
@@ -221,6 +216,17 @@ class _ThreadFiles:
         self.lock = threading.RLock()
         self.process = os.getpid()
         self.open: OrderedDict[str, DatasetReader] = OrderedDict()
+        self.anew: set[str] = set()
+
+    def forgetful(self, path: str) -> AbstractContextManager[Any]:
+        """Let what a VRT names be forgotten when it is closed, after every other failure.
+
+        Else each try would make the same requests, and might meet every fifth, that is cut.
+        """
+        if path not in self.anew:
+            return nullcontext()
+        anew: AbstractContextManager[Any] = rasterio.Env(CPL_VSIL_CURL_NON_CACHED=remote.ANYTHING)
+        return anew
 
     def close(self) -> None:
         with self.lock:
@@ -229,10 +235,12 @@ class _ThreadFiles:
 
 
 def open_anew(path: str) -> DatasetReader:
-    """Open a remote file that is forgotten when it is closed; to be called within `environment`."""
+    """Open a remote file that is forgotten when closed, with its mask; within `environment`."""
     _quieten()
     with rasterio.Env(CPL_VSIL_CURL_NON_CACHED=remote.ANYTHING):
-        return DatasetReader(path)
+        dataset = DatasetReader(path)
+        _ = dataset.mask_flag_enums  # opens it
+    return dataset
 
 
 def forget_remote(path: str) -> None:
@@ -241,6 +249,18 @@ def forget_remote(path: str) -> None:
     # closed, be it by failing.
     with environment(path), suppress(RasterioError, NotGeoreferencedWarning):
         open_anew(path).close()
+
+
+def _opened_here(path: str, *, first: bool) -> DatasetReader:
+    """Open a file that a thread keeps, `first` if it is its first."""
+    if not (first and is_local_file(path) and path.lower().endswith((".tif", ".tiff"))):
+        return open_dataset(path)
+
+    def opened() -> DatasetReader:
+        with environment(path):
+            return open_dataset(path)
+
+    return warmly(opened)
 
 
 class Handles:
@@ -294,10 +314,10 @@ class Handles:
                 self._threads.add(files)
         if path not in self._stamps:
             self._stamps[path] = _stamp(path)
-        with files.lock, environment(path):
+        with files.lock, environment(path), files.forgetful(path):
             dataset = files.open.get(path)
             if dataset is None:
-                dataset = files.open[path] = open_dataset(path)
+                dataset = files.open[path] = _opened_here(path, first=not files.open)
                 if len(files.open) > (self._most or MAX_OPEN_FILES):
                     files.open.popitem(last=False)[1].close()
             else:
@@ -320,14 +340,17 @@ class Handles:
             raise changed from cause
 
     def forget(self, path: str) -> None:
-        """Close this thread's handle of a remote file, and drop what GDAL remembers of it."""
+        """Close this thread's handle of a file far away, and drop what GDAL remembers of it."""
         files: _ThreadFiles | None = getattr(self._local, "files", None)
         if files is not None:
             with files.lock:
                 dataset = files.open.pop(path, None)
                 if dataset is not None:
                     dataset.close()
-        forget_remote(path)
+                if path.partition("?")[0].lower().endswith(".vrt"):
+                    files.anew ^= {path}
+        if is_remote(path):
+            forget_remote(path)
 
     def close(self) -> None:
         """Close every file of every thread; a later read opens it again."""

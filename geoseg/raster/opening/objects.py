@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,87 @@ def get(address: str, *, most: int) -> bytes | None:
         return None
     except Exception as error:
         raise RasterReadError(f"{address}: cannot be read ({_words(error)}); {_ADVICE}") from error
+
+
+def found(address: str) -> dict[str, Any] | None:
+    """Return by what an object is known to be the same, with its ``size``; None if there is none.
+
+    Raises
+    ------
+    RasterReadError
+        It cannot be asked for.
+    """
+    scheme, bucket, key = _split(address)
+    import obstore  # noqa: PLC0415 — an extra
+
+    try:
+        head = obstore.head(_store(scheme, bucket), key)
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise RasterReadError(f"{address}: cannot be read ({_words(error)}); {_ADVICE}") from error
+    return {
+        "size": int(head["size"]),
+        "etag": head["e_tag"],
+        "version": head["version"],
+        "changed": str(head["last_modified"]),
+    }
+
+
+def stream(address: str, start: int, etag: str | None) -> Iterator[bytes]:
+    """Give an object's bytes from the one with a number on.
+
+    Parameters
+    ----------
+    address
+        The object.
+    start
+        Bytes that are left out at its beginning.
+    etag
+        It must still be the one of this mark.
+
+    Raises
+    ------
+    RasterReadError
+        It cannot be read, or not to its end.
+    """
+    scheme, bucket, key = _split(address)
+    import obstore  # noqa: PLC0415 — an extra
+
+    options: Any = {} if etag is None else {"if_match": etag}
+    if start:
+        options["range"] = {"offset": start}
+    try:
+        for chunk in obstore.get(_store(scheme, bucket), key, options=options).stream():
+            yield bytes(chunk)
+    except Exception as error:
+        raise RasterReadError(f"{address}: cannot be read ({_words(error)}); {_ADVICE}") from error
+
+
+def sizes(folder: str) -> dict[str, dict[str, Any]]:
+    """Return what lies in a folder and in those in it: by name, with `found`'s marks.
+
+    Raises
+    ------
+    RasterReadError
+        It cannot be listed.
+    """
+    scheme, bucket, key = _split(folder)
+    import obstore  # noqa: PLC0415 — an extra
+
+    inside = f"{key.rstrip('/')}/" if key.strip("/") else ""
+    held: dict[str, dict[str, Any]] = {}
+    try:
+        for batch in obstore.list(_store(scheme, bucket), prefix=inside or None):
+            for one in batch:
+                held[one["path"].removeprefix(inside)] = {
+                    "size": int(one["size"]),
+                    "etag": one["e_tag"],
+                    "changed": str(one["last_modified"]),
+                }
+    except Exception as error:
+        raise RasterReadError(f"{folder}: cannot be listed ({_words(error)}); {_ADVICE}") from error
+    return held
 
 
 def put(file: Path, address: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from rasterio.env import get_gdal_config
@@ -43,6 +43,8 @@ _HEAD_BYTES = 32 << 10
 """Bytes that are asked for when a file is opened."""
 _GIVE_PARTS: set[str] = set()
 """Servers (http) that have given a part of a file to this process."""
+_NOT_SENT = re.compile(r"[^!-~]+")
+"""What an address may hold as people write it, and not as it is sent."""
 _BEFORE_HTML = re.compile(rb"\s*<(?:!doctype|html|head|body)", re.IGNORECASE)
 
 _ALWAYS = {
@@ -63,11 +65,18 @@ _FOLDERS = {"GDAL_DISABLE_READDIR_ON_OPEN": ("TRUE", "EMPTY_DIR")}
 """Options that are set otherwise for some addresses, and how."""
 
 
-def settings(path: str) -> dict[str, str]:
+def settings(path: str, *, anything: bool = False) -> dict[str, str]:
     """Return what GDAL is told for reading an address, but for what the user has set.
 
     Listing a server's folder is left out, and of the files that may lie beside a raster those alone
     are asked for that change what is read.
+
+    Parameters
+    ----------
+    path
+        The address.
+    anything
+        Whether files that end in no way that is known may be asked for.
     """
     options = dict(_ALWAYS)
     if urlsplit(path).path.casefold().endswith(_SUFFIXES):
@@ -75,7 +84,7 @@ def settings(path: str) -> dict[str, str]:
         options["CPL_VSIL_CURL_ALLOWED_EXTENSIONS"] = ",".join([*_SUFFIXES, *_PARTS])
     else:
         options["GDAL_DISABLE_READDIR_ON_OPEN"] = "EMPTY_DIR"
-    if "CPL_VSIL_CURL_ALLOWED_EXTENSIONS" in os.environ:
+    if anything or "CPL_VSIL_CURL_ALLOWED_EXTENSIONS" in os.environ:
         options.pop("CPL_VSIL_CURL_ALLOWED_EXTENSIONS", None)
     options |= _endpoint()
     return {
@@ -137,13 +146,15 @@ def diagnose(path: str, told: str) -> Trouble:
     address = path.removeprefix(_VSICURL)
     if not address.lower().startswith(("http://", "https://")):
         return Trouble(_object_words(path, told), passing=False)
+    if " " in address:
+        return Trouble("has a space in its address; write %20 for it", passing=False)
     try:
         with urlopen(request(address, first=512), timeout=_PATIENCE) as answer:
             head = answer.read(512)
             status = answer.status
     except HTTPError as error:
         with error:
-            return _refused(error.code)
+            return refusal(error.code)
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         said = " ".join(str(reason).split()) or type(error).__name__
@@ -151,7 +162,7 @@ def diagnose(path: str, told: str) -> Trouble:
             f"the server cannot be reached ({said}); check the address and your network",
             passing=not isinstance(error, ValueError),
         )
-    if _BEFORE_HTML.match(head):
+    if is_page(head):
         return Trouble(
             "is a page for a browser and not a raster; give the address of the file itself"
             " (a direct download, without signing in)",
@@ -182,7 +193,7 @@ def trouble_with_parts(path: str) -> str | None:
         _GIVE_PARTS.add(server)
     # GDAL takes small files whole.
     is_whole = status == 200 and not 0 <= size <= 10 * _HEAD_BYTES
-    return _WHOLE_ONLY if is_whole and not _BEFORE_HTML.match(head) else None
+    return _WHOLE_ONLY if is_whole and not is_page(head) else None
 
 
 def trouble_of(path: str) -> Trouble | None:
@@ -192,15 +203,18 @@ def trouble_of(path: str) -> Trouble | None:
     return diagnose(path, "")
 
 
-def request(address: str, *, first: int) -> Request:
+def request(address: str, *, first: int | None) -> Request:
     """Ask for the first bytes of a file at an address (http); who asks is named as GDAL does.
+
+    None asks for the whole file.
 
     Who asks is told to the server of the address alone, and not to one that it sends on to.
     """
     parts = urlsplit(address)
     who, _, host = parts.netloc.rpartition("@")
-    asked = Request(urlunsplit(parts._replace(netloc=host)))
-    asked.add_header("Range", f"bytes=0-{first - 1}")
+    asked = Request(_NOT_SENT.sub(_encoded, urlunsplit(parts._replace(netloc=host))))
+    if first is not None:
+        asked.add_header("Range", f"bytes=0-{first - 1}")
     if who:
         words = f"Basic {b64encode(unquote(who).encode()).decode()}"
         asked.add_unredirected_header("Authorization", words)
@@ -210,7 +224,17 @@ def request(address: str, *, first: int) -> Request:
     return asked
 
 
-def _refused(status: int) -> Trouble:
+def _encoded(found: re.Match[str]) -> str:
+    return quote(found[0])
+
+
+def is_page(head: bytes) -> bool:
+    """Tell whether a file that begins so is a page for a browser."""
+    return _BEFORE_HTML.match(head) is not None
+
+
+def refusal(status: int) -> Trouble:
+    """Say what a status means with which a server (http) refuses."""
     words = {
         401: "the server wants to know who asks (401); give an address that is signed, or the"
         " header in GDAL_HTTP_HEADERS",

@@ -29,6 +29,8 @@ def check_output(
 
     Raises
     ------
+    OptionError
+        Its name ends otherwise: such a command is typed wrong wherever it runs.
     OutputError
         The folder is missing or not writable, the path is a folder, or there is a file and
         `overwrite` is False.
@@ -43,7 +45,7 @@ def check_output(
         raise OutputError(f"{text or '(nothing)'} names no file to write")
     check_name(target)
     if suffixes is not None and target.suffix.lower() not in suffixes:
-        raise OutputError(f"{target}: name the output {' or '.join('*' + s for s in suffixes)}")
+        raise OptionError(f"{target}: name the output {' or '.join('*' + s for s in suffixes)}")
     folder = target.parent
     try:
         if target.is_dir():
@@ -68,7 +70,8 @@ def check_outputs(
     Raises
     ------
     OptionError
-        Two of them are one file, or the style beside one (``NAME.qml``) is another or its style.
+        Two of them are one file, or the style beside one (``NAME.qml``) is another or its style;
+        or a name ends otherwise.
     OutputError
         One cannot be written.
     """

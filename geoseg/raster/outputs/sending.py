@@ -14,7 +14,6 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields, is_dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +23,7 @@ from geoseg.locks import lock
 from geoseg.raster.legend.beside import stale_files
 from geoseg.raster.opening import objects
 from geoseg.raster.outputs.kept import kept_folder_of
+from geoseg.raster.outputs.telling import told
 from geoseg.raster.outputs.temporary import LOCK
 from geoseg.raster.outputs.trouble import output_error
 
@@ -99,7 +99,7 @@ class Sending:
         for address in self.places:
             taken = self._taken(address)
             if taken == "folder" and not self._bring(address):
-                raise OutputError(f"{address} holds objects already; choose another name")
+                raise OutputError(self._holds_objects(address))
             if taken == "file" and not self._overwrite:
                 raise OutputError(f"{address} is there already; replace it with --overwrite")
         if not self._resume:
@@ -116,6 +116,15 @@ class Sending:
             if not self._resume:
                 _clear(place.parent)
         self._fetch_styles()
+
+    def _holds_objects(self, address: str) -> str:
+        """Say that a folder is taken, and how to go on where objects of a stopped run are in it."""
+        told, begun = f"{address} holds objects already", _lines(self.root / _BEGUN)
+        if not self._resume and any(one.startswith(f"{address.rstrip('/')}/") for one in begun):
+            if self._resume is None:
+                return f"{told}, of a run that was stopped; remove them, or choose another name"
+            return f"{told}, of a run that was stopped; go on with --resume, or choose another name"
+        return f"{told}; choose another name"
 
     def _taken(self, address: str) -> str:
         """Tell what is there and was not put by the run that is gone on with."""
@@ -137,12 +146,15 @@ class Sending:
         It is put there last (see `_rank`), and is all that is looked at to tell what is there.
         """
         place = self.places[address]
-        if not self._resume or self._overwrite or place.exists() or kept_folder_of(place).exists():
+        if not self._resume or self._overwrite or kept_folder_of(place).exists():
+            return False
+        # What a run brought that was killed then is brought once more.
+        if place.exists() and not {*place.rglob("*")} <= {place / _TELLS}:
             return False
         content = objects.get(f"{address.rstrip('/')}/{_TELLS}", most=_LARGEST_TELLS)
         if content is None:
             return False
-        place.mkdir(parents=True, mode=0o700)
+        place.mkdir(parents=True, mode=0o700, exist_ok=True)
         (place / _TELLS).write_bytes(content)
         self._brought.append(place)
         return True
@@ -181,21 +193,7 @@ class Sending:
 
     def told(self, value: Any) -> Any:
         """Name outputs so in what a function returns, where paths become texts: addresses."""
-        if isinstance(value, str):
-            return self.spoken(value)
-        if isinstance(value, Path):
-            said = self.spoken(str(value))
-            return value if said == str(value) else said
-        if isinstance(value, dict):
-            return {self.told(key): self.told(item) for key, item in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(self.told(item) for item in value)
-        if is_dataclass(value) and not isinstance(value, type):
-            for one in fields(value):  # most are frozen, and made for this one call
-                before = getattr(value, one.name)
-                if isinstance(before, str | Path | dict | list | tuple):
-                    object.__setattr__(value, one.name, self.told(before))
-        return value
+        return told(value, self.spoken)
 
     def send(self) -> None:
         """Put what was made where it goes, once: what belongs beside a file first, itself last.

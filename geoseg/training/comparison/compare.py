@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from geoseg import __version__
-from geoseg.errors import OptionError
 from geoseg.patches.dataset import PatchDataset
 from geoseg.raster.maker import KEY, document_with, page_with
 from geoseg.raster.outputs.temporary import TemporaryFolder
 from geoseg.raster.provenance import maker_tags
 from geoseg.terms import Value
-from geoseg.training.comparison.plan import ComparisonPlan, PlannedRun, plan_comparison
+from geoseg.training.comparison.plan import ComparisonPlan, How, PlannedRun, plan_comparison
 from geoseg.training.comparison.pool import run_jobs
 from geoseg.training.comparison.table import (
     comparison_csv,
@@ -31,8 +30,6 @@ from geoseg.training.comparison.table import (
 from geoseg.training.maker import TEST, training_tags
 from geoseg.training.records import EpochRecord, report_json
 from geoseg.training.settings import Settings
-
-MOST_JOBS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +48,10 @@ def compare(
     folder: str | Path,
     base: Settings,
     grid: Mapping[str, Sequence[Value | Mapping[str, Value] | None]],
+    how: How | None = None,
     *,
     folds: int | None = None,
     test: PatchDataset | str | Path | None = None,
-    jobs: int = 1,
-    device: str = "auto",
-    threads: int | None = None,
-    overwrite: bool = False,
-    workers: int = 2,
-    description: str | None = None,
-    stored_as: str = "float32",
-    tensorboard: str | Path | None = None,
     on_plan: Callable[[ComparisonPlan], None] | None = None,
     on_start: Callable[[PlannedRun], None] | None = None,
     on_epoch: Callable[[PlannedRun, EpochRecord], None] | None = None,
@@ -88,22 +78,13 @@ def compare(
         Everything that is not varied.
     grid
         Field of `Settings` → values, see `geoseg.training.grid.expand`.
+    how
+        How all are made; None for the defaults.
     folds
         Train each combination on so many folds of the training and validation patches, see
         `geoseg.patches.folds`; None for the splits as they are.
     test
         Score on the patches of this data set: on its split ``test``, on all without one.
-    jobs
-        Runs at a time, as processes of their own that share the processors. A run's sums may be
-        rounded otherwise on another number of threads.
-    device, threads
-        As for `geoseg.training.fit.fit`; threads over all jobs.
-    overwrite
-        Train all anew, also what is there.
-    workers, description, stored_as
-        As for `geoseg.training.fit.fit`, for every run.
-    tensorboard
-        Folder in which each run gets one of its own; None for none.
     on_plan, on_start, on_epoch, on_run
         Called with the plan; with each run that begins; with each epoch done; with each run and its
         outcome (see `geoseg.training.comparison.job.run_job`).
@@ -121,21 +102,8 @@ def compare(
         Something of the plan makes no sense, which is told before the first run; a run failed; or
         something cannot be written. A run that merely diverged is noted, and the others go on.
     """
-    plan = plan_comparison(
-        dataset,
-        folder,
-        base,
-        grid,
-        folds=folds,
-        test=test,
-        device=device,
-        threads=threads,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
-        options={"workers": workers, "description": description, "stored_as": stored_as},
-    )
-    if not 1 <= jobs <= MOST_JOBS:
-        raise OptionError(f"--jobs must be from 1 to {MOST_JOBS}, not {jobs}")
+    how = how or How()
+    plan = plan_comparison(dataset, folder, base, grid, how, folds=folds, test=test)
     if on_plan is not None:
         on_plan(plan)
     runs = plan.runs
@@ -152,7 +120,7 @@ def compare(
     # What is done is only scored, so that no process is started for it.
     done = [n for n, run in enumerate(runs) if run.is_done]
     left = [n for n, run in enumerate(runs) if not run.is_done]
-    for numbers, at_once in ((done, 1), (left, min(jobs, max(1, len(left))))):
+    for numbers, at_once in ((done, 1), (left, min(how.jobs, max(1, len(left))))):
         work = run_jobs(
             [runs[n].job for n in numbers],
             at_once=at_once,

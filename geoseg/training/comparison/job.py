@@ -61,7 +61,7 @@ class Job:
         """Return the job as plain JSON objects."""
         return {
             "dataset": _described(self.dataset),
-            "settings": self.settings.to_json(),
+            "settings": {**self.settings.to_json(), "weights": self.settings.weights},
             "model": str(self.model.absolute()),
             "test": None if self.test is None else _described(self.test),
             "device": self.device,

@@ -7,7 +7,6 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,42 @@ from geoseg.training.comparison.table import FOLD
 from geoseg.training.run import Run
 from geoseg.training.settings import Settings
 from geoseg.training.setup import check_kind
+
+MOST_JOBS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How the runs of a comparison are made, whatever they vary."""
+
+    jobs: int = 1
+    """Runs at a time, as processes of their own that share the processors. A run's sums may be
+    rounded otherwise on another number of threads."""
+    device: str = "auto"
+    """As for `geoseg.training.fit.fit`, and so are what follow but `overwrite`."""
+    threads: int | None = None
+    """Over all jobs."""
+    workers: int = 2
+    description: str | None = None
+    stored_as: str = "float32"
+    tensorboard: str | Path | None = None
+    """Folder in which each run gets one of its own; None for none."""
+    overwrite: bool = False
+    """Whether all are trained anew, also what is there."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= MOST_JOBS:
+            raise OptionError(f"--jobs must be from 1 to {MOST_JOBS}, not {self.jobs}")
+
+    def of_run(self, name: str) -> dict[str, Any]:
+        """Return the further arguments of `geoseg.training.fit.fit` for a run of this name."""
+        board = self.tensorboard
+        return {
+            "workers": self.workers,
+            "description": self.description,
+            "stored_as": self.stored_as,
+            **({} if board is None else {"tensorboard": str(Path(board).absolute() / name)}),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +126,15 @@ def plan_comparison(
     folder: str | Path,
     base: Settings,
     grid: Mapping[str, Sequence[Value | Mapping[str, Value] | None]],
+    how: How,
     *,
     folds: int | None = None,
     test: PatchDataset | str | Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    overwrite: bool = False,
-    tensorboard: str | Path | None = None,
-    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> ComparisonPlan:
     """Say what a comparison trains, and check all of it as far as can be done beforehand.
 
-    Makes the folder; trains nothing. Parameters and errors are those of
-    `geoseg.training.comparison.compare.compare`; `options` are further arguments of
-    `geoseg.training.fit.fit`, for every run.
+    Makes the folder if all is well; trains nothing. Parameters and errors are those of
+    `geoseg.training.comparison.compare.compare`.
     """
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise OptionError(
@@ -114,7 +144,7 @@ def plan_comparison(
     combinations = expand(base, grid)
     found = (None,) if folds is None else make_folds(opened, folds)
     tested = _test_set(opened, test, has_folds=folds is not None)
-    place = _made(Path(folder))
+    place = _checked(Path(folder))
     sets = [opened if fold is None else fold.of(opened) for fold in found]
     cells = [(c, s, f, d) for c, s in combinations for f, d in zip(found, sets, strict=True)]
     names = file_names([{**c, **({} if f is None else {FOLD: f.number})} for c, _, f, _ in cells])
@@ -125,12 +155,10 @@ def plan_comparison(
             settings=settings,
             model=place / f"{name}.safetensors",
             test=tested,
-            device=device,
-            threads=threads,
-            overwrite=overwrite,
-            options=dict(options)
-            if tensorboard is None
-            else {**options, "tensorboard": str(Path(tensorboard).absolute() / name)},
+            device=how.device,
+            threads=how.threads,
+            overwrite=how.overwrite,
+            options=how.of_run(name),
         )
         runs.append(
             PlannedRun(
@@ -139,12 +167,16 @@ def plan_comparison(
                 settings=settings,
                 fold=fold,
                 job=job,
-                is_done=not overwrite and is_done(job),
+                is_done=not how.overwrite and is_done(job),
             )
         )
-    if not overwrite:
+    if not how.overwrite:
         _check_table(place, opened, {run.job.model.name for run in runs})
     _try_out([run for run in runs if not run.is_done])
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise output_error(error, place) from error
     return ComparisonPlan(
         dataset=opened, folder=place, base=base, runs=tuple(runs), folds=folds, test=tested
     )
@@ -190,20 +222,16 @@ def _test_set(
     return SubsetDataset(other, {"test": every})
 
 
-def _made(folder: Path) -> Path:
-    """Make the folder of a comparison if it is not there."""
+def _checked(folder: Path) -> Path:
+    """Tell whether the folder of a comparison is there, or can be made."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is there and is no folder; choose another name")
-    if not folder.absolute().parent.is_dir():
-        raise OutputError(
-            f"{folder}: the folder {folder.absolute().parent} does not exist; make it first"
-        )
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise output_error(error, folder) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {folder} cannot be written to")
+    parent = folder.absolute().parent
+    if not parent.is_dir():
+        raise OutputError(f"{folder}: the folder {parent} does not exist; make it first")
+    there = folder if folder.is_dir() else parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"the folder {there} cannot be written to")
     return folder
 
 

@@ -53,11 +53,11 @@ def stop_at(
     left = [writes]
     write = outputs_module.Maps.write
 
-    def counted(self, row, index, confidence, probabilities):
+    def counted(self, *rows):
         if left[0] == 0:
             raise error or KeyboardInterrupt
         left[0] -= 1
-        write(self, row, index, confidence, probabilities)
+        write(self, *rows)
 
     monkeypatch.setattr(outputs_module.Maps, "write", counted)
 

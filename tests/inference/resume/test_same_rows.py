@@ -167,11 +167,11 @@ def test_a_disk_that_was_full_for_a_moment_costs_no_row_and_loses_none(
     expected = make(scene, whole, [make_bundle()])
     write, left = RasterWriter.write_rows, [8]
 
-    def full(self, row, data):
+    def full(self, row, *data):
         left[0] -= 1
         if left[0] == -1:  # there is room again for the rows below
             raise OutputError("no space left") from OSError(errno.ENOSPC, "full")
-        write(self, row, data)
+        write(self, row, *data)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RasterWriter, "write_rows", full)

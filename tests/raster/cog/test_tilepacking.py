@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from geoseg.errors import OutputError
+from geoseg.raster.cog import tilepacking
 from geoseg.raster.cog.halving import halved
 from geoseg.raster.cog.tilepacking import TilePacking, half_shape
 from geoseg.raster.cog.writer import RasterWriter
@@ -104,6 +106,27 @@ def test_what_is_not_one_packed_tile_for_each_is_refused(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="is not made of tiles"), writer:
         writer.write_packed(Window(4, 0, 16, 16), [packed])
     assert not (tmp_path / "x.tif").exists()
+
+
+def test_restless_classes_are_compressed_less_hard_and_calm_ones_as_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    how = TilePacking(
+        target="x.tif", dtype=np.dtype("uint8"), nodata=255, side=256, predictor=1, how="mode"
+    )
+    restless = np.random.default_rng(0).choice(
+        np.array([1, 2, 3], np.uint8), (1, 256, 256), p=[0.9, 0.05, 0.05]
+    )
+    calm = np.kron(restless[:, :16, :16], np.ones((1, 16, 16), np.uint8))
+    found = [how.pack(pixels).content for pixels in (restless, calm)]
+    monkeypatch.setattr(tilepacking, "_RESTLESS", 1.0)
+    hardest = [how.pack(pixels).content for pixels in (restless, calm)]
+    assert found[0] != hardest[0]
+    assert len(hardest[0]) < len(found[0]) < 1.1 * len(hardest[0])
+    assert found[1] == hardest[1]
+    assert [zlib.decompress(content) for content in (found[0], hardest[0])] == [
+        restless.tobytes()
+    ] * 2
 
 
 def test_what_gdal_does_not_compress_is_one_line() -> None:

@@ -30,7 +30,7 @@ from rasterio.crs import CRS
 from rio_cogeo.cogeo import cog_validate
 
 from geoseg import __version__
-from geoseg.errors import OutputError
+from geoseg.errors import OptionError, OutputError
 from geoseg.raster.cog.tiff import check_whole
 from geoseg.raster.cog.writer import RasterWriter, check_output
 from geoseg.raster.grid import Grid
@@ -581,7 +581,7 @@ def test_check_output_says_what_is_wrong(tmp_path: Path) -> None:
         check_output("", overwrite=True)
     with pytest.raises(OutputError, match="written to files"):
         check_output("s3://bucket/x.tif", overwrite=True)
-    with pytest.raises(OutputError, match=r"name the output \*\.tif or \*\.tiff"):
+    with pytest.raises(OptionError, match=r"name the output \*\.tif or \*\.tiff"):
         class_writer(tmp_path / "x.png", grid_of(2, 2))
     with pytest.raises(OutputError, match="is a folder"):
         check_output(tmp_path / "folder.tif", overwrite=True)

@@ -73,8 +73,8 @@ def test_a_small_scene_costs_few_requests_and_is_the_same(server: WebServer, nam
         fingerprint = scene.fingerprint()
     np.testing.assert_array_equal(np.concatenate([s.arrays[0] for s in strips], axis=1), PIXELS)
     asked = server.asked()
-    # Of 256 blocks (of each band), in 8 strips.
-    assert sum(one.method == "GET" for one in asked) <= 12
+    # Of 256 blocks (of each band), in 8 strips; threads may ask for one head at the same time.
+    assert sum(one.method == "GET" for one in asked) <= 16
     assert sum(one.sent for one in asked) < 1.6 * (server.folder / name).stat().st_size
     small._FILES.clear()
     with Scene.open(server.url(name)) as scene:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geoseg.errors import LabelError, OutputError, RasterReadError
+from geoseg.errors import LabelError, OptionError, OutputError, RasterReadError
 from geoseg.raster.grid import Grid
 from geoseg.raster.labels.checking import Checked, check, plan_check
 from geoseg.raster.labels.sanity import whole_factor
@@ -232,7 +232,7 @@ def test_the_table_has_a_line_for_each_problem(images: Path, tmp_path: Path) -> 
     ]
     with pytest.raises(OutputError, match="is there already"):
         run(images, output=out)
-    with pytest.raises(OutputError, match=r"name the output \*.csv"):
+    with pytest.raises(OptionError, match=r"name the output \*.csv"):
         run(images, output=tmp_path / "p.txt")
     with pytest.raises(OutputError, match="is an input"):
         run([images, out], output=out, overwrite=True)

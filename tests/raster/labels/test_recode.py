@@ -394,7 +394,7 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
         run([one, other], tmp_path / "o", codes="0=0")
     with pytest.raises(OutputError, match="is there already"):
         run(one, tmp_path / "m", codes="0=0")
-    with pytest.raises(OutputError, match=r"class rasters are \*.tif"):
+    with pytest.raises(OptionError, match=r"class rasters are \*.tif"):
         run(one, tmp_path / "o.png", codes="0=0")
     with pytest.raises(InputError, match="no such file"):
         run(tmp_path / "none.png", tmp_path / "o", codes="0=0")

@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import rasterio
 from rasterio.env import get_gdal_config
 
 from geoseg.errors import RasterReadError
-from geoseg.raster.opening import handles
+from geoseg.raster.opening import handles, warm
 from geoseg.raster.opening.handles import (
     Handles,
     environment,
@@ -154,3 +155,54 @@ def test_a_file_that_is_gone_is_read_on_by_who_has_it_open(make_raster: MakeRast
         scene.read(scene.grid.window)
         path.unlink()
         assert scene.read(scene.grid.window).data.all()
+
+
+def test_the_first_file_of_each_thread_is_opened_by_one_thread_for_all(
+    make_raster: MakeRaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.ones((4, 4), "uint8")
+    path, other = str(make_raster("a.tif", pixels)), str(make_raster("b.tif", pixels))
+    by: dict[str, set[int]] = {path: set(), other: set()}
+    opened = handles.open_dataset
+
+    def watched(name: str) -> object:
+        by[name].add(threading.get_ident())
+        return opened(name)
+
+    monkeypatch.setattr(handles, "open_dataset", watched)
+    found, kept = Handles(), []
+
+    def read() -> None:
+        with found.borrow(path) as first, found.borrow(other) as second:
+            kept.append((first.name, second.name, threading.get_ident()))
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [names[:2] for names in kept] == [(path, other)] * 3
+    assert len(by[path]) == 1
+    assert by[path].isdisjoint(thread for _, _, thread in kept)
+    assert by[other] == {thread for _, _, thread in kept}
+    found.close()
+
+
+def test_a_first_file_that_is_not_there_is_one_line_of_the_thread_that_asks(tmp_path: Path) -> None:
+    path = tmp_path / "none.tif"
+    with pytest.raises(RasterReadError, match=r"none\.tif[^\n]*$"), Handles().borrow(str(path)):
+        pass
+
+
+def test_a_file_is_opened_where_there_is_no_thread_for_it_any_more(
+    make_raster: MakeRaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = ThreadPoolExecutor(1)
+    ended.shutdown()
+    monkeypatch.setattr(warm._Opener, "pool", ended, raising=False)
+    monkeypatch.setattr(warm._Opener, "process", os.getpid())
+    path = str(make_raster("a.tif", np.ones((4, 4), "uint8")))
+    found = Handles()
+    with found.borrow(path) as dataset:
+        assert dataset.read(1).all()
+    found.close()

@@ -160,6 +160,42 @@ def test_what_is_there_is_not_replaced_unasked(store: str, tmp_path: Path) -> No
         Sending([f"{store}/set"], overwrite=True)
 
 
+def test_what_a_killed_run_had_put_is_gone_on_with_by_resume(store: str, tmp_path: Path) -> None:
+    put(store, "set/x.npy", "set/y.npy", folder=tmp_path)
+    killed = Sending([f"{store}/new"])
+    killed._unlock()
+    killed.places[f"{store}/new"].mkdir(parents=True)
+    (killed.places[f"{store}/new"] / "x.npy").write_bytes(b"new/x.npy")
+    (killed.root / ".begun").write_text(f"{store}/new/x.npy")
+    put(store, "new/x.npy", folder=tmp_path)
+    for resume, way in ((False, "go on with --resume, or"), (None, "remove them, or")):
+        with pytest.raises(OutputError, match=f"of a run that was stopped; {way} choose another"):
+            Sending([f"{store}/new"], resume=resume)
+    Sending([f"{store}/new"], resume=True).leave()
+    with pytest.raises(OutputError, match="holds objects already; choose another name"):
+        Sending([f"{store}/set"])
+
+
+@pytest.mark.parametrize("left", [b"half", None])
+def test_what_a_killed_run_brought_is_brought_again(
+    store: str, tmp_path: Path, left: bytes | None
+) -> None:
+    put(store, "set/x.npy", "set/dataset.json", folder=tmp_path)
+    killed = Sending([f"{store}/set"], resume=True)
+    killed._unlock()
+    place = killed.places[f"{store}/set"]
+    if left is None:
+        (place / "dataset.json").unlink()
+    else:
+        (place / "dataset.json").write_bytes(left)
+    again = Sending([f"{store}/set"], resume=True)
+    assert (place / "dataset.json").read_bytes() == b"set/dataset.json"
+    with sending(again):
+        pass
+    assert not again.root.exists()
+    assert names(store) == ["set/dataset.json", "set/x.npy"]
+
+
 def test_what_appeared_meanwhile_is_left(store: str, tmp_path: Path) -> None:
     outputs = Sending([f"{store}/a.tif"])
     outputs.places[f"{store}/a.tif"].write_bytes(b"ours")

@@ -167,6 +167,15 @@ def test_a_server_that_leaves_in_the_middle_is_named_with_the_rows(
             list(read_strips([scene], workers=2))
 
 
+def test_a_space_in_an_address_is_told_and_what_it_is_signed_with_is_not(
+    server: WebServer, folder: Path
+) -> None:
+    made(folder, "a b.tif")
+    with pytest.raises(RasterReadError, match=r"/a b\.tif: has a space .* write %20") as raised:
+        Scene.open(f"{server.url('a b.tif')}?sig=hidden")
+    assert "hidden" not in str(raised.value)
+
+
 def test_a_missing_file_costs_no_waiting(server: WebServer, folder: Path) -> None:
     with pytest.raises(RasterReadError, match=r"no such file \(404\); check the address"):
         Scene.open(server.url("none.tif"))

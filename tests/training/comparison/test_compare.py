@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from geoseg.patches.dataset import PatchDataset
 from geoseg.patches.subset import SubsetDataset
 from geoseg.raster.vector import write_footprints
 from geoseg.training.comparison.compare import Comparison, compare
-from geoseg.training.comparison.plan import PlannedRun
+from geoseg.training.comparison.plan import How, PlannedRun
 from geoseg.training.comparison.scoring import score_model
 from geoseg.training.comparison.table import comparison_csv, group_runs
 from geoseg.training.fit import fit
@@ -45,7 +46,10 @@ def run(
     dataset: Path | PatchDataset, folder: Path, grid: Mapping[str, Any], **options: Any
 ) -> Comparison:
     settings = Settings(**{**BASE, **options.pop("base", {})})
-    return compare(dataset, folder, settings, grid, device="cpu", threads=1, **options)
+    names = {field.name for field in fields(How)}
+    asked = {name: options.pop(name) for name in names & options.keys()}
+    how = How(**{"device": "cpu", "threads": 1} | asked)
+    return compare(dataset, folder, settings, grid, how, **options)
 
 
 def states(log: list[tuple[str, str]]) -> Callable[[PlannedRun, Mapping[str, Any]], None]:
@@ -324,12 +328,13 @@ def test_jobs_that_are_interrupted_leave_checkpoints(
     code = (
         "import sys\n"
         "from geoseg.training.comparison.compare import compare\n"
+        "from geoseg.training.comparison.plan import How\n"
         "from geoseg.training.settings import Settings\n"
         f"base = Settings(**{ {**BASE, 'epochs': 100_000}!r})\n"
         "say = lambda planned, r: print('epoch', flush=True)\n"
         "try:\n"
-        "    compare(sys.argv[1], sys.argv[2], base, {'seed': [0, 1, 2]}, jobs=2, device='cpu',\n"
-        "            threads=2, on_epoch=say)\n"
+        "    compare(sys.argv[1], sys.argv[2], base, {'seed': [0, 1, 2]},\n"
+        "            How(jobs=2, device='cpu', threads=2), on_epoch=say)\n"
         "except KeyboardInterrupt:\n"
         "    sys.exit(130)\n"
     )
@@ -407,6 +412,7 @@ def test_what_is_wrong_with_the_last_run_is_told_before_the_first(
             on_start=lambda planned: started.append(planned.title),
         )
     assert started == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_impossible_numbers_and_folders_are_refused(
