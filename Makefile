@@ -24,7 +24,7 @@ types:
 	$(PYTHON) -m mypy
 
 test:
-	$(PYTEST) -n $(JOBS)
+	$(PYTEST) -m "" -n $(JOBS)
 
 lowest:
 	.ci/lowest

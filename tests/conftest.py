@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests share the processors among processes already; more threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

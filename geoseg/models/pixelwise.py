@@ -6,7 +6,7 @@ as the product, which moreover gives its answer contiguous, as a softmax over cl
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from typing import Self, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,11 @@ _MOST_IN, _MOST_OUT = 32, 15
 """Channels beyond which the convolution is as fast."""
 
 
-class PixelwiseConv2d(nn.Conv2d):
-    """A 1 × 1 convolution without padding, computed as a matrix product.
-
-    Answers agree to rounding of float32.
-    """
+class PointwiseConv2d(nn.Conv2d):
+    """A 1 × 1 convolution without padding that is computed in a way of its own."""
 
     @classmethod
-    def of(cls, convolution: nn.Conv2d) -> PixelwiseConv2d:
+    def of(cls, convolution: nn.Conv2d) -> Self:
         """Return one that shares a convolution's numbers."""
         made = cls(
             convolution.in_channels,
@@ -35,6 +32,26 @@ class PixelwiseConv2d(nn.Conv2d):
         )
         made.weight, made.bias = convolution.weight, convolution.bias
         return made.train(convolution.training)
+
+
+def is_pointwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Tell whether a module is a 1 × 1 convolution of torch's own that nothing hangs on."""
+    # Exactly this class: others derive from it what pads or scales by itself.
+    return (
+        type(module) is nn.Conv2d
+        and module.kernel_size == (1, 1)
+        and module.stride == (1, 1)
+        and module.padding in ((0, 0), "valid", "same")
+        and module.groups == 1
+        and not has_hooks(module)
+    )
+
+
+class PixelwiseConv2d(PointwiseConv2d):
+    """A 1 × 1 convolution without padding, computed as a matrix product.
+
+    Answers agree to rounding of float32.
+    """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 — torch's name
         """Map (N, channels, H, W), or (channels, H, W), as the convolution does; contiguous."""
@@ -61,14 +78,6 @@ def pixelwise(network: nn.Module) -> nn.Module:
 
 
 def _is_thin(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    # Exactly this class: others derive from it what pads or scales by itself.
     return (
-        type(module) is nn.Conv2d
-        and module.kernel_size == (1, 1)
-        and module.stride == (1, 1)
-        and module.padding in ((0, 0), "valid", "same")
-        and module.groups == 1
-        and module.in_channels <= _MOST_IN
-        and module.out_channels <= _MOST_OUT
-        and not has_hooks(module)
+        is_pointwise(module) and module.in_channels <= _MOST_IN and module.out_channels <= _MOST_OUT
     )

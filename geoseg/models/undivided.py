@@ -7,32 +7,17 @@ case always, and takes two to four times as long.
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.network import has_hooks
+from geoseg.models.pixelwise import PointwiseConv2d, is_pointwise
 
 
-class UndividedConv2d(nn.Conv2d):
+class UndividedConv2d(PointwiseConv2d):
     """A 1 × 1 convolution without padding, computed by oneDNN where it is there.
 
     Answers agree to rounding of float32.
     """
-
-    @classmethod
-    def of(cls, convolution: nn.Conv2d) -> UndividedConv2d:
-        """Return one that shares a convolution's numbers."""
-        made = cls(
-            convolution.in_channels,
-            convolution.out_channels,
-            1,
-            bias=convolution.bias is not None,
-            device="meta",
-        )
-        made.weight, made.bias = convolution.weight, convolution.bias
-        return made.train(convolution.training)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 — torch's name
         """Map (N, channels, H, W), or (channels, H, W), as the convolution does."""
@@ -59,19 +44,6 @@ def undivided(network: nn.Module) -> nn.Module:
         return network
     for module in list(network.modules()):
         for name, child in module.named_children():
-            if _is_pointwise(child):
+            if is_pointwise(child) and child.weight.dtype == torch.float32:
                 setattr(module, name, UndividedConv2d.of(child))
     return network
-
-
-def _is_pointwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    # Exactly this class: others derive from it what pads or scales by itself.
-    return (
-        type(module) is nn.Conv2d
-        and module.kernel_size == (1, 1)
-        and module.stride == (1, 1)
-        and module.padding in ((0, 0), "valid", "same")
-        and module.groups == 1
-        and module.weight.dtype == torch.float32
-        and not has_hooks(module)
-    )
