@@ -16,6 +16,7 @@ from geoseg.inference.outputs import Outputs
 from geoseg.inference.photographs import PhotographMaps, predict_photographs
 from geoseg.inference.predict import Prediction, predict
 from geoseg.inference.settings import DEFAULT_TILE, PredictSettings, asked_area
+from geoseg.inference.tilesasked import TilesAsked
 from geoseg.inference.unfinished import check_leftover, kept_rows
 from geoseg.models.builtin import choose_models
 from geoseg.models.bundle import ModelBundle
@@ -29,7 +30,7 @@ from geoseg.raster.scene import Scene
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PredictAsked:
+class PredictAsked(TilesAsked):
     """What is asked of a prediction; fields are named as the options of ``geoseg predict``."""
 
     scene: Named
@@ -40,48 +41,22 @@ class PredictAsked:
     """Models whose probabilities are averaged; none for what is chosen."""
     tile: int = DEFAULT_TILE
     """Side of a tile, px."""
-    stride: int | None = None
-    """Distance between tiles, px."""
     overlap: float | None = None
     """Share of a tile that its neighbour covers again, in place of the distance."""
-    blend: str = "hann"
-    """How overlapping tiles weigh."""
-    tta: bool = False
-    """Whether each tile is seen in its eight symmetries."""
     scale: int | None = None
     """n to predict at 1:n."""
-    min_area: str | None = None
-    """Components smaller than this go to their largest neighbour."""
     probabilities: str | None = None
     """Raster of a band a class to write."""
     confidence: str | None = None
     """Raster of the chosen class's probability to write."""
-    homogenise: str = "model"
-    """Colour that the scene is brought to."""
-    bands: tuple[str, ...] | None = None
-    """Bands to use."""
-    band_names: tuple[str, ...] | None = None
-    """What they are called where files do not say."""
-    region: str | None = None
-    """Where to work."""
-    batch_size: int | None = None
-    """Tiles computed together at most."""
-    precision: str = "auto"
-    """In which numbers."""
     compile: bool = False
     """Whether the network is compiled first."""
-    device: str = "auto"
-    """Where the network runs."""
     workers: int | None = None
     """Threads; one a processor by default. Of a cluster, of each of its workers."""
     cluster: str | None = None
     """Address of a dask scheduler, or "local"."""
-    overwrite: bool = False
-    """Whether files may be replaced."""
     resume: bool = False
     """Whether to go on from what a stopped run left."""
-    spelled: Callable[[str], str] = str
-    """How a field is called where it was asked for."""
     or_many: str = ""
     """What else may be asked there of several scenes, in words after "for one scene"."""
 

@@ -19,6 +19,7 @@ from geoseg.inference.cam.result import CamResult
 from geoseg.inference.cam.run import make_cam
 from geoseg.inference.cam.settings import Combine, LabelSettings, MapSettings
 from geoseg.inference.settings import asked_area
+from geoseg.inference.tilesasked import TilesAsked
 from geoseg.models.bundle import ModelBundle
 from geoseg.models.card import ModelCard
 from geoseg.models.opening import open_model
@@ -30,7 +31,7 @@ from geoseg.raster.scene import Scene
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CamAsked:
+class CamAsked(TilesAsked):
     """What is asked of activation maps; fields are named as the options of ``geoseg cam``."""
 
     scene: Named
@@ -61,42 +62,16 @@ class CamAsked:
     """Page for a browser to write."""
     tile: int | None = None
     """Side of a tile, px; as the model learned by default."""
-    stride: int | None = None
-    """Distance between tiles, px."""
-    blend: str = "hann"
-    """How overlapping tiles weigh."""
     upsampling: str = "bilinear"
     """From the network's small maps to pixels."""
     bias: bool = False
     """Whether the bias of the last layer is added."""
-    tta: bool = False
-    """Whether each tile is seen in its eight symmetries."""
     scales: tuple[float, ...] = (1.0,)
     """Sizes in which each tile is seen."""
-    min_area: str | None = None
-    """Components smaller than this go to their largest neighbour."""
-    homogenise: str = "model"
-    """Colour that the scene is brought to."""
-    bands: tuple[str, ...] | None = None
-    """Bands to use."""
-    band_names: tuple[str, ...] | None = None
-    """What they are called where files do not say."""
-    region: str | None = None
-    """Where to work."""
-    batch_size: int | None = None
-    """Tiles computed together at most."""
-    precision: str = "auto"
-    """In which numbers."""
     seed: int = 0
     """Chooses the patches of the reference."""
-    device: str = "auto"
-    """Where the network runs."""
     workers: int | None = None
     """Threads; one a processor by default."""
-    overwrite: bool = False
-    """Whether files may be replaced."""
-    spelled: Callable[[str], str] = str
-    """How a field is called where it was asked for."""
 
     def __post_init__(self) -> None:
         thread_count(self.workers)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
+from holes import pixels_around_holes, write_with_holes
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window as RasterioWindow
 
@@ -19,14 +18,6 @@ from geoseg.raster.opening.handles import Handles
 from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 from geoseg.testing.webserver import WebServer, web_server
-
-SIDE, BLOCK = 1600, 16
-
-
-def _pixels() -> np.ndarray[Any, np.dtype[np.uint8]]:
-    pixels = np.random.default_rng(5).integers(1, 255, (2, SIDE, SIDE), dtype="uint8")
-    pixels[:, 320:640] = 0
-    return pixels
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +33,7 @@ def name(request: pytest.FixtureRequest, server: WebServer, monkeypatch: pytest.
     monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
     server.set()
     name = f"{len(list(server.folder.iterdir()))}.tif"
-    with rasterio.open(
-        server.folder / name,
-        "w",
-        driver="GTiff",
-        height=SIDE,
-        width=SIDE,
-        count=2,
-        dtype="uint8",
-        nodata=0,
-        tiled=True,
-        interleave="band",
-        blockxsize=BLOCK,
-        blockysize=BLOCK,
-        sparse_ok=True,
-        crs="EPSG:32612",
-        transform=rasterio.Affine(1, 0, 5e5, 0, -1, 4e6),
-    ) as file:
-        file.write(_pixels())
+    write_with_holes(server.folder / name)
     return name
 
 
@@ -71,7 +45,7 @@ def test_a_cut_anywhere_changes_no_pixel(server: WebServer, name: str, k: int, s
         for row in (1200, 0, 304):
             found = scene.read(Window(row, row, side, side))
             at = slice(row, row + side)
-            np.testing.assert_array_equal(found.data, _pixels()[:, at, at])
+            np.testing.assert_array_equal(found.data, pixels_around_holes()[:, at, at])
             np.testing.assert_array_equal(found.valid, found.data[0] != 0)
 
 

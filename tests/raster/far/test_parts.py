@@ -6,11 +6,11 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from holes import BLOCK, SIDE, pixels_around_holes, write_with_holes
 
 from geoseg.raster.far import small
 from geoseg.raster.opening.handles import is_far, is_remote
@@ -19,7 +19,6 @@ from geoseg.raster.scene import Scene
 from geoseg.raster.window import Window
 from geoseg.testing.webserver import WebServer, web_server
 
-SIDE, BLOCK = 1600, 16
 VRT = (
     f'<VRTDataset rasterXSize="{SIDE}" rasterYSize="{SIDE}"><SRS>EPSG:32612</SRS>'
     "<GeoTransform>500000,1,0,4000000,0,-1</GeoTransform>{}</VRTDataset>"
@@ -32,34 +31,13 @@ BAND = (
     f' ySize="{SIDE}"/><DstRect xOff="0" yOff="0" xSize="{SIDE}" ySize="{SIDE}"/>'
     "</SimpleSource></VRTRasterBand>"
 )
-PIXELS: np.ndarray[Any, np.dtype[np.uint8]] = np.random.default_rng(5).integers(
-    1, 255, (2, SIDE, SIDE), dtype="uint8"
-)
-PIXELS[:, 320:640] = 0
+PIXELS = pixels_around_holes()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     with web_server(tmp_path_factory.mktemp("served")) as running:
-        # With an index too long for the head of it.
-        with rasterio.open(
-            running.folder / "a.tif",
-            "w",
-            driver="GTiff",
-            height=SIDE,
-            width=SIDE,
-            count=2,
-            dtype="uint8",
-            nodata=0,
-            tiled=True,
-            interleave="band",
-            blockxsize=BLOCK,
-            blockysize=BLOCK,
-            sparse_ok=True,
-            crs="EPSG:32612",
-            transform=rasterio.Affine(1, 0, 5e5, 0, -1, 4e6),
-        ) as file:
-            file.write(PIXELS)
+        write_with_holes(running.folder / "a.tif")
         yield running
 
 
